@@ -129,7 +129,7 @@ fn terminated(node: &Node, trouble: &str) -> String {
     node.ok(&["child", "terminate", &sup, trouble]);
     let took = began.elapsed();
     assert!((1..10).contains(&took.as_secs()), "{took:?}");
-    let late = |line: &str| line.contains("did not shut down in its time") && line.contains(&pid);
+    let late = |line: &str| line.contains("did not shut down in time") && line.contains(&pid);
     assert!(node.log().lines().any(late), "{}", node.log());
     assert_eq!(node.child("stage", trouble).pid, None);
     node.run(&["proc", &pid]).expect(1);

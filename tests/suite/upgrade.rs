@@ -202,7 +202,7 @@ fn s51_the_time_for_a_change_code_can_be_chosen_and_one_that_never_returns_is_sh
     assert_contains(&failed, &["0.2.0 did not return within 300 ms"]);
     let stuck = eventually("it is stuck for a second", || node.status().stuck.into_iter().next());
     assert_eq!([stuck.pid, stuck.module, stuck.version], [&pids[1], "count_server", "0.2.0"]);
-    assert!(node.log().contains("app code does not come back"));
+    assert!(node.log().contains("app code does not return"));
 }
 
 #[test]

@@ -108,7 +108,7 @@ async fn serve(
     let (root, health) = (store.root().clone(), store.health());
     let handler = Handler::new(node, store, platform.clone(), Limits::default());
     let interrupt = handler.interrupt();
-    runtime.heed(move || interrupt.is_given_up());
+    runtime.end_waits_when(move || interrupt.is_given_up());
     let (next, mut life) = watch::channel(Next::Serve);
     let operator = Operator::start(handler, records, next.clone())?;
     // Before the socket is open, so that the boot comes before every order.

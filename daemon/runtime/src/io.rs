@@ -1,6 +1,6 @@
-//! What the node keeps for processes beside their states: ports and shared tables.
+//! Resources that the node keeps for processes outside of their states: ports and shared tables.
 //!
-//! **Knows** `words`. It sees processes through one trait, [`Owners`](owners::Owners).
+//! **Knows** `words`. Reaches processes through one trait, [`Owners`](owners::Owners).
 
 pub(crate) mod ets;
 pub(crate) mod owners;

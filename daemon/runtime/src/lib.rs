@@ -1,14 +1,15 @@
 //! The process world: processes, mailboxes, links, timers, supervisors, applications, the code server.
 //!
-//! A process is an entry in a table; it runs on the node's own threads, whose number has nothing to do with the number
-//! of processes. Its code is a [`Module`], which the runtime knows only through the traits of [`code`](Module): from a
-//! library, or written in a test. Everything that crosses a process's border is bytes.
+//! A process is an entry in a table. It runs on the node's worker threads; their number is
+//! independent of the number of processes. The code of a process is a [`Module`], which the runtime
+//! knows only through the traits of [`code`](Module). A module comes from a library or is written
+//! in a test. Everything that crosses a process boundary is bytes.
 //!
-//! **Promises.** A pid is never reused. A process runs one callback at a time. What is sent to a living process is
-//! handled once, in order. A state is only ever touched by the code that built it. Until the switch of an
-//! [`Upgrade`], nothing that a process can see has changed.
+//! **Guarantees.** A pid is never reused. A process runs one callback at a time. Each message to a
+//! living process is handled once, in order. Only the code that built a state touches it. Until the
+//! switch of an [`Upgrade`], processes see no change.
 //!
-//! **Does not know** tarballs, releases, `dlopen`, sockets. There is no `unsafe` here.
+//! **Does not know** tarballs, releases, `dlopen` or sockets. It contains no `unsafe` code.
 //!
 //! ```
 //! use reld_runtime::{Answer, RequestKind, Runtime};
@@ -16,8 +17,8 @@
 //! use std::time::Duration;
 //!
 //! let node = Runtime::new(2);
-//! let nobody = Pid { slot: 7, generation: 1 };
-//! let answer = node.call(RequestKind::Call, nobody, Vec::new(), Some(Duration::from_secs(1)));
+//! let unknown = Pid { slot: 7, generation: 1 };
+//! let answer = node.call(RequestKind::Call, unknown, Vec::new(), Some(Duration::from_secs(1)));
 //! assert_eq!(answer, Answer::Exit(Exit::Noproc));
 //! ```
 

@@ -1,4 +1,4 @@
-//! What people see of a node, and what they may ask of one process.
+//! The views of a node for people, and the system messages to one process.
 //!
 //! **Knows** `words`, `process`, `world`, `tree` and `upgrade`.
 

@@ -1,4 +1,4 @@
-//! The face of the process world to the daemon.
+//! The interface of the process world for the daemon.
 
 mod applications;
 pub(crate) mod code;
@@ -23,16 +23,17 @@ use crate::words::pid::Pid;
 use crate::world::run;
 use crate::world::{Start, World};
 
-/// A node's process world. Cloning gives another handle to the same one.
+/// The process world of a node. A clone is another handle to the same world.
 ///
-/// Methods that wait say so and take a deadline or a time-out; they must not be called from callbacks.
+/// Methods that block are marked "Waits." or take a deadline or a time-out. Never call them from a
+/// callback.
 #[derive(Clone)]
 pub struct Runtime {
     world: Arc<Running>,
 }
 
-/// The node, as long as somebody has a handle to it: then its threads end. They keep the world themselves while they are
-/// awake.
+/// The world, as long as a handle to it exists. When the last one is dropped, the threads are
+/// stopped; each keeps the world alive until it ends.
 struct Running(Arc<World>);
 
 impl std::ops::Deref for Running {
@@ -58,42 +59,44 @@ impl std::fmt::Debug for Runtime {
 /// How long a killed process may go on computing before it is ended without its callback.
 const ABANDON_AFTER: Duration = Duration::from_secs(1);
 
-/// How long a killed task is waited for.
+/// How long to wait for a killed task.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
 impl Runtime {
-    /// Starts an empty node whose pool has `width` threads.
+    /// Starts an empty node with a pool of `width` threads.
     pub fn new(width: usize) -> Self {
         let world = World::new(width, supervisor::init);
         run::start(&world);
         Self { world: Arc::new(Running(world)) }
     }
 
-    /// Sets what each thread of the pool does when all are called: work that only the thread itself can do. The first word
-    /// counts.
+    /// Sets the work that [`call_threads`](Self::call_threads) does on each thread of the pool. The
+    /// first call wins.
     pub fn on_call(&self, errand: fn()) {
         self.world.scheduler.on_call(errand);
     }
 
-    /// Sets who names the functions that a thread is inside, the innermost first, by the system's number of the thread: for a
-    /// callback that does not return. The first word counts; without it such a callback is told without its place.
+    /// Sets the function that returns the stack of a thread, innermost function first, by its
+    /// thread id of the operating system. It is used to show where a stuck callback is. The first
+    /// call wins; without it no stack is shown.
     pub fn on_frames(&self, frames: fn(i32) -> Vec<String>) {
         self.world.scheduler.on_frames(frames);
     }
 
-    /// Has each thread of the pool run that errand once, soon; one that is inside a callback, when that returns. Does not
-    /// wait. A thread that was replaced ends then, without it.
+    /// Makes each thread of the pool do the work set by [`on_call`](Self::on_call) once: soon, or
+    /// when its callback returns. Does not wait. A thread that was replaced ends without doing it.
     pub fn call_threads(&self) {
         self.world.scheduler.call_workers();
     }
 
-    /// Has a thread of the pool call `beat`, to see that the pool still runs what it is given. Does not wait.
+    /// Calls `beat` on a thread of the pool, to prove that the pool is alive. Does not wait.
     pub fn pulse(&self, beat: impl FnOnce() + Send + 'static) {
         self.world.scheduler.job(Box::new(beat));
     }
 
-    /// Has a process that rests run the callback of one call again and again, on the pool, and waits for the end. Returns how
-    /// long the callbacks took; `None` when the process is none, or does something else. For benchmarks: see `run::drill`.
+    /// Runs one call's callback of a resting process repeatedly on the pool, and waits for the end.
+    /// Returns the time that the callbacks took; `None` if the process did not rest before and
+    /// after. For benchmarks: see `run::drill`.
     #[doc(hidden)]
     pub fn bench_callback(&self, pid: Pid, body: Bytes, times: u64) -> Option<Duration> {
         let (done, drilled) = mpsc::channel();
@@ -104,7 +107,7 @@ impl Runtime {
         drilled.recv().ok().flatten()
     }
 
-    /// Calls a process; `done` gets exactly one answer, on whatever thread that comes from.
+    /// Calls a process; `done` gets exactly one answer, on any thread.
     pub fn call_then(
         &self,
         kind: RequestKind,
@@ -123,16 +126,17 @@ impl Runtime {
         answer.recv().unwrap_or(Answer::Exit(Exit::Noproc))
     }
 
-    /// Calls a supervisor for an upgrade. Where the answer does not come in time, or the upgrade is given up, the children
-    /// whose init it waits for are killed, so that nothing is left behind.
+    /// Calls a supervisor for an upgrade. If the answer does not come in time or the upgrade is
+    /// given up, the children that are still in init are killed, so that none is left behind.
     pub fn call_supervisor(&self, supervisor: Pid, body: Bytes, deadline: Instant) -> Answer {
         let (_, answer) = self.ask_supervisor(supervisor, body);
         self.answered(supervisor, &answer, deadline)
     }
 
-    /// Has a supervisor start a child behind the switch of an upgrade whose members are held. What the call waits for is let
-    /// through; where that is not enough, the gate comes down at `held`. What it starts is none that the upgrade's journal
-    /// tells.
+    /// Makes a supervisor start a child after the switch of an upgrade, while its members are held.
+    /// The gate lets the call, and the calls it depends on, through; if there is no answer by
+    /// `held`, the gate is lowered. Processes started by the call are not recorded in the upgrade's
+    /// journal.
     pub fn start_child_of(
         &self,
         upgrade: &mut Upgrade,
@@ -164,12 +168,12 @@ impl Runtime {
         let starting = inspect::starting_children(&self.world, supervisor);
         self.kill(&starting, Instant::now() + 2 * ABANDON_AFTER);
         let late = if starting.is_empty() { None } else { answer.recv_timeout(KILL_GRACE).ok() };
-        // It says that its child was killed, which is not the reason.
+        // A late reply only reports that the child was killed; the reason is the time-out.
         late.filter(|late| matches!(late, Answer::Exit(_))).unwrap_or(Answer::Timeout)
     }
 
-    /// Has waits of an upgrade end early when `given_up` says so.
-    pub fn heed(&self, given_up: impl Fn() -> bool + Send + Sync + 'static) {
+    /// Makes waits of an upgrade end early once `given_up` returns true.
+    pub fn end_waits_when(&self, given_up: impl Fn() -> bool + Send + Sync + 'static) {
         self.world.given_up.get_or_init(|| Box::new(given_up));
     }
 
@@ -180,10 +184,11 @@ impl Runtime {
         awaited.into_iter().filter_map(|pid| self.process(pid)).collect()
     }
 
-    /// Asks whether the code that a process runs would decode a message, and gives the message back if so. Decodes with
-    /// the app's own code, on the pool like all of it; no callback runs. An upgrade in between may change the answer.
+    /// Checks that the code of a process can decode a message, and returns the message. The app's
+    /// own code decodes it on the pool; no callback runs. An upgrade before the message is sent may
+    /// change the result.
     ///
-    /// `done` gets [`Exit::Undecodable`], naming what does not fit, or [`Exit::Noproc`].
+    /// `done` gets [`Exit::Undecodable`] with the mismatch, or [`Exit::Noproc`].
     pub fn accepts_then(
         &self,
         to: Pid,
@@ -191,7 +196,7 @@ impl Runtime {
         body: Bytes,
         done: impl FnOnce(Result<Bytes, Exit>) + Send + 'static,
     ) {
-        // Copied out: app code runs under no lock.
+        // Copied, because no lock is held while app code runs.
         let code =
             self.world.slot(to).and_then(|slot| slot.card(to.generation, |card| Arc::clone(&card.code)));
         self.world.scheduler.job(Box::new(move || {
@@ -210,21 +215,23 @@ impl Runtime {
         self.world.post(to, Mail::Info(Pid::OUTSIDE, body));
     }
 
-    /// Sends an exit signal as a stranger would; [`Exit::Killed`] cannot be trapped. Says whether there was a process.
+    /// Sends an exit signal from outside; [`Exit::Killed`] cannot be trapped. Returns whether the
+    /// process exists.
     pub fn exit(&self, to: Pid, exit: Exit) -> bool {
         let signal = if exit == Exit::Killed { Signal::End(exit) } else { Signal::Exit(Pid::OUTSIDE, exit) };
         self.world.signal(to, signal)
     }
 
-    /// Calls `done` once with the reason for which a process ends; with `noproc` when it has ended already.
+    /// Calls `done` once with the exit reason of a process; with `noproc` if it has ended already.
     pub fn on_exit(&self, pid: Pid, done: impl FnOnce(Exit) + Send + 'static) {
         application::on_exit(&self.world, pid, done);
     }
 
-    /// Starts a process of a module's current code outside every tree, and waits for its init. `Ok(None)` is `ignore`.
+    /// Starts a process of a module's current code outside of every tree, and waits for its init.
+    /// Returns `Ok(None)` for `ignore`.
     ///
     /// # Errors
-    /// Why there is no process: the module is not loaded, or what its init ended with.
+    /// The module is not loaded, or the exit reason of its init.
     pub fn spawn(&self, module: &str, args: Bytes, timeout: Duration) -> Result<Option<Pid>, Exit> {
         let code = self
             .world
@@ -248,10 +255,11 @@ impl Runtime {
         }
     }
 
-    /// Runs a task and waits for its end. Staged code goes before current code. OTP: `apply`.
+    /// Runs a task and waits for its end. Uses staged code before current code. OTP: `apply`.
     ///
     /// # Errors
-    /// Why it was not started, or what it ended with; [`Exit::Killed`] when it had not ended by the deadline.
+    /// Why the task was not started, or its exit reason; [`Exit::Killed`] if it had not ended by
+    /// the deadline.
     pub fn run_task(&self, module: &str, args: Bytes, deadline: Instant) -> Result<(), Exit> {
         let code = self.world.code.newest(module);
         let code = code.ok_or_else(|| Exit::Error(format!("module {module} is not loaded")))?;

@@ -1,21 +1,23 @@
-//! An upgrade as the process world sees it: stage, pre-copy, raise, convert, switch, lower, sweep; or abort.
+//! The upgrade of a node's processes: stage, pre-copy, raise, convert, switch, lower, sweep; or
+//! abort.
 //!
 //! ```text
-//! enlist   finds the members, O(N): everybody is dirty
-//! precopy  rounds over the dirty ones, while everything runs: who rests gets a shadow and is clean, until it begins a
-//!          callback
-//! raise    looks at the dirty ones, and waits until they rest: the pause begins
-//! convert  the dirty ones
-//! switch   flips
-//! serve    lets members answer what waits for them though they are held: a child that starts
-//! lower    wakes who was parked: the pause ends
-//! sweep    moves the shadows in, O(N)
+//! enlist   finds the members, O(N): all are dirty
+//! precopy  rounds over the dirty ones while everything runs: a process at rest gets a shadow and
+//!          is clean until it begins a callback
+//! raise    the pause begins: waits until the dirty members rest
+//! convert  converts the dirty members
+//! switch   makes new code and shadows current
+//! serve    lets held members handle one call, such as the start of a child
+//! lower    the pause ends: wakes the held members
+//! sweep    moves the shadows into place, O(N)
 //! ```
 //!
-//! So nothing in the pause grows with the number of members, as long as few of them run. Until the switch nothing that a
-//! process can see has changed: new code is *staged*, new states are *shadows* beside the live ones. The switch flips
-//! the tables and the fate of all shadows with two stores; a process takes its shadow at its next activation, or the
-//! sweep does it for it. So aborting is forgetting.
+//! So the pause does not grow with the number of members, as long as few of them run. Until the
+//! switch, processes see no change: new code is *staged*, and new states are *shadows* beside the
+//! live ones. The switch is two stores: one flips the code tables, one decides the fate of all
+//! shadows. A process takes its shadow at its next activation, or the sweep does it. So aborting
+//! only drops things.
 //!
 //! **Knows** `words`, `process`, `pool`, `world` and `tree`.
 
@@ -48,45 +50,45 @@ use crate::words::pid::Pid;
 use crate::world::World;
 use crate::world::journal::Entries;
 
-/// How often pre-copy goes over those that ran meanwhile, at most.
+/// The maximum number of pre-copy rounds.
 const ROUNDS: usize = 3;
-/// So few dirty processes are converted inside the pause rather than in another round: it takes well below a
-/// millisecond.
+/// At most this many dirty processes are converted inside the pause instead of in another round;
+/// that takes well below a millisecond.
 const FEW: usize = 128;
 
-/// One upgrade under way. One at a time per node.
+/// An upgrade in progress. One at a time per node.
 pub struct Upgrade {
     world: Arc<World>,
-    /// Hears of members that run or are born; up while they are held.
+    /// Notes members that run or start; raised while they are held.
     gate: Option<Arc<Gate>>,
-    /// Its number among the [`Fates`]; another one after each discard.
+    /// Its number among the [`Fates`]; each discard begins another one.
     number: usize,
-    /// Who is held while the gate is up.
+    /// The processes that the gate holds.
     members: Members,
-    /// Their direct supervisors that are none themselves, in order; held too.
+    /// Their direct supervisors that are not members themselves, sorted; held too.
     supervisors: Vec<Pid>,
-    /// Those of `members` that were born when the others were known.
+    /// The members that were started after [`Upgrade::enlist`].
     newborn: Vec<Pid>,
-    /// No round of pre-copy has gone over the members yet: all are dirty.
+    /// No round of pre-copy has run yet: all members are dirty.
     is_unseen: bool,
-    /// The members that had no shadow when they were brought to rest.
+    /// The members that had no shadow when they came to rest.
     dirty: Members,
-    /// What became of the children of supervisors that have a shadow from the pre-copy, by module.
+    /// The changes of the children of pre-copied supervisors, by module.
     children: HashMap<String, BTreeMap<Pid, Change>>,
-    /// How many had a shadow when all had come to rest.
+    /// The number of members that had a shadow when all had come to rest.
     precopied: usize,
-    /// Of how many of these the way back was tried.
+    /// The number of these that were also converted back as a trial.
     tried: usize,
-    /// How long those that were dirty took to come to rest.
+    /// How long the dirty members took to come to rest.
     rested: Vec<Duration>,
-    /// How many rested when the gate was raised, without being looked at.
+    /// The number of held processes that rested already when the gate was raised.
     clean: usize,
     raised: Option<Instant>,
-    /// How long members were held until the gate came down.
+    /// How long members were held; known once the gate is down.
     pause: Pause,
-    left: Vec<Pid>,
+    excluded: Vec<Pid>,
     /// Children, by supervisor and id, that are deleted right after the switch.
-    leaving: Arc<[(Pid, Bytes)]>,
+    to_be_deleted: Arc<[(Pid, Bytes)]>,
 }
 
 impl fmt::Debug for Upgrade {
@@ -124,60 +126,61 @@ impl Upgrade {
             clean: 0,
             raised: None,
             pause: Pause::default(),
-            left: Vec::new(),
-            leaving: Arc::default(),
+            excluded: Vec::new(),
+            to_be_deleted: Arc::default(),
         }
     }
 
-    /// Returns what happened since staging.
+    /// Returns the journal since staging.
     pub fn journal(&self) -> Entries {
         self.world.journal.read()
     }
 
-    /// Returns the members, those born since staging included.
+    /// Returns the members, including those started since staging.
     pub fn members(&self) -> impl Iterator<Item = Pid> {
         self.members.iter()
     }
 
-    /// Returns how many members there are.
+    /// Returns the number of members.
     pub fn count(&self) -> usize {
         self.members.len()
     }
 
-    /// Returns the members that were born after [`Upgrade::enlist`].
+    /// Returns the members that were started after [`Upgrade::enlist`].
     pub fn newborn(&self) -> &[Pid] {
         &self.newborn
     }
 
-    /// Returns how many members had a shadow already when all had come to rest.
+    /// Returns the number of members that already had a shadow when all had come to rest.
     pub fn precopied(&self) -> usize {
         self.precopied
     }
 
-    /// Returns of how many of these members the way back was tried.
+    /// Returns the number of these that were also converted back as a trial.
     pub fn tried(&self) -> usize {
         self.tried
     }
 
     /// Returns the members that are not converted: they did not come to rest, or were given up.
-    pub fn left(&self) -> &[Pid] {
-        &self.left
+    pub fn excluded(&self) -> &[Pid] {
+        &self.excluded
     }
 
-    /// Finds all processes of these modules and their direct supervisors, and hears of each that runs or is born from
-    /// now on. Takes as long as there are processes; nobody is held.
+    /// Finds all processes of these modules and their direct supervisors, and notes each member
+    /// that runs or starts from now on. Looks at every process, and holds none.
     ///
-    /// `include` says of a process and its parent whether it is a member; orphans may not be. Who is born later is one.
+    /// `include` gets a process and its parent, and returns whether it is a member; this can leave
+    /// out orphans. Processes of these modules that start later are always members.
     pub fn enlist<'a>(
         &mut self,
         modules: impl IntoIterator<Item = &'a str>,
         include: impl Fn(Pid, Option<Pid>) -> bool,
     ) {
         let gate = self.world.gate.build(modules.into_iter().map(str::to_owned).collect());
-        // The gate listens already: whoever is born while members are looked for makes itself known.
+        // The gate is built first, so it notes each member that starts during the search.
         (self.members, self.supervisors) = members::find(&self.world, &gate, include);
         gate.oversee(&self.supervisors);
-        (self.is_unseen, self.newborn, self.left) = (true, Vec::new(), Vec::new());
+        (self.is_unseen, self.newborn, self.excluded) = (true, Vec::new(), Vec::new());
         let mut newborn: HashSet<Pid> = gate.newborn().into_iter().collect();
         if !newborn.is_empty() {
             self.members.iter().for_each(|known| {
@@ -195,17 +198,17 @@ impl Upgrade {
         }
     }
 
-    /// Converts the states of the members of these modules to shadows while everything runs, so that few are left to
-    /// convert when members are held. Each state may take `limit`. `[enlisted]`
+    /// Converts the states of these modules' members to shadows while everything runs, so that few
+    /// remain for the pause. Each state may take `limit`. `[enlisted]`
     ///
-    /// A process that begins a callback afterwards drops its shadow and is gone over again, here or by
-    /// [`Upgrade::convert`]. Members of other modules, and those given up, get none.
+    /// A process that begins a callback afterwards drops its shadow, and is converted again here or
+    /// by [`Upgrade::convert`]. Members of other modules, and those given up, get no shadow.
     ///
-    /// Where the way back is tried, a shadow is placed only when it was carried back.
+    /// With a trial, a shadow is placed only after the new state was converted back successfully.
     ///
     /// # Errors
-    /// The first process whose conversion, or trial, failed or did not come back. Nothing is left
-    /// of the others, and nobody was held.
+    /// The first process with a conversion or trial that failed or did not return. No shadow is
+    /// kept, and no process was held.
     pub fn precopy(
         &mut self,
         passages: &HashMap<String, Passage>,
@@ -216,16 +219,16 @@ impl Upgrade {
         loop {
             let newborn = gate.newborn();
             self.add_newborn(newborn);
-            let everybody = std::mem::take(&mut self.is_unseen);
+            let is_first = std::mem::take(&mut self.is_unseen);
             let dirty = gate.take_dirty();
             let is_enough = rounds == ROUNDS || dirty.len() <= FEW || dirty.len() >= before;
-            if is_enough && !everybody {
+            if is_enough && !is_first {
                 gate.note(dirty);
                 break;
             }
-            before = if everybody { usize::MAX } else { dirty.len() };
+            before = if is_first { usize::MAX } else { dirty.len() };
             rounds += 1;
-            let todo = if everybody { self.everybody() } else { self.sorted(dirty) };
+            let todo = if is_first { self.all_members() } else { self.sorted(dirty) };
             match self.round(&gate, todo, passages, limit) {
                 Ok(took) => trial += took,
                 Err(error) => {
@@ -237,7 +240,7 @@ impl Upgrade {
         Ok(Precopied { processes: self.world.fates.shadows(self.number), rounds, trial })
     }
 
-    /// One round of pre-copy over these processes. Returns how long its trials took.
+    /// Runs one round of pre-copy over these processes. Returns how long its trials took.
     fn round(
         &mut self,
         gate: &Gate,
@@ -272,23 +275,23 @@ impl Upgrade {
         is_held: bool,
         limit: Duration,
     ) -> Result<Done, ConvertError> {
-        let (leaving, upgrade) = (Arc::clone(&self.leaving), self.number);
-        convert::convert(&self.world, Order { pids, to, leaving, upgrade, round, is_held }, limit)
+        let (to_be_deleted, upgrade) = (Arc::clone(&self.to_be_deleted), self.number);
+        convert::convert(&self.world, Order { pids, to, to_be_deleted, upgrade, round, is_held }, limit)
     }
 
-    fn everybody(&self) -> Todo {
+    fn all_members(&self) -> Todo {
         let mut todo = Todo { members: self.members.clone(), held: self.supervisors.clone() };
-        if !self.left.is_empty() {
-            let left: HashSet<Pid> = self.left.iter().copied().collect();
+        if !self.excluded.is_empty() {
+            let left: HashSet<Pid> = self.excluded.iter().copied().collect();
             todo.members.0.values_mut().for_each(|pids| pids.retain(|pid| !left.contains(pid)));
             todo.held.extend(left);
         }
         todo
     }
 
-    /// Sorts some members and supervisors by what is to be done about them; the dead drop out.
+    /// Sorts processes into those to convert and those only held. Dead processes drop out.
     fn sorted(&self, pids: Vec<Pid>) -> Todo {
-        let left: HashSet<Pid> = self.left.iter().copied().collect();
+        let left: HashSet<Pid> = self.excluded.iter().copied().collect();
         let mut todo = Todo::default();
         for pid in pids {
             if left.contains(&pid) || self.supervisors.binary_search(&pid).is_ok() {
@@ -300,14 +303,14 @@ impl Upgrade {
         todo
     }
 
-    /// Raises the gate and brings all processes of these modules to rest. Only the dirty ones are looked at; without a
-    /// pre-copy over the same modules these are all.
+    /// Raises the gate and waits until all processes of these modules rest. Only dirty members are
+    /// looked at; without a pre-copy over the same modules, all are dirty.
     ///
-    /// `include` is [`Upgrade::enlist`]'s, for an upgrade without pre-copy.
+    /// `include` is used as in [`Upgrade::enlist`], for an upgrade without pre-copy.
     ///
     /// # Errors
-    /// The members that did not come to rest in their time and whose module does not allow that; the gate is down
-    /// again then.
+    /// The members that did not rest in time, unless their module allows that. The gate is down
+    /// again.
     pub fn raise(
         &mut self,
         members: HashMap<String, Member>,
@@ -333,12 +336,12 @@ impl Upgrade {
                 Rest::Dead => {}
             }
         });
-        // Those that drained first came to rest by now at the latest; each of them is held from then on.
+        // Members that had to drain first rest by now at the latest, and are held from now on.
         self.rested.extend(std::iter::repeat_n(raised.elapsed(), draining));
         self.clean = held.saturating_sub(seen);
         match result {
             Ok(late) => {
-                self.left.extend(late);
+                self.excluded.extend(late);
                 self.add_newborn(gate.newborn());
                 self.dirty = self.sorted(gate.dirty()).members;
                 self.precopied = self.world.fates.shadows(self.number);
@@ -352,51 +355,53 @@ impl Upgrade {
         }
     }
 
-    /// Notes children, by supervisor and id, that are deleted right after the switch: the code that is to come need not
-    /// take their start arguments.
-    pub fn leave(&mut self, children: Vec<(Pid, Bytes)>) {
-        self.leaving = children.into();
+    /// Notes children, by supervisor and id, that are deleted right after the switch. The new code
+    /// need not accept their start arguments.
+    pub fn expect_deleted(&mut self, children: Vec<(Pid, Bytes)>) {
+        self.to_be_deleted = children.into();
     }
 
-    /// Leaves these members out of all conversions: they are to be killed after the switch.
+    /// Excludes these members from all conversions: they will be killed after the switch.
     pub fn give_up(&mut self, pids: &[Pid]) {
-        self.left.extend(pids);
+        self.excluded.extend(pids);
     }
 
-    /// Converts the states of those members of one module to shadows that have none; each may take `limit`. `[raised]`
+    /// Converts the states of the members of one module that have no shadow yet; each may take
+    /// `limit`. `[raised]`
     ///
-    /// Returns how many it converted, and the changes of all supervisors of the module, those of the pre-copy included.
+    /// Returns the number of states it converted, and the changes of all supervisors of the module,
+    /// including pre-copied ones.
     ///
     /// # Errors
-    /// The first process whose conversion failed or did not come back. What was converted stays until the switch or
-    /// [`Upgrade::discard`].
+    /// The first process with a conversion that failed or did not return. Shadows stay until the
+    /// switch or [`Upgrade::discard`].
     pub fn convert(&self, module: &str, how: Conversion, limit: Duration) -> Result<Converted, ConvertError> {
         let Some(code) = self.world.code.staged(module) else { return Ok(Converted::default()) };
         if let Some(current) = self.world.code.current(module) {
             code.replaces(&current, how.cut().clone());
         }
         let round = self.world.gate.begin_round();
-        // Nothing is tried inside the pause.
+        // No trial inside the pause.
         let passage = Passage { how, back: None };
         let done = self.go_over(self.dirty_of(module), Some((code, passage)), round, true, limit)?;
         let mut children = self.children.get(module).cloned().unwrap_or_default();
-        children.retain(|pid, _| !self.left.contains(pid));
+        children.retain(|pid, _| !self.excluded.contains(pid));
         children.extend(done.converted.children);
         Ok(Converted { processes: done.converted.processes, children: children.into_iter().collect() })
     }
 
     fn dirty_of(&self, module: &str) -> Vec<Pid> {
-        let left: HashSet<Pid> = self.left.iter().copied().collect();
+        let left: HashSet<Pid> = self.excluded.iter().copied().collect();
         self.dirty.of(module).iter().filter(|pid| !left.contains(pid)).copied().collect()
     }
 
-    /// Returns the members of these modules that live, rest, and have no shadow. Only those that were dirty when they
-    /// were brought to rest can be among them.
+    /// Returns the living members of these modules that rest and have no shadow. Only members that
+    /// were dirty when they came to rest can be among them.
     pub fn unconverted(&self, modules: &[&str]) -> Vec<Pid> {
         let lacks = |pid: &Pid| {
             let slot = self.world.slot(*pid)?;
             slot.peek(pid.generation, |body| {
-                // A supervisor's state is the daemon's own; without a new init nothing of it changes.
+                // A supervisor's state is the daemon's own; only a new init changes it.
                 let stateful = body.instance().is_some_and(|instance| instance.own().is_none());
                 stateful && body.shadow.is_none()
             })
@@ -405,7 +410,7 @@ impl Upgrade {
         dirty.filter(|pid| lacks(pid) == Some(true)).collect()
     }
 
-    /// Drops all shadows; a conversion may begin anew.
+    /// Drops all shadows. Conversion may then start over.
     pub fn discard(&mut self) {
         self.world.fates.set(self.number, Fate::Aborted);
         self.number = self.world.fates.begin();
@@ -413,20 +418,20 @@ impl Upgrade {
         if self.raised.is_some() {
             self.dirty = self.members.clone();
         } else if self.gate.take().is_some() {
-            // Nobody is clean any more: who goes on from here enlists anew.
+            // No member is clean any more; to continue, call `enlist` again.
             self.world.gate.tear_down();
         }
         self.sweep_soon();
     }
 
-    /// Makes the staged code current and the shadows the states. Cannot fail, writes a few words. `[raised]`
+    /// Makes the staged code and the shadows current, with a few stores. Cannot fail. `[raised]`
     pub fn switch(&mut self) {
         self.world.code.switch();
         self.world.fates.set(self.number, Fate::Committed);
     }
 
-    /// Lets a call through, and what it waits for, until it is answered. Returns `None` where it is not at `held`, or no
-    /// gate is up. `[switched]`
+    /// Lets a call, and the calls it depends on, through the gate until it is answered. Returns
+    /// `None` if there is no answer by `held`, or no gate is up. `[switched]`
     pub(crate) fn serve(&self, call: From, answer: &mpsc::Receiver<Answer>, held: Instant) -> Option<Answer> {
         let gate = self.gate.as_ref()?;
         while Instant::now() < held && !self.world.is_given_up() {
@@ -439,7 +444,7 @@ impl Upgrade {
         None
     }
 
-    /// Lowers the gate, if it is up, and says how long each member was held.
+    /// Lowers the gate, if it is up, and returns how long members were held.
     pub fn lower(&mut self) -> Pause {
         let (Some(raised), Some(gate)) = (self.raised.take(), self.gate.take()) else {
             return self.pause;
@@ -452,18 +457,19 @@ impl Upgrade {
         self.pause
     }
 
-    /// Moves every shadow into place (who has one runs stale code until then), and users of stale code that have none on
-    /// to the current code. Returns when all idle processes are done, or at the deadline.
+    /// Moves every shadow into place, and moves other users of stale code on to the current code. A
+    /// process with a shadow runs stale code until then. Returns when all idle processes are done,
+    /// or at the deadline.
     pub fn sweep(&self, deadline: Instant) {
         sweep(&self.world, deadline);
     }
 
-    /// Drops shadows in the background: nobody waits for memory.
+    /// Drops shadows in the background; no caller waits for the memory.
     fn sweep_soon(&self) {
         sweep(&self.world, Instant::now());
     }
 
-    /// Ends the upgrade, whatever came of it: closes the journal, takes the gate away.
+    /// Ends the upgrade, switched or not: closes the journal and removes the gate.
     pub fn finish(mut self) -> Entries {
         self.end()
     }

@@ -130,7 +130,7 @@ impl Window {
         let passages = named.collect::<Result<HashMap<_, _>, NodeError>>()?;
         let modules = gate.members.iter().map(|member| member.module.as_str());
         self.upgrade.enlist(modules, is_member(runtime, gate.orphans));
-        self.upgrade.leave(leaving);
+        self.upgrade.expect_deleted(leaving);
         self.doomed.clear();
         if gate.orphans == OrphanPolicy::Kill {
             self.doomed.extend(self.upgrade.members().filter(|pid| is_orphan(runtime, *pid)));
@@ -158,7 +158,7 @@ impl Window {
         self.upgrade.raise(members.collect(), is_member(runtime, gate.orphans)).map_err(|late| {
             NodeError::NotAtRest { processes: find_all(runtime, &late), after_ms: millis(began.elapsed()) }
         })?;
-        let mut unrested = self.upgrade.left().to_vec();
+        let mut unrested = self.upgrade.excluded().to_vec();
         unrested.retain(|pid| !self.doomed.contains(pid));
         if gate.orphans == OrphanPolicy::Kill {
             let newborn = self.upgrade.newborn().iter().copied();
@@ -166,7 +166,7 @@ impl Window {
             self.upgrade.give_up(&doomed);
             self.doomed.extend(doomed);
         }
-        let at_rest = self.upgrade.count().saturating_sub(self.upgrade.left().len());
+        let at_rest = self.upgrade.count().saturating_sub(self.upgrade.excluded().len());
         let (precopied, tried) = (self.upgrade.precopied(), self.upgrade.tried());
         let doomed_orphans = std::mem::take(&mut self.doomed);
         let (killed, stay): (Vec<Process>, Vec<Process>) = find_all(runtime, &unrested)

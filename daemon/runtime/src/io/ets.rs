@@ -1,7 +1,8 @@
-//! Shared tables: rows of bytes that any process reads and writes, owned by the node. OTP: `ets`.
+//! Shared tables: rows of bytes that any process can read and write, owned by the node. OTP: `ets`.
 //!
-//! A process holds a number, so its state can hold it over an upgrade; rows are bytes and need no conversion. Who may do
-//! what is the table's [`Access`]. A table ends with its owner, unless that has named an heir.
+//! A process holds the number of a table, so its state keeps the table across an upgrade. Rows are
+//! bytes and need no conversion. [`Access`] decides which processes may read and write. A table
+//! ends with its owner unless it has an heir.
 
 mod order;
 mod table;
@@ -25,7 +26,7 @@ use crate::words::code::Bytes;
 use crate::words::pid::Pid;
 use crate::words::term;
 
-/// A table, for people.
+/// A table, for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableInfo {
     /// Its number.
@@ -34,15 +35,15 @@ pub struct TableInfo {
     pub name: Option<String>,
     /// Whether it has an order.
     pub kind: TableKind,
-    /// Who may use it.
+    /// Which processes may use it.
     pub access: Access,
-    /// Who owns it.
+    /// Its owner.
     pub owner: Pid,
-    /// Who shall own it next.
+    /// The process that inherits it.
     pub heir: Option<Pid>,
     /// How many rows it has.
     pub rows: usize,
-    /// How many bytes its keys and values have.
+    /// How many bytes its keys and values take.
     pub bytes: usize,
 }
 
@@ -68,7 +69,7 @@ struct Entry {
     heir: Option<Heir>,
 }
 
-/// What a request wants to do with the rows.
+/// The kind of access that a request needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum To {
     Read,
@@ -76,7 +77,7 @@ enum To {
 }
 
 impl Tables {
-    /// Carries a request of a process out.
+    /// Carries out the request of a process.
     pub(crate) fn ask(&self, owners: &impl Owners, by: Pid, request: &[u8]) -> Bytes {
         match term::decode(request) {
             Ok(request) => self.carry_out(owners, by, request),
@@ -130,7 +131,7 @@ impl Tables {
         Ok(id)
     }
 
-    /// Returns the rows, if that process may use them so.
+    /// Returns the rows if the process has this kind of access.
     fn rows(&self, id: TableId, by: Pid, to: To) -> Result<Arc<RwLock<Rows>>, TableError> {
         let directory = self.directory.read();
         let entry = directory.entry(id)?;
@@ -175,7 +176,7 @@ impl Tables {
             directory.owned(id, by)?;
             directory.remove(id)
         };
-        // A large table is dropped under no lock.
+        // A large table is dropped without holding the lock.
         drop(removed);
         Ok(())
     }
@@ -201,7 +202,8 @@ impl Tables {
         Ok(())
     }
 
-    /// Makes a process the owner and tells it. One that has ended meanwhile takes the table with it.
+    /// Makes a process the owner and notifies it. If the process has ended meanwhile, the table
+    /// ends or goes to its heir.
     fn transfer(&self, owners: &impl Owners, id: TableId, to: Heir) {
         let Heir { pid, data } = to;
         let Some(from) = self.directory.write().move_to(id, pid) else { return };
@@ -212,15 +214,16 @@ impl Tables {
         }
     }
 
-    /// Ends the tables of a process that has ended, or hands them to their heirs.
+    /// Drops the tables of a process that has ended, or hands them to their heirs.
     pub(crate) fn forget(&self, owners: &impl Owners, pid: Pid) {
-        // Most processes have none; they must not queue for the lock that writes.
+        // Most processes own no table and must not contend for the write lock.
         if !self.directory.read().by_owner.contains_key(&pid) {
             return;
         }
         let owned = self.directory.read().by_owner.get(&pid).cloned().unwrap_or_default();
         for id in owned {
-            // An heir inherits once: without this, two dead heirs could hand a table to each other for ever.
+            // An heir inherits once; otherwise two dead heirs could hand a table to each other for
+            // ever.
             let heir = self.directory.write().entries.get_mut(&id).and_then(|entry| entry.heir.take());
             match heir {
                 Some(heir) if heir.pid != pid && owners.is_alive(heir.pid) => self.transfer(owners, id, heir),
@@ -246,7 +249,7 @@ impl Directory {
         self.entries.get(&id).ok_or_else(|| no_table(id))
     }
 
-    /// Returns a table if that process owns it.
+    /// Returns a table if the process owns it.
     fn owned(&mut self, id: TableId, by: Pid) -> Result<&mut Entry, TableError> {
         let entry = self.entries.get_mut(&id).ok_or_else(|| no_table(id))?;
         if entry.owner == by {
@@ -265,7 +268,7 @@ impl Directory {
         Some(entry)
     }
 
-    /// Returns the owner before.
+    /// Returns the previous owner.
     fn move_to(&mut self, id: TableId, to: Pid) -> Option<Pid> {
         let from = std::mem::replace(&mut self.entries.get_mut(&id)?.owner, to);
         self.disown(id, from);

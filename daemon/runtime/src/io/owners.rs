@@ -7,7 +7,7 @@ use crate::words::pid::Pid;
 pub(crate) trait Owners: Send + Sync {
     fn is_alive(&self, pid: Pid) -> bool;
 
-    /// Sends a process what the node itself tells it.
+    /// Sends an event of the node to a process.
     fn tell(&self, pid: Pid, told: Bytes);
 
     /// Answers an open request of a process.

@@ -6,12 +6,13 @@
 //!     +-- answer, or PortEvent as mail ----+
 //! ```
 //!
-//! A process holds a number, never a socket, so its state can hold it over an upgrade. What has been read is kept here
-//! until a process takes it, and goes to one process only; what a process has written is kept here until it is sent.
-//! The runtime knows no sockets: the daemon hands in [`Sockets`], which move bytes between a socket and the port's
-//! buffers.
+//! A process holds the number of a port, never a socket, so its state keeps the port across an
+//! upgrade. Received bytes are kept here until a process takes them, and go to one process only.
+//! Written bytes are kept here until they are sent. The runtime knows no sockets: the daemon
+//! supplies [`Sockets`], which move bytes between a socket and the buffers of the port.
 //!
-//! Each port has an owner. When that ends, the port is closed: what was written is still sent.
+//! Each port has an owner. When the owner ends, the port is closed; bytes already written are still
+//! sent.
 
 mod connection;
 mod framing;
@@ -40,30 +41,31 @@ use crate::words::term;
 
 /// The sockets behind the ports; supplied by the daemon.
 pub trait Sockets: Send + Sync {
-    /// Listens at [`Listener::asked`], returns the address that was bound, and serves the listener from now on.
+    /// Listens at [`Listener::asked`], serves the listener from then on, and returns the bound
+    /// address.
     ///
     /// # Errors
-    /// Why nothing listens.
+    /// The reason why the address cannot be bound.
     fn listen(&self, listener: Arc<Listener>) -> Result<String, PortError>;
 
     /// Connects to [`Connection::target`] and serves the connection. Returns at once.
     fn connect(&self, connection: Arc<Connection>);
 }
 
-/// A port, for people.
+/// A port, for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortInfo {
     /// Its number.
     pub port: PortId,
-    /// Who owns it.
+    /// Its owner.
     pub owner: Pid,
-    /// Its own address; empty while it connects.
+    /// Its local address; empty while it connects.
     pub local: String,
-    /// The other end; `None` for a listener.
+    /// The address of the peer; `None` for a listener.
     pub peer: Option<String>,
-    /// Bytes that came in and were not read.
+    /// Bytes that were received and not yet read.
     pub unread: usize,
-    /// Bytes that were written by processes and not sent.
+    /// Bytes that processes have written and that are not yet sent.
     pub unsent: usize,
 }
 
@@ -93,26 +95,26 @@ enum Port {
     Connection(Arc<Connection>),
 }
 
-/// Who asks.
+/// The process that makes a request.
 pub(crate) struct Asker<'a> {
     pub(crate) ports: &'a Arc<Ports>,
     pub(crate) pid: Pid,
     pub(crate) parent: Pid,
     pub(crate) reference: Ref,
-    /// Says whether a request of the asker is still open.
+    /// Returns whether a request of the process is still open.
     pub(crate) is_open: &'a dyn Fn(Ref) -> bool,
 }
 
 impl Asker<'_> {
-    fn told(&self) -> Waiter {
+    fn to_notify(&self) -> Waiter {
         Waiter { pid: self.pid, reference: None }
     }
 
-    fn waits(&self) -> Waiter {
+    fn open_request(&self) -> Waiter {
         Waiter { pid: self.pid, reference: Some(self.reference) }
     }
 
-    /// Says whether nobody waits there any more: the process has ended, or gave its request up.
+    /// Returns whether a waiter has ended, or has given up its request.
     fn is_over(&self, waiter: &Waiter) -> bool {
         if waiter.pid == self.pid {
             waiter.reference.is_some_and(|reference| !(self.is_open)(reference))
@@ -122,13 +124,13 @@ impl Asker<'_> {
     }
 }
 
-/// What a request came to.
+/// The result of a request.
 enum Given {
     Event(PortEvent),
     Error(PortError),
-    /// Done, or nothing there.
+    /// The request was carried out, or nothing is available.
     Nothing,
-    /// The asker waits; it is told to look again.
+    /// The process waits, and is woken to ask again.
     Later,
 }
 
@@ -152,7 +154,7 @@ impl Given {
     }
 }
 
-/// Carries a request out; `None` when its answer comes later.
+/// Carries out a request; returns `None` when the answer comes later.
 pub(crate) fn ask(asker: &Asker<'_>, request: &[u8]) -> Option<Bytes> {
     let request = match term::decode::<Request>(request) {
         Ok(request) => request,
@@ -191,14 +193,14 @@ fn done<T: Serialize>(result: Result<T, PortError>) -> Option<Bytes> {
 }
 
 impl Ports {
-    /// Returns a table without ports for these processes.
+    /// Returns an empty table of ports for these processes.
     pub(crate) fn new(owners: Weak<dyn Owners>) -> Self {
         Self { owners, sockets: OnceLock::new(), table: RwLock::default(), last: AtomicU64::new(0) }
     }
 
-    /// Supplies the sockets; the first wins.
+    /// Supplies the sockets; the first call wins.
     pub(crate) fn supply(&self, sockets: Box<dyn Sockets>) {
-        // A node has one daemon, which does this once.
+        // A node has one daemon, which supplies them once.
         let _ = self.sockets.set(sockets);
     }
 
@@ -259,7 +261,8 @@ impl Ports {
         Ok(id)
     }
 
-    /// Makes the port of a client that has connected. The listener's owner has it until somebody takes it.
+    /// Makes the port of a client that has connected. The listener's owner owns it until a process
+    /// accepts it.
     fn accepted(self: &Arc<Self>, listener: PortId, options: PortOptions) -> Option<Arc<Connection>> {
         let owner = self.table.read().entries.get(&listener)?.owner;
         let id = self.next_id();
@@ -273,7 +276,7 @@ impl Ports {
         self.close_if_orphaned(id, owner);
     }
 
-    /// An owner that ended before it had the port cannot have closed it.
+    /// Closes a port with an owner that has ended already: the end of that owner did not close it.
     fn close_if_orphaned(&self, id: PortId, owner: Pid) -> bool {
         let orphaned = !self.is_alive(owner);
         if orphaned {
@@ -326,7 +329,8 @@ impl Ports {
         Ok(())
     }
 
-    /// Gives a port another owner; says whether it was there. One that has ended meanwhile closes it.
+    /// Gives a port another owner; returns whether the port existed. The port is closed if that
+    /// owner has ended meanwhile.
     fn move_to(&self, id: PortId, to: Pid) -> bool {
         let moved = self.table.write().move_to(id, to);
         if moved {
@@ -335,13 +339,14 @@ impl Ports {
         moved
     }
 
-    /// Takes a port that is used up out of the table.
+    /// Removes a port that has delivered the end of its input.
     fn drop_entry(&self, id: PortId) {
         self.table.write().remove(id);
     }
 
     fn close(&self, id: PortId, by: Pid) {
-        // Taken out first: no lock of the table is held while the port's is.
+        // Removed from the table first, so that no lock of the table is held while the port is
+        // locked.
         let removed = self.table.write().remove(id);
         match removed {
             Some(Port::Listener(listener)) => listener.close(self, by),
@@ -352,7 +357,7 @@ impl Ports {
 
     /// Closes all ports of a process that has ended.
     pub(crate) fn forget(&self, pid: Pid) {
-        // Most processes have none; they must not queue for the lock that writes.
+        // Most processes own no port and must not contend for the write lock.
         if !self.table.read().by_owner.contains_key(&pid) {
             return;
         }
@@ -427,7 +432,7 @@ impl Table {
     }
 }
 
-/// How ports reach processes.
+/// Messages from ports to processes.
 impl Ports {
     fn is_alive(&self, pid: Pid) -> bool {
         self.owners.upgrade().is_some_and(|owners| owners.is_alive(pid))
@@ -439,18 +444,19 @@ impl Ports {
         }
     }
 
-    /// Answers a wait with nil: it is worth asking again.
-    fn look_again(&self, pid: Pid, reference: Ref) {
+    /// Answers an open request with nil, so that the process asks again.
+    fn wake_request(&self, pid: Pid, reference: Ref) {
         if let Some(owners) = self.owners.upgrade() {
             owners.answer(pid, reference, reply(Ok(())));
         }
     }
 
-    /// Tells those who wait that nothing will come. Who awaits it asks again, and is told then.
+    /// Notifies all waiters that the port is closed. A process with an open request asks again and
+    /// gets the error then.
     fn tell_closed(&self, port: PortId, waiters: impl Iterator<Item = Waiter>, error: &PortError) {
         for waiter in waiters {
             match waiter.reference {
-                Some(reference) => self.look_again(waiter.pid, reference),
+                Some(reference) => self.wake_request(waiter.pid, reference),
                 None => self.tell(waiter.pid, &PortEvent::Closed { port, error: error.clone() }),
             }
         }

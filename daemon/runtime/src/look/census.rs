@@ -1,7 +1,8 @@
-//! Counting the processes of a node, of which there may be a million: one look at each, nothing copied, nobody asked.
+//! Counts the processes of a node, possibly a million: visits each slot once, copies nothing and
+//! sends no message.
 //!
-//! Who has the node's threads is found out by looking at them again and again. OTP: the reductions of etop. Nothing is
-//! counted while nobody asks, so a message pays nothing for it.
+//! CPU time is found by sampling: looking at the running processes again and again. OTP: the
+//! reductions of etop. Nothing is recorded between requests, so messages cost nothing extra.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ptr;
@@ -16,33 +17,33 @@ use crate::words::code_server::Code;
 use crate::words::pid::Pid;
 use crate::world::World;
 
-/// What processes have, by whose they are.
+/// Counts of processes and their resources, by owner.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Census {
-    /// How many processes belong to each application.
+    /// The number of processes of each application.
     pub apps: BTreeMap<String, u64>,
-    /// How many messages wait in all mailboxes.
+    /// The number of messages in all mailboxes.
     pub queued: usize,
-    /// How many wait in the longest.
+    /// The length of the longest mailbox.
     pub longest: usize,
-    /// What the processes of each version of each module have, of those that have any.
+    /// The counts for each version of a module that has processes.
     pub code: Vec<Share>,
 }
 
-/// What the processes of one version of a module have.
+/// The counts for one version of a module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Share {
     /// The app that its code came with.
     pub app: String,
     /// The version of that app.
     pub version: String,
-    /// Processes.
+    /// The number of processes.
     pub processes: u64,
-    /// Those of them that wait inside a callback.
+    /// The number of processes that wait inside a callback.
     pub waiting: u64,
-    /// Timers of apps that will send to them.
+    /// The number of app timers that will send to these processes.
     pub timers: u64,
-    /// Ports that they control.
+    /// The number of ports that these processes own.
     pub ports: u64,
 }
 
@@ -55,9 +56,9 @@ impl Share {
 
 #[derive(Default)]
 struct Count {
-    /// By the place of an environment, which lives as long as this does.
+    /// By the address of the environment, which the value keeps alive.
     apps: HashMap<*const Env, (Arc<Env>, u64)>,
-    /// By the place of the code, likewise.
+    /// By the address of the code, likewise.
     code: HashMap<*const Code, (Arc<Code>, Share)>,
 }
 
@@ -72,7 +73,7 @@ impl Count {
     }
 }
 
-/// Counts what there is. What begins or ends meanwhile counts or not.
+/// Counts all processes. Those that start or end meanwhile may or may not be counted.
 pub(crate) fn count(world: &World) -> Census {
     let (mut count, mut census) = (Count::default(), Census::default());
     for (_, slot) in world.table.iter() {
@@ -105,10 +106,11 @@ fn card_of(world: &World, pid: Pid, look: impl FnOnce(&Card)) {
     }
 }
 
-/// How often is looked.
+/// The sampling interval.
 const EVERY: Duration = Duration::from_millis(1);
 
-/// Looks for so long; returns for which part of the time each process was seen to run. 1 is one thread all the time.
+/// Samples for this long; returns the share of samples in which each process was running. 1 means
+/// one thread all the time.
 pub(crate) fn sample(world: &World, time: Duration) -> HashMap<Pid, f64> {
     let until = Instant::now() + time;
     let mut seen: HashMap<Pid, u32> = HashMap::new();

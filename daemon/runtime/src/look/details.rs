@@ -8,36 +8,37 @@ use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::world::{Fire, World};
 
-/// A process, with what waits for it and what it is bound to.
+/// A process with its mailbox, monitors and timers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessDetails {
-    /// What `ps` shows.
+    /// The row that `ps` shows.
     pub info: ProcessInfo,
-    /// What can be read only between two callbacks; `None` while one runs.
+    /// The part that can be read only between two callbacks; `None` while one runs.
     pub inside: Option<Inside>,
-    /// The timers that are about to send to it, in the order of firing, with what they send.
+    /// The pending timers that will send to it, in the order of firing, with the message bodies.
     pub timers: Vec<(TimerRef, Bytes)>,
 }
 
-/// What a process has in its own hands.
+/// The part of a process that its running callback would own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inside {
-    /// What waits in its mailbox, oldest first.
+    /// The messages in its mailbox, oldest first.
     pub mailbox: Vec<Letter>,
     /// The monitors that it holds.
     pub monitors: Vec<(Ref, Pid)>,
-    /// Who monitors it.
+    /// The processes that monitor it.
     pub monitored_by: Vec<Pid>,
-    /// The calls that it has taken and not answered.
+    /// The calls that it has received and not answered.
     pub unanswered: Vec<From>,
 }
 
 /// One message in a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Letter {
-    /// A request that wants an answer. For those of the runtime itself, such as to a supervisor, without its body.
+    /// A call. Without its body if it is one of the runtime itself, such as a request to a
+    /// supervisor.
     Call(From, Option<Bytes>),
-    /// A request without answer.
+    /// A cast.
     Cast(Pid, Bytes),
     /// Any other message.
     Info(Pid, Bytes),
@@ -45,7 +46,7 @@ pub enum Letter {
     Exit(Pid, Exit),
     /// A monitored process ended.
     Down(Ref, Pid, Exit),
-    /// From the node itself: of ports and tables.
+    /// An event of a port or table, from the node itself.
     Told(Bytes),
 }
 
@@ -56,7 +57,7 @@ pub(crate) fn of(world: &World, pid: Pid) -> Option<ProcessDetails> {
     Some(ProcessDetails { info, inside, timers: timers_to(world, pid) })
 }
 
-/// Returns to whom the pending timers of apps will send, one pid for each timer.
+/// Returns the targets of the pending app timers, one pid for each timer.
 pub(crate) fn timers(world: &World) -> Vec<Pid> {
     let mut targets = Vec::new();
     world.timers.each(|_, what| {
@@ -85,7 +86,8 @@ impl Inside {
         Self {
             mailbox: body.inbox.iter().chain(mail).filter_map(Letter::of).collect(),
             monitors: ties.map(|ties| ties.watching.clone()).unwrap_or_default(),
-            // Who waits for an answer watches as well, and is no monitor to anybody's mind.
+            // A process that awaits the exit has a watch as well, but it is not a monitor for
+            // people.
             monitored_by: ties.map_or_else(Vec::new, |ties| {
                 ties.watchers.iter().filter(|watch| !watch.as_answer).map(|watch| watch.watcher).collect()
             }),
@@ -104,13 +106,13 @@ impl Letter {
             Mail::Exit(from, exit) => Self::Exit(*from, exit.clone()),
             Mail::Down(monitor, pid, exit) => Self::Down(*monitor, *pid, exit.clone()),
             Mail::Told(event) => Self::Told(event.clone()),
-            // Nobody sent it.
+            // A process's own timeout is not a message.
             Mail::Timeout(_) => return None,
         })
     }
 }
 
-/// Returns a process in full, each body of a message to it as `look` shows it.
+/// Returns a process in full, with each message body as `look` shows it.
 pub(crate) fn shown(look: &dyn Fn(BodyKind, Bytes) -> Bytes, mut details: ProcessDetails) -> ProcessDetails {
     let letter = |letter| match letter {
         Letter::Call(from, body) => Letter::Call(from, body.map(|body| look(BodyKind::Call, body))),

@@ -1,4 +1,5 @@
-//! Looking at a node: processes and trees, read from the daemon's own tables. Nobody is asked.
+//! Views of processes and trees, read from the daemon's own tables. No message is sent to a
+//! process.
 
 use std::time::Instant;
 
@@ -12,10 +13,10 @@ use crate::words::code::{Behaviour, Bytes};
 use crate::words::pid::Pid;
 use crate::world::World;
 
-/// What a process is doing.
+/// The state of activity of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// Nothing.
+    /// No callback runs.
     Idle,
     /// A callback runs, or is about to.
     Running,
@@ -25,7 +26,7 @@ pub enum Status {
     Suspended,
 }
 
-/// A process, for people.
+/// A process, for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessInfo {
     /// Its pid.
@@ -40,24 +41,25 @@ pub struct ProcessInfo {
     pub version: String,
     /// Whether that code is no longer current.
     pub is_old: bool,
-    /// What kind of process it is.
+    /// Its behaviour.
     pub behaviour: Behaviour,
-    /// What it is doing.
+    /// Its state of activity.
     pub status: Status,
-    /// How many messages wait; without those that it has taken in, while a callback runs.
+    /// The number of waiting messages. While a callback runs, messages already in the inbox are not
+    /// counted.
     pub queued: usize,
-    /// How many may wait, for one that asked for a bound, and how many found it reached.
+    /// The bound of its mailbox, if it has one, and the number of messages refused because of it.
     pub bound: Option<(usize, u64)>,
-    /// The callback under way; `None` for one that rests, and for one that has begun just now.
+    /// The callback in progress; `None` if the process rests, or the callback began only just now.
     pub callback: Option<CallbackInfo>,
     /// Its supervisor, or the process of its application.
     pub parent: Option<Pid>,
-    /// What only the process itself knows; `None` while a callback runs.
+    /// Its links; `None` while a callback runs, when only the process itself can read them.
     pub ties: Option<TiesInfo>,
 }
 
 impl ProcessInfo {
-    /// Says whether it is a behaviour process outside every tree.
+    /// Returns whether it is a behaviour process outside of every tree.
     pub fn is_orphan(&self) -> bool {
         is_orphan(self.parent, self.behaviour)
     }
@@ -73,14 +75,15 @@ fn is_orphan(parent: Option<Pid>, behaviour: Behaviour) -> bool {
     parent.is_none() && !matches!(behaviour, Behaviour::Application | Behaviour::Task)
 }
 
-/// A callback that is parked, or computes for long, for people.
+/// A callback that is parked, or has computed for long, for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallbackInfo {
-    /// What it is about; `None` while it computes, when only the process itself knows, and for a task, which has but one.
+    /// The event that it handles. `None` while it computes, when only the process itself knows, and
+    /// for a task, which has only one callback.
     pub about: Option<String>,
-    /// Since when it is parked, or computes.
+    /// When it was parked, or began to compute.
     pub since: Instant,
-    /// What it waits for; nothing while it computes.
+    /// The things that it waits for; empty while it computes.
     pub waits_for: Vec<Wait>,
 }
 
@@ -104,7 +107,7 @@ impl CallbackInfo {
     }
 }
 
-/// How a process is tied to others, for people.
+/// The links of a process, for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TiesInfo {
     /// The processes that it is linked to.
@@ -118,7 +121,7 @@ pub struct TiesInfo {
 pub struct Node {
     /// Its id, a MessagePack value; nil for the root and for children of a simple_one_for_one.
     pub id: Option<Bytes>,
-    /// Where it stands.
+    /// Its state in its supervisor's table.
     pub child: Child,
     /// The module it was started from.
     pub module: String,
@@ -160,13 +163,13 @@ pub(crate) fn process(world: &World, pid: Pid) -> Option<ProcessInfo> {
     })
 }
 
-/// Returns the callback of a process that computes for long.
+/// Returns the callback of a process that has computed for long.
 fn computing(world: &World, pid: Pid) -> Option<CallbackInfo> {
     let since = world.scheduler.computes_since(pid.slot)?;
     Some(CallbackInfo { about: None, since, waits_for: Vec::new() })
 }
 
-/// Returns all processes, in order of place.
+/// Returns all processes, in slot order.
 pub(crate) fn processes(world: &World) -> Vec<ProcessInfo> {
     world.find(|_, _| true).into_iter().filter_map(|pid| process(world, pid)).collect()
 }
@@ -178,7 +181,8 @@ pub(crate) fn outsiders(world: &World, modules: &[&str]) -> Vec<ProcessInfo> {
     found.into_iter().filter_map(|pid| process(world, pid)).collect()
 }
 
-/// Returns the supervisors of these modules; one that runs at this moment is not among them.
+/// Returns the supervisors of these modules, and the pids of those that run at this moment and
+/// cannot be read.
 pub(crate) fn supervised(world: &World, modules: &[&str]) -> (Vec<Supervised>, Vec<Pid>) {
     let is_its =
         |card: &Card| card.code.behaviour() == Behaviour::Supervisor && modules.contains(&card.code.name());
@@ -213,7 +217,7 @@ fn children(world: &World, parent: Pid, process: Option<&ProcessInfo>) -> Vec<No
     }
 }
 
-/// Returns the handlers of an event manager; no table names them, but they are linked to it.
+/// Returns the handlers of an event manager. They are in no table, but they are linked to it.
 fn handlers(world: &World, manager: &ProcessInfo) -> Vec<Node> {
     let linked = match &manager.ties {
         Some(ties) => ties.links.clone(),
@@ -236,7 +240,7 @@ fn handlers(world: &World, manager: &ProcessInfo) -> Vec<Node> {
 fn rows(world: &World, supervisor: Pid) -> Vec<Node> {
     let rows =
         world.slot(supervisor).and_then(|slot| slot.card(supervisor.generation, |card| card.rows.clone()));
-    // Copied out first: below, other places are locked.
+    // Copied, because the code below locks other slots.
     let Some(rows) = rows.flatten().map(|rows| rows.read().clone()) else { return Vec::new() };
     rows.iter()
         .map(|row| {
@@ -254,7 +258,7 @@ fn rows(world: &World, supervisor: Pid) -> Vec<Node> {
         .collect()
 }
 
-/// Returns the children of a supervisor whose init it waits for.
+/// Returns the children of a supervisor that are still in init.
 pub(crate) fn starting_children(world: &World, supervisor: Pid) -> Vec<Pid> {
     let rows =
         world.slot(supervisor).and_then(|slot| slot.card(supervisor.generation, |card| card.rows.clone()));

@@ -1,4 +1,4 @@
-//! System messages: what an operator may ask of any behaviour process. OTP: sys.
+//! System messages: the requests of an operator to any behaviour process. OTP: sys.
 //!
 //! | request         | running              | suspended                      |
 //! |-----------------|----------------------|--------------------------------|
@@ -11,11 +11,12 @@
 //! | terminate       | ends in order        | ends in order                  |
 //! | statistics, log | turned on, off, read | turned on, off, read           |
 //!
-//! Unlike OTP, there is no `install`: a hook would be code in a process that no code server knows and no upgrade converts.
-//! What hooks are for is [`trace`](crate::Runtime::trace) with its filters, for somebody who looks; a log, for later.
+//! Unlike OTP, there is no `install`: such a hook would be code in a process that no code server
+//! knows and no upgrade converts. Use [`trace`](crate::Runtime::trace) with its filters to look
+//! now, and `log` to look later.
 //!
-//! They are done by the process's own thread at its next callback boundary. Unlike OTP, they overtake the messages
-//! that are queued already: an operator does not wait for a backlog.
+//! The process handles them on its own thread at its next callback boundary. Unlike OTP, they
+//! overtake queued messages, so an operator does not wait for a backlog.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -32,7 +33,7 @@ use crate::words::pid::Pid;
 use crate::world::World;
 use crate::world::change::invalidate_shadow;
 
-/// Asks a process for something at its next boundary, and waits.
+/// Sends a request to a process, which runs it at its next boundary, and waits for the answer.
 fn ask<R: Send + 'static>(
     world: &Arc<World>,
     pid: Pid,
@@ -49,7 +50,7 @@ fn ask<R: Send + 'static>(
     let (done, answer) = mpsc::channel();
     let weak = Arc::downgrade(world);
     let system = move |body: &mut Body| {
-        // An asker that gave up has dropped its end, and nothing is done behind its back.
+        // If the caller has given up, its receiver is gone and the request has no effect.
         if let Some(world) = weak.upgrade()
             && done.send(None).is_ok()
         {
@@ -70,7 +71,8 @@ pub(crate) fn suspend(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result
     ask(world, pid, "suspend", timeout, |_, body| body.suspended = true)
 }
 
-/// OTP: `sys:resume/2`. A process that was suspended over a load moves to the current code now.
+/// OTP: `sys:resume/2`. If code was loaded while the process was suspended, it now moves to the
+/// current code.
 pub(crate) fn resume(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<(), SysError> {
     ask(world, pid, "resume", timeout, |_, body| body.suspended = false)
 }
@@ -99,16 +101,16 @@ pub(crate) fn get_state(world: &Arc<World>, pid: Pid, timeout: Duration) -> Resu
     })?
 }
 
-/// What system messages tell about a process. OTP: `sys:get_status/2`.
+/// The status of a process. OTP: `sys:get_status/2`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SysStatus {
     /// Whether it was suspended by hand.
     pub is_suspended: bool,
-    /// Whether it counts its messages.
+    /// Whether it keeps statistics.
     pub counts: bool,
-    /// How many of its last messages it keeps; `None` when it keeps none.
+    /// The maximum number of messages in its log; `None` when it keeps none.
     pub log_max: Option<usize>,
-    /// Its state, as people are shown it.
+    /// Its state, redacted for display.
     pub state: Bytes,
 }
 
@@ -134,8 +136,8 @@ pub(crate) fn no_debug(world: &Arc<World>, pid: Pid, timeout: Duration) -> Resul
     ask(world, pid, "no_debug", timeout, |_, body| body.debug = None)
 }
 
-/// OTP: `sys:replace_state/3`. Unlike there, the new state comes from outside, as bytes that the process's code reads; on
-/// an error the old one stays.
+/// OTP: `sys:replace_state/3`. Unlike OTP, the new state comes from outside, as bytes that the code
+/// of the process decodes. On an error the old state stays.
 pub(crate) fn replace_state(
     world: &Arc<World>,
     pid: Pid,
@@ -152,7 +154,7 @@ pub(crate) fn replace_state(
             Some(_) => {}
         }
         let made = body.card.code.module.import(&state).map_err(refused)?;
-        // A shadow of the state that goes is void.
+        // A shadow of the old state is void.
         invalidate_shadow(world, body);
         body.actor = Actor::Resting(made);
         Ok(())
@@ -174,7 +176,7 @@ pub(crate) fn count(world: &Arc<World>, pid: Pid, on: bool, timeout: Duration) -
     debug(world, pid, "statistics", timeout, move |debug| debug.count(on))
 }
 
-/// Returns what was counted; `None` when nothing is. OTP: `sys:statistics(_, get)`.
+/// Returns the statistics; `None` when they are off. OTP: `sys:statistics(_, get)`.
 pub(crate) fn statistics(
     world: &Arc<World>,
     pid: Pid,
@@ -193,7 +195,7 @@ pub(crate) fn keep_log(
     debug(world, pid, "log", timeout, move |debug| debug.keep(max))
 }
 
-/// Returns the events that were kept; `None` when none are. OTP: `sys:log(_, get)`.
+/// Returns the logged events; `None` when no log is kept. OTP: `sys:log(_, get)`.
 pub(crate) fn log(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<Option<Vec<Logged>>, SysError> {
     ask(world, pid, "log", timeout, |_, body| {
         let module = &*body.card.code.module;

@@ -1,16 +1,17 @@
-//! Looking at what passes between processes. OTP: `erlang:trace/3`.
+//! Traces messages and other events between processes. OTP: `erlang:trace/3`.
 
 use std::sync::{Arc, Weak};
 
 use crate::world::World;
 use crate::world::trace::{Only, Traced};
 
-/// Somebody looks; until this is dropped.
+/// A running trace; ends when dropped.
 #[derive(Debug)]
 pub struct Tracing(Weak<World>);
 
 impl Tracing {
-    /// Has `tell` called for what passes. It is called on the pool's threads, and must not wait. `None` while somebody else looks.
+    /// Calls `tell` for each traced event, on threads of the pool, so `tell` must not wait. `None`
+    /// while another trace runs.
     pub(crate) fn start(
         world: &Arc<World>,
         only: Only,

@@ -1,4 +1,4 @@
-//! The code of the node: loading, purging, upgrading it.
+//! The code of the node: loading, purging and upgrading.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -15,12 +15,12 @@ use crate::words::pid::Pid;
 use crate::world::journal::Crash;
 use crate::world::run;
 
-/// What a purge came to.
+/// The result of a purge.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Purge {
-    /// Who was ended.
+    /// The processes that were killed.
     pub killed: Vec<Pid>,
-    /// Who still runs the code; the code stays while there is somebody.
+    /// The processes that still run the code; the code stays as long as there are any.
     pub lingering: Vec<Pid>,
 }
 
@@ -30,25 +30,26 @@ impl Runtime {
         self.world.code.list()
     }
 
-    /// Makes modules current by hand, all or none; idle processes of them move at once. Waits for those.
+    /// Makes modules current without an upgrade, all or none; their idle processes move on at once.
+    /// Waits for these.
     ///
     /// # Errors
-    /// [`CodeError::NotPurged`] when one of them has old code already.
+    /// [`CodeError::NotPurged`] when one of them already has old code.
     pub fn load(&self, modules: Vec<Arc<dyn Module>>, deadline: Instant) -> Result<(), CodeError> {
         self.world.code.load(modules)?;
         sweep(&self.world, deadline);
         Ok(())
     }
 
-    /// Returns who runs the code in that place of a module.
+    /// Returns the processes that run a module's current, old or condemned code.
     pub fn users(&self, module: &str, place: Place) -> Vec<Pid> {
         self.world.code.at(module, place).iter().flat_map(|code| self.world.users(code)).collect()
     }
 
-    /// Drops old or condemned code of a module if nobody runs it. OTP: `code:soft_purge/1`.
+    /// Drops old or condemned code of a module if no process runs it. OTP: `code:soft_purge/1`.
     ///
     /// # Errors
-    /// [`CodeError::NotLoaded`] for a module that this node does not have.
+    /// [`CodeError::NotLoaded`] if this node does not have the module.
     pub fn soft_purge(&self, module: &str, place: Place) -> Result<Purge, CodeError> {
         self.known(module)?;
         let lingering = self.users(module, place);
@@ -62,14 +63,15 @@ impl Runtime {
         Ok(Purge { killed: Vec::new(), lingering })
     }
 
-    /// Drops old or condemned code of a module and ends who runs it. Waits for those until the deadline. OTP:
-    /// `code:purge/1`.
+    /// Drops old or condemned code of a module, after killing the processes that run it. Waits for
+    /// their ends until the deadline. OTP: `code:purge/1`.
     ///
-    /// A process whose callback computes on is ended without it, see [`kill`](Self::kill); its image stays in use until
-    /// the callback returns. One that cannot be taken out of its code is named as lingering.
+    /// A process with a callback that computes on is ended without it, see [`kill`](Self::kill);
+    /// its library stays in use until the callback returns. A process that cannot be taken out of
+    /// its code is returned as lingering.
     ///
     /// # Errors
-    /// [`CodeError::NotLoaded`] for a module that this node does not have.
+    /// [`CodeError::NotLoaded`] if this node does not have the module.
     pub fn purge(&self, module: &str, place: Place, deadline: Instant) -> Result<Purge, CodeError> {
         self.known(module)?;
         let users = self.users(module, place);
@@ -85,9 +87,10 @@ impl Runtime {
 
     /// Kills processes and waits for their ends, until the deadline.
     ///
-    /// No thread is ever killed. One whose callback computes on after a second is ended all the same: who is bound to it is
-    /// told, its supervisor may start it again, and what the callback comes to is thrown away. [`stuck`](Self::stuck)
-    /// lists the callback until it returns.
+    /// Threads are never killed. A process with a callback that still computes after a second is
+    /// ended all the same: links and monitors are notified, its supervisor may restart it, and the
+    /// result of the callback is dropped. [`stuck`](Self::stuck) lists the callback until it
+    /// returns.
     pub fn kill(&self, pids: &[Pid], deadline: Instant) {
         self.kill_until(pids, deadline.min(Instant::now() + ABANDON_AFTER));
         let mut left = pids.to_vec();
@@ -111,19 +114,20 @@ impl Runtime {
         }
     }
 
-    /// Stages an upgrade: `new` and `removed` take effect at its switch; of `new`, processes that are started take the
-    /// modules `at_once` before it. One at a time.
+    /// Stages an upgrade: `new` and `removed` take effect at its switch. Processes started before
+    /// the switch already use those modules of `new` that `at_once` names. One upgrade at a time.
     pub fn stage(&self, new: Vec<Arc<dyn Module>>, removed: &[String], at_once: &[String]) -> Upgrade {
         Upgrade::stage(&self.world, new, removed, at_once)
     }
 
-    /// Returns the first crashes since [`forget_crashes`](Self::forget_crashes). A child that its supervisor ends by
-    /// `brutal_kill` counts as well: its end cannot be told from another kill.
+    /// Returns the first crashes since [`forget_crashes`](Self::forget_crashes). A child that its
+    /// supervisor ends by `brutal_kill` counts too: its end cannot be distinguished from other
+    /// kills.
     pub fn crashes(&self) -> Vec<Crash> {
         self.world.crashes.read()
     }
 
-    /// Begins to count crashes anew.
+    /// Starts counting crashes anew.
     pub fn forget_crashes(&self) {
         self.world.crashes.clear();
     }

@@ -1,4 +1,4 @@
-//! Looking at the node: processes, trees, ports, tables, figures.
+//! Views of the node: processes, trees, ports, tables, figures.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ use crate::words::figures::Figures;
 use crate::words::pid::Pid;
 
 impl Runtime {
-    /// Looks for so long which processes run; returns for which part of the time each did, 1 being one thread all the
-    /// time. Waits.
+    /// Samples the running processes for this long; returns the share of the time that each ran,
+    /// with 1 for one thread all the time. Waits.
     pub fn sample(&self, time: Duration) -> HashMap<Pid, f64> {
         census::sample(&self.world, time)
     }
 
-    /// Returns the process of a name.
+    /// Returns the process with this name.
     pub fn whereis(&self, name: &str) -> Option<Pid> {
         self.world.registry.whereis(name)
     }
@@ -38,7 +38,7 @@ impl Runtime {
         inspect::process(&self.world, pid)
     }
 
-    /// Returns the name of a process, or its pid where it has none.
+    /// Returns the name of a process, or its pid if it has none.
     pub fn called(&self, pid: Pid) -> String {
         let name = self.process(pid).and_then(|info| info.names.into_iter().next());
         name.unwrap_or_else(|| pid.to_string())
@@ -49,8 +49,8 @@ impl Runtime {
         details::of(&self.world, pid)
     }
 
-    /// Returns one process in full, as people are shown it: what its module hides of its messages is hidden, and all of them
-    /// where it does not say so in time.
+    /// Returns one process in full, with the data in its messages that its module hides redacted.
+    /// If the module does not answer in time, all message bodies are redacted.
     pub fn shown(&self, pid: Pid, timeout: Duration) -> Option<ProcessDetails> {
         let details = details::of(&self.world, pid)?;
         let code = self.world.slot(pid)?.card(pid.generation, |card| Arc::clone(&card.code))?;
@@ -61,7 +61,7 @@ impl Runtime {
         let all = details.clone();
         self.world.scheduler.job(Box::new(move || {
             let look = |kind, body| shown::shown(&*code.module, kind, body);
-            // Who asked may have given up.
+            // The caller may have given up.
             let _ = tell.send(details::shown(&look, all));
         }));
         let hide = |_| details::shown(&|_, _| shown::hidden(), details);
@@ -73,13 +73,15 @@ impl Runtime {
         inspect::processes(&self.world)
     }
 
-    /// Counts processes, and what they have: with one look at each, so that a node with a million may be asked often.
+    /// Counts processes and their resources. Visits each process only once, so a node with a
+    /// million can be asked often.
     pub fn census(&self) -> Census {
         census::count(&self.world)
     }
 
-    /// Returns the processes of these modules that no upgrade of a tree reaches: tasks, and behaviour processes that
-    /// nobody supervises. Quick where there are none, however many processes there are.
+    /// Returns the processes of these modules that no upgrade of a tree reaches: tasks, and
+    /// behaviour processes without a supervisor. Fast if there are none, independent of the number
+    /// of processes.
     pub fn outsiders(&self, modules: &[&str]) -> Vec<ProcessInfo> {
         inspect::outsiders(&self.world, modules)
     }
@@ -94,32 +96,33 @@ impl Runtime {
         inspect::which_children(&self.world, supervisor)
     }
 
-    /// Returns the state of a process that rests, without asking it: `None` of one that runs, that has none, or whose
-    /// code does not write it in time.
+    /// Returns the state of a process at rest without sending it a message. `None` if it runs, has
+    /// no state, or its code does not export the state in time.
     pub fn resting_state(&self, pid: Pid, timeout: Duration) -> Option<Bytes> {
         let (tell, told) = mpsc::channel();
         let world = Arc::clone(&self.world);
         self.world.scheduler.job(Box::new(move || {
-            // Who asked may have given up.
+            // The caller may have given up.
             let _ = tell.send(convert::resting_state(&world, pid));
         }));
         told.recv_timeout(timeout).ok().flatten()
     }
 
-    /// Returns the supervisors of these modules as a code change would find them, and those that run at this moment and
-    /// cannot be looked into.
+    /// Returns the supervisors of these modules as a code change would find them, and the pids of
+    /// those that run at this moment and cannot be read.
     pub fn supervised(&self, modules: &[&str]) -> (Vec<Supervised>, Vec<Pid>) {
         inspect::supervised(&self.world, modules)
     }
 
-    /// Looks where a process computes that has done so for long, the innermost function first. Nothing for any other one.
-    /// Takes a moment: files are read.
+    /// Returns the stack of a process that has computed for long, innermost function first; empty
+    /// for any other process. Takes a moment, because files are read.
     pub fn frames(&self, pid: Pid) -> Vec<String> {
         self.world.frames(pid)
     }
 
-    /// Returns the app code that has computed without a break for longer than this, oldest first: callbacks, and
-    /// conversions that were given up. Their threads were replaced and end when that code returns.
+    /// Returns the app code that has computed without a break for longer than this, oldest first:
+    /// callbacks, and conversions that were given up. Their threads were replaced, and end when the
+    /// code returns.
     pub fn stuck(&self, longer: Duration) -> Vec<Stuck> {
         let mut stuck = self.world.stuck();
         stuck.retain(|stuck| stuck.since.elapsed() >= longer);
@@ -127,12 +130,13 @@ impl Runtime {
         stuck
     }
 
-    /// Returns what is counted of the node since it was started.
+    /// Returns the counters of the node since its start.
     pub fn figures(&self) -> Figures {
         self.world.figures()
     }
 
-    /// Supplies the sockets behind the ports. Before the first application starts; a node without them opens no port.
+    /// Supplies the sockets behind the ports. Call it before the first application starts; without
+    /// sockets no port can be opened.
     pub fn supply_sockets(&self, sockets: impl Sockets + 'static) {
         self.world.ports.supply(Box::new(sockets));
     }
@@ -147,12 +151,12 @@ impl Runtime {
         self.world.tables.list()
     }
 
-    /// Returns to whom the pending timers of apps will send, one pid for each timer.
+    /// Returns the targets of the pending app timers, one pid for each timer.
     pub fn timers(&self) -> Vec<Pid> {
         details::timers(&self.world)
     }
 
-    /// Returns the work on spare threads, oldest first.
+    /// Returns the blocking work on spare threads, oldest first.
     pub fn blocking(&self) -> Vec<Blocking> {
         self.world.spare.list()
     }

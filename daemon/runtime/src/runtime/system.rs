@@ -1,4 +1,4 @@
-//! What an operator may ask of one process. OTP: sys.
+//! System messages to one process. OTP: sys.
 
 use std::time::Duration;
 
@@ -45,7 +45,8 @@ impl Runtime {
         sys::get_state(&self.world, pid, timeout)
     }
 
-    /// Gives a process another state, which its code reads from these bytes. Waits. OTP: `sys:replace_state/3`.
+    /// Replaces the state of a process; its code decodes the new one from these bytes. Waits. OTP:
+    /// `sys:replace_state/3`.
     ///
     /// # Errors
     /// See [`SysError`]; the old state stays.
@@ -53,7 +54,8 @@ impl Runtime {
         sys::replace_state(&self.world, pid, state, timeout)
     }
 
-    /// Ends a process in order, suspended or not: its terminate runs. Waits until it has begun. OTP: `sys:terminate/3`.
+    /// Ends a process in order, suspended or not: its terminate callback runs. Waits until it has
+    /// begun. OTP: `sys:terminate/3`.
     ///
     /// # Errors
     /// See [`SysError`].
@@ -61,7 +63,8 @@ impl Runtime {
         sys::terminate(&self.world, pid, reason, timeout)
     }
 
-    /// Turns the statistics of a process on, from 0, or off. Waits. OTP: `sys:statistics/3`.
+    /// Turns the statistics of a process on, starting from 0, or off. Waits. OTP:
+    /// `sys:statistics/3`.
     ///
     /// # Errors
     /// See [`SysError`].
@@ -77,7 +80,7 @@ impl Runtime {
         sys::statistics(&self.world, pid, timeout)
     }
 
-    /// Has a process keep its last `max` messages, or none. Waits. OTP: `sys:log/3`.
+    /// Makes a process keep its last `max` messages, or none. Waits. OTP: `sys:log/3`.
     ///
     /// # Errors
     /// See [`SysError`].
@@ -85,7 +88,8 @@ impl Runtime {
         sys::keep_log(&self.world, pid, max, timeout)
     }
 
-    /// Returns the last messages of a process, the oldest first; `None` when none are kept. Waits.
+    /// Returns the messages that a process has kept, oldest first; `None` when it keeps none.
+    /// Waits.
     ///
     /// # Errors
     /// See [`SysError`].
@@ -93,7 +97,7 @@ impl Runtime {
         sys::log(&self.world, pid, timeout)
     }
 
-    /// Returns what system messages tell about a process. Waits. OTP: `sys:get_status/2`.
+    /// Returns the status of a process. Waits. OTP: `sys:get_status/2`.
     ///
     /// # Errors
     /// See [`SysError`].
@@ -101,7 +105,7 @@ impl Runtime {
         sys::get_status(&self.world, pid, timeout)
     }
 
-    /// Turns statistics and log of a process off. Waits. OTP: `sys:no_debug/2`.
+    /// Turns off statistics and log of a process. Waits. OTP: `sys:no_debug/2`.
     ///
     /// # Errors
     /// See [`SysError`].
@@ -109,8 +113,9 @@ impl Runtime {
         sys::no_debug(&self.world, pid, timeout)
     }
 
-    /// Has `tell` called for all that passes, until what is returned is dropped. It is called on the pool's threads, and
-    /// must not wait. `None` while somebody else looks. OTP: `erlang:trace/3`.
+    /// Calls `tell` for each traced event, until the returned value is dropped. `tell` is called on
+    /// threads of the pool and must not wait. `None` while another trace runs. OTP:
+    /// `erlang:trace/3`.
     pub fn trace(&self, only: Only, tell: impl Fn(Traced) + Send + Sync + 'static) -> Option<Tracing> {
         Tracing::start(&self.world, only, tell)
     }

@@ -1,8 +1,9 @@
-//! Starting and stopping applications: named, versioned trees with an environment. OTP: application,
+//! Starts and stops applications: named, versioned trees with an environment. OTP: application,
 //! application_controller.
 //!
-//! An application is one process of its module (start, prep_stop, stop) and, below it, the root supervisor. Starting
-//! and stopping wait, with a deadline, so they are called from threads that may wait, never from a callback.
+//! An application is one process of its module (start, prep_stop, stop) and the root supervisor
+//! below it. Starting and stopping block until a deadline, so they are called from threads that may
+//! block, never from a callback.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ pub(crate) fn start(world: &Arc<World>, name: &str, deadline: Instant) -> Result
     match started {
         Ok((process, root)) => {
             world.apps.set(name, AppStatus::Running { process, root });
-            tracing::info!(name: "application.started", app = name, version = spec.version, "an application runs");
+            tracing::info!(name: "application.started", app = name, version = spec.version, "an application was started");
             if let Some(pid) = process {
                 watch(world, name, pid);
             }
@@ -47,7 +48,8 @@ pub(crate) fn start(world: &Arc<World>, name: &str, deadline: Instant) -> Result
     }
 }
 
-/// Starts an application after those that it needs. Returns what was started, in order. OTP: `ensure_all_started/1`.
+/// Starts an application after its dependencies. Returns the applications that were started, in
+/// order. OTP: `ensure_all_started/1`.
 pub(crate) fn ensure_all_started(
     world: &Arc<World>,
     name: &str,
@@ -65,7 +67,7 @@ fn ensure_started(
     above: &mut Vec<String>,
     started: &mut Vec<String>,
 ) -> Result<(), AppError> {
-    // Release documents have no cycles; applications loaded by hand might.
+    // Release documents have no cycles; applications loaded by hand may have some.
     if above.iter().any(|app| app == name) {
         return Err(AppError::Busy(name.to_owned()));
     }
@@ -85,7 +87,7 @@ fn ensure_started(
     }
 }
 
-/// Stops all applications, the one started last first. Returns what went wrong.
+/// Stops all applications, in reverse start order. Returns the errors.
 pub(crate) fn stop_all(world: &Arc<World>, cause: StopCause, deadline: Instant) -> Vec<AppError> {
     let running =
         world.apps.list().into_iter().rev().filter(|(_, status)| matches!(status, AppStatus::Running { .. }));
@@ -110,7 +112,7 @@ fn start_processes(
     let root = match root.map(start_root).transpose() {
         Ok(root) => root.map(|(root, _)| root),
         Err(error) => {
-            // Its stop callback runs, for its start has; then it is gone.
+            // Its start has run, so its stop callback runs before it is gone.
             end(world, process, Exit::shutdown(), deadline);
             return Err(error);
         }
@@ -121,7 +123,8 @@ fn start_processes(
     match start_phases(world, spec, process, deadline) {
         Ok(()) => Ok((process, root)),
         Err(error) => {
-            // The end of the root is that of the process; one without a root may have crashed already.
+            // When the root ends, so does the process. A process without a root may have crashed
+            // already.
             end(world, root.unwrap_or(process), Exit::shutdown(), deadline);
             wait_gone(world, process, deadline);
             Err(error)
@@ -129,8 +132,8 @@ fn start_processes(
     }
 }
 
-/// Takes an application through the phases of its start, one after the other. OTP: `start_phase/3`. Unlike there, phases
-/// of included applications are not run: who includes them starts them.
+/// Runs the start phases of an application, one after the other. OTP: `start_phase/3`. Unlike OTP,
+/// phases of included applications are not run: the including application starts them.
 fn start_phases(world: &Arc<World>, spec: &AppSpec, process: Pid, deadline: Instant) -> Result<(), AppError> {
     let app = || spec.name.clone();
     for (phase, arg) in &spec.start_phases {
@@ -148,7 +151,7 @@ fn start_phases(world: &Arc<World>, spec: &AppSpec, process: Pid, deadline: Inst
     Ok(())
 }
 
-/// Asks the process of an application, and waits until the deadline.
+/// Calls the process of an application, and waits until the deadline.
 fn ask(
     world: &Arc<World>,
     kind: RequestKind,
@@ -160,7 +163,7 @@ fn ask(
     let patience = deadline.saturating_duration_since(Instant::now());
     world.call(kind, process, body, Some(patience), Box::new(move |answer| done.send(answer).unwrap_or(())));
     match kind {
-        // The end of an application is never given up.
+        // The calls that end an application are never given up.
         RequestKind::StartPhase => Ok(world.wait_for(&answer, deadline).unwrap_or(Answer::Timeout)),
         _ => answer.recv(),
     }
@@ -205,7 +208,7 @@ fn watch(world: &Arc<World>, name: &str, pid: Pid) {
     });
 }
 
-/// Calls `done` once with the reason for which a process ended.
+/// Calls `done` once with the exit reason of a process.
 pub(crate) fn on_exit(world: &World, pid: Pid, done: impl FnOnce(Exit) + Send + 'static) {
     let reference = world.ask(
         None,
@@ -231,10 +234,10 @@ pub(crate) fn stop(
         let prepared = prep_stop(world, name, process, (root, cause), deadline);
         let ended = root.is_none_or(|root| end(world, root, Exit::shutdown(), deadline));
         match (prepared, root) {
-            // It may wait in prep_stop for ever, and would never come to its stop callback.
+            // It may hang in prep_stop and never reach its stop callback.
             (false, _) => world.signal(process, Signal::End(Exit::Killed)),
             (true, None) => world.signal(process, Signal::Exit(Pid::OUTSIDE, Exit::shutdown())),
-            // The end of its root made it run its stop callback and end.
+            // The end of the root makes the process run its stop callback and end.
             (true, Some(_)) => true,
         };
         ended && wait_gone(world, process, deadline)
@@ -244,7 +247,7 @@ pub(crate) fn stop(
         tracing::info!(name: "application.stopped", app = name, "an application was stopped");
         return Ok(());
     }
-    // Whatever is left is killed; it may not hold up the rest of the node.
+    // Remaining processes are killed so that they do not hold up the rest of the node.
     for pid in [root, process].into_iter().flatten() {
         world.signal(pid, Signal::End(Exit::Killed));
     }
@@ -252,7 +255,7 @@ pub(crate) fn stop(
     Err(AppError::TimedOut { app: name.to_owned(), what: "stop" })
 }
 
-/// Runs prep_stop; says whether it came to its end in time.
+/// Runs prep_stop; returns whether it ended in time.
 fn prep_stop(
     world: &Arc<World>,
     name: &str,
@@ -260,7 +263,7 @@ fn prep_stop(
     told: (Option<Pid>, StopCause),
     deadline: Instant,
 ) -> bool {
-    // Half of the time is the tree's.
+    // Half of the time is left for stopping the tree.
     let now = Instant::now();
     let bound = now + (deadline.saturating_duration_since(now) / 2).min(PREP_STOP);
     match ask(world, RequestKind::PrepStop, process, term::encode(&told), bound) {
@@ -290,12 +293,12 @@ fn is_empty(change: &EnvChange<rmpv::Value>) -> bool {
     change.changed.is_empty() && change.new.is_empty() && change.removed.is_empty()
 }
 
-/// Reads values of an environment, which were written by the daemon.
+/// Decodes values of an environment that the daemon has written.
 fn values<'a>(env: impl Iterator<Item = (&'a String, &'a Bytes)>) -> BTreeMap<String, rmpv::Value> {
     env.filter_map(|(key, value)| Some((key.clone(), term::decode(value).ok()?))).collect()
 }
 
-/// Tells a running application what changed in its environment. OTP: `config_change/3`.
+/// Notifies a running application of the changes in its environment. OTP: `config_change/3`.
 pub(crate) fn config_change(
     world: &Arc<World>,
     name: &str,
@@ -316,7 +319,7 @@ pub(crate) fn config_change(
     }
 }
 
-/// Ends a process like its parent would; says whether it is gone by the deadline.
+/// Ends a process on behalf of its parent; returns whether it is gone by the deadline.
 fn end(world: &Arc<World>, pid: Pid, exit: Exit, deadline: Instant) -> bool {
     let parent = world.slot(pid).and_then(|slot| slot.card(pid.generation, |card| card.parent));
     let from = parent.filter(|parent| *parent != Pid::NONE).unwrap_or(Pid::OUTSIDE);

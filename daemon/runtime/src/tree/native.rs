@@ -8,7 +8,7 @@ use crate::words::code::{Callback, Outcome, Ref, Step};
 
 type Future = Pin<Box<dyn std::future::Future<Output = Outcome> + Send>>;
 
-/// A native callback that waits.
+/// A native callback that is parked at an await.
 struct Native(Future);
 
 impl fmt::Debug for Native {
@@ -28,7 +28,7 @@ pub(crate) fn run(future: impl std::future::Future<Output = Outcome> + Send + 's
 
 impl Callback for Native {
     fn poll(&mut self, _completed: &[Ref]) -> Option<Outcome> {
-        // Its leaves ask the process for their answers whenever they are polled, so no waker carries anything.
+        // Awaited requests are checked at each poll, so no waker is needed.
         match self.0.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => Some(outcome),
             Poll::Pending => None,

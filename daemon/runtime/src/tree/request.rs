@@ -1,4 +1,4 @@
-//! Requests to a supervisor, read, and their answers, written. OTP, g.5.
+//! Decodes requests to a supervisor, and encodes the answers. OTP, g.5.
 
 use reld_wire::Reply;
 pub(crate) use reld_wire::supervisor::{Child as Listed, Counts, Error, Reason, Request};
@@ -10,17 +10,17 @@ use crate::words::child_spec::{AutoShutdown, ChildType, Strategy, show_id};
 use crate::words::code::Bytes;
 use crate::words::term;
 
-/// Reads a request, in which every member has to be known.
+/// Decodes a request; unknown members are an error.
 pub(crate) fn read(body: &[u8]) -> Result<Request, Error> {
     term::decode_known(body).map_err(|text| Error::new(Reason::BadRequest, text))
 }
 
-/// Refuses a request about the child of that id.
+/// Returns an error about the child with that id.
 pub(crate) fn refused(reason: Reason, id: &[u8]) -> Error {
     Error::new(reason, format!("child {}", show_id(id)))
 }
 
-/// Writes an answer.
+/// Encodes an answer.
 pub(crate) fn reply<T: Serialize>(result: Result<T, Error>) -> Bytes {
     term::encode(&Reply::from(result))
 }

@@ -1,4 +1,4 @@
-//! The supervisor: the daemon's own code; the app's module only answers init. OTP: supervisor.
+//! The supervisor: daemon code; the app's module only implements init. OTP: supervisor.
 //!
 //! ```text
 //! init --> start all, left to right            children.rs
@@ -6,9 +6,9 @@
 //! a request --> do, answer                     requests.rs
 //! a code change --> merge                      change.rs
 //! ```
-//!
-//! Deciding and doing are apart: [`decide`] says what a child's end calls for, [`Intensity`] whether that is too
-//! often; the rest of this file carries it out, as callbacks of an ordinary process.
+//! Decisions and actions are separate: [`decide`] decides how to react to the end of a child,
+//! [`Intensity`] limits how often. This file carries the decisions out, as callbacks of an ordinary
+//! process.
 
 mod change;
 mod children;
@@ -43,32 +43,34 @@ pub(crate) use self::change::{change, check_kept, wanted};
 #[derive(Debug)]
 pub struct Supervisor {
     pid: Pid,
-    /// Its module's name. Not its code, which an upgrade may replace without a word to a supervisor at rest.
+    /// The name of its module. Not its code: an upgrade replaces that without notifying a
+    /// supervisor at rest.
     module: String,
-    /// What it was started with; a code change asks the new init with the same.
+    /// The start argument; a code change passes it to the new init.
     args: Bytes,
     spec: SupervisorSpec,
-    /// What all children of a simple_one_for_one are started by.
+    /// The child spec of all children of a simple_one_for_one.
     template: Option<Arc<ChildSpec>>,
-    /// Readable by everybody while the supervisor is busy: the daemon's table is the tree.
+    /// Shared, so that the tree can be read while the supervisor is busy.
     rows: Arc<RwLock<Rows>>,
     intensity: Intensity,
-    /// [`Own::TryAgain`] is on its way.
-    tries_again: bool,
+    /// An [`Own::TryAgain`] has been sent.
+    retry_pending: bool,
 }
 
 /// A message of a supervisor to itself.
 #[derive(Debug, Serialize, Deserialize)]
 enum Own {
-    /// Start the rows again that wait for it. None is named, for a code change numbers them anew. OTP:
-    /// `try_again_restart`.
+    /// Retry to start the rows that are restarting. It names no row, because a code change
+    /// renumbers them. OTP: `try_again_restart`.
     TryAgain,
 }
 
-/// Asks the init of a supervisor's module what it wants; `Ok(None)` is `ignore`. Runs it and starts nothing.
+/// Runs the init of a supervisor's module and returns the spec; `Ok(None)` is `ignore`. Starts
+/// nothing.
 ///
 /// # Errors
-/// Whatever it answers instead, its panic, or a spec that breaks a rule.
+/// Any other exit that it returns, its panic, or an invalid spec.
 pub fn ask_init(module: &dyn Module, args: &[u8]) -> Result<Option<SupervisorSpec>, Exit> {
     let name = module.name();
     let Step::Ready(outcome) = module.init(args) else {
@@ -86,7 +88,7 @@ pub fn ask_init(module: &dyn Module, args: &[u8]) -> Result<Option<SupervisorSpe
     Ok(Some(spec))
 }
 
-/// Starts a supervisor: asks its init, then starts the children from left to right.
+/// Starts a supervisor: calls its init, then starts the children from left to right.
 pub(crate) fn init(pid: Pid, code: Arc<Code>, args: Bytes) -> Step {
     let spec = match ask_init(&*code.module, &args) {
         Ok(Some(spec)) => spec,
@@ -108,7 +110,7 @@ pub(crate) fn init(pid: Pid, code: Arc<Code>, args: Bytes) -> Step {
         spec,
         rows,
         intensity: Intensity::default(),
-        tries_again: false,
+        retry_pending: false,
     });
     native::run(async move {
         let next = match supervisor.start_all().await {
@@ -123,7 +125,7 @@ pub(crate) fn init(pid: Pid, code: Arc<Code>, args: Bytes) -> Step {
     })
 }
 
-/// Returns the one spec of a simple_one_for_one.
+/// Returns the child spec of a simple_one_for_one.
 fn template(spec: &SupervisorSpec) -> Option<Arc<ChildSpec>> {
     (spec.strategy == Strategy::SimpleOneForOne).then(|| Arc::new(spec.children[0].clone()))
 }
@@ -137,22 +139,21 @@ impl Rows {
 }
 
 impl Supervisor {
-    /// Returns the supervisor that this is the state of, if it is that of one.
+    /// Returns the supervisor behind an instance, if it is one.
     pub(crate) fn of(instance: &dyn Instance) -> Option<&Self> {
         instance.own()?.downcast_ref()
     }
 
-    /// Returns its children.
     pub(crate) fn rows(&self) -> &Arc<RwLock<Rows>> {
         &self.rows
     }
 
-    /// Returns what it was started with.
+    /// Returns its start argument.
     pub(crate) fn args(&self) -> &[u8] {
         &self.args
     }
 
-    /// Returns what its next code change begins with.
+    /// Returns the input of its next code change.
     pub(crate) fn supervised(&self) -> Supervised {
         Supervised {
             pid: self.pid,
@@ -163,10 +164,11 @@ impl Supervisor {
         }
     }
 
-    /// Acts on the end of a process. `Err` is the supervisor's own end.
+    /// Reacts to the end of a process. `Err` ends the supervisor itself.
     async fn child_ended(&mut self, pid: Pid, exit: &Exit) -> Result<(), Exit> {
         let found = self.rows.read().by_pid(pid).map(|(seq, row)| (seq, Arc::clone(&row.spec)));
-        // Not a child any more: terminated by request or in a round, or it never came to live.
+        // It is no child any more: it was terminated by a request or a restart, or its start
+        // failed.
         let Some((seq, spec)) = found else { return Ok(()) };
         let is_simple = self.spec.strategy == Strategy::SimpleOneForOne;
         match on_end(spec.restart, exit) {
@@ -178,14 +180,14 @@ impl Supervisor {
             let id = show_id(&spec.id);
             tracing::info!(
                 name: "supervisor.auto_shutdown", pid = %self.pid, module = self.module, child = id,
-                "a significant child ended, and the supervisor with it"
+                "a significant child ended; the supervisor shuts down"
             );
             return Err(Exit::Shutdown("auto_shutdown".to_owned()));
         }
         Ok(())
     }
 
-    /// Starts a child again, and others with it as the strategy has it.
+    /// Restarts a child, and others with it according to the strategy.
     async fn restart(&mut self, seq: Seq) -> Result<(), Exit> {
         self.rows.write().set(seq, Child::Restarting);
         if !self.intensity.allows(Instant::now(), self.spec.intensity, self.spec.period()) {
@@ -210,9 +212,9 @@ impl Supervisor {
                 Ok(Some(pid)) => self.report_restart(seq, pid),
                 Ok(None) => {}
                 Err(exit) => {
-                    tracing::warn!(name: "supervisor.restart_failed", pid = %self.pid, reason = %exit, "a child did not start again");
+                    tracing::warn!(name: "supervisor.restart_failed", pid = %self.pid, reason = %exit, "a child could not be restarted");
                     self.rows.write().set(seq, Child::Restarting);
-                    self.ask_itself();
+                    self.schedule_retry();
                     break;
                 }
             }
@@ -224,24 +226,25 @@ impl Supervisor {
         let Some(spec) = self.rows.read().get(seq).map(|row| Arc::clone(&row.spec)) else { return };
         tracing::info!(
             name: "supervisor.restart", %pid, child = show_id(&spec.id), module = spec.module,
-            supervisor = %self.pid, "a child runs again"
+            supervisor = %self.pid, "a child was restarted"
         );
     }
 
-    /// Not in a loop: between two attempts the supervisor answers requests.
-    fn ask_itself(&mut self) {
-        if !self.tries_again {
-            self.tries_again = true;
+    /// Retries by a message, not in a loop, so that the supervisor answers requests between two
+    /// attempts.
+    fn schedule_retry(&mut self) {
+        if !self.retry_pending {
+            self.retry_pending = true;
             let _ = context::send(context::SendKind::Cast, self.pid, term::encode(&Own::TryAgain));
         }
     }
 
-    async fn try_again(&mut self, own: &[u8]) -> Result<(), Exit> {
+    async fn retry(&mut self, own: &[u8]) -> Result<(), Exit> {
         let Ok(Own::TryAgain) = term::decode(own) else { return Ok(()) };
-        self.tries_again = false;
+        self.retry_pending = false;
         let restarting = self.rows.read().restarting();
         for seq in restarting {
-            // The round of another one may have started it.
+            // The restart of another row may have started it.
             if self.rows.read().get(seq).is_some_and(|row| row.child == Child::Restarting) {
                 self.restart(seq).await?;
             }
@@ -263,7 +266,7 @@ impl Instance for Supervisor {
             Event::Cast(body) => {
                 let body = body.to_vec();
                 native::run(async move {
-                    let result = self.try_again(&body).await;
+                    let result = self.retry(&body).await;
                     outcome(self, result)
                 })
             }
@@ -278,7 +281,7 @@ impl Instance for Supervisor {
                 self.stop_all().await;
                 outcome(self, Ok(()))
             }),
-            // OTP logs what a supervisor did not expect, and goes on.
+            // OTP logs unexpected messages, and goes on.
             Event::Info(_)
             | Event::Told(_)
             | Event::Down(..)
@@ -301,7 +304,7 @@ impl Instance for Supervisor {
         }))
     }
 
-    /// From now on the children of a simple_one_for_one restart by its template.
+    /// From now on the children of a simple_one_for_one are restarted by its template.
     fn installed(&self) {
         if let Some(template) = &self.template {
             self.rows.write().set_template(template);

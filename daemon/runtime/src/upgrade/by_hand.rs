@@ -8,7 +8,7 @@ use crate::words::exit::Exit;
 use crate::world::World;
 use crate::world::change::invalidate_shadow;
 
-/// Converts a suspended process by hand. OTP: `sys:change_code/4`.
+/// Converts one suspended process. OTP: `sys:change_code/4`.
 pub(crate) fn change_by_hand(world: &World, body: &mut Body, from: &str, extra: &[u8]) -> Result<(), Exit> {
     let module = body.card.code.name().to_owned();
     let new = world

@@ -1,4 +1,4 @@
-//! How states are converted, and what may come of it.
+//! How states are converted, and the results of conversions.
 
 use std::time::Duration;
 
@@ -11,34 +11,35 @@ use crate::words::pid::Pid;
 /// How the states of a module's processes are converted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conversion {
-    /// Written by the old code, read by the new.
+    /// The old code writes the state, the new code reads it.
     Soft {
-        /// What the new code is not to see of it.
+        /// The parts of the state that the new code does not get.
         cut: Cut,
     },
     /// The new code converts from this version.
     Up {
-        /// The version the states come from.
+        /// The version of the states.
         from: String,
         /// MessagePack for the app.
         extra: Bytes,
     },
-    /// The code that is left converts to this version, then the older code reads.
+    /// The running code converts to this version, then the older code reads the result.
     Down {
-        /// The version the states go to.
+        /// The version to convert to.
         to: String,
         /// MessagePack for the app.
         extra: Bytes,
-        /// What the older code is not to see of the answer.
+        /// The parts of the result that the older code does not get.
         cut: Cut,
     },
-    /// The new code's init is asked again with the original argument; specs are merged, children stay.
+    /// The init of the new code is called again with the original argument. Specs are merged and
+    /// children stay.
     Supervisor,
 }
 
 impl Conversion {
-    /// Returns what is cut out of a state that is carried over by bytes; nothing of one that its
-    /// new code converts.
+    /// Returns the parts that are cut out of a state that the other code reads as it is; empty if
+    /// the new code converts it.
     pub(crate) fn cut(&self) -> &Cut {
         static NOTHING: Cut = Cut::NOTHING;
         match self {
@@ -48,56 +49,57 @@ impl Conversion {
     }
 }
 
-/// The way of a module's states to other code.
+/// How the states of a module get to other code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passage {
     /// How they are converted.
     pub how: Conversion,
-    /// How each is carried back, as a trial, before its conversion counts; `None` for no trial.
+    /// How each new state is converted back as a trial, before its conversion counts; `None` for no
+    /// trial.
     pub back: Option<Conversion>,
 }
 
 /// A conversion that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConvertError {
-    /// A process's state was not accepted.
+    /// The code refused the state of a process.
     #[error("{pid}: {version}: {exit}")]
     Refused {
         /// The process.
         pid: Pid,
         /// The version of the code that answered.
         version: String,
-        /// Why.
+        /// The reason.
         exit: Exit,
     },
-    /// A conversion did not come back in time; its thread is left to itself, see [`Stuck`](crate::Stuck).
+    /// A conversion did not return in time. Its thread is left to it, see [`Stuck`](crate::Stuck).
     #[error("{pid}: {version}: no answer in time")]
     TimedOut {
         /// The process.
         pid: Pid,
-        /// The version of the code that does not come back.
+        /// The version of the code that does not return.
         version: String,
     },
-    /// A new state cannot be carried back: a trial failed.
+    /// A new state cannot be converted back: a trial failed.
     #[error("no way back from {from} to {to}: {cause}")]
     NoWayBack {
-        /// The version of the code that is to come.
+        /// The version of the new code.
         from: String,
         /// The version of the code that runs.
         to: String,
-        /// What the trial came to.
+        /// The failure of the trial.
         cause: Box<Self>,
     },
-    /// No thread was free to convert anything for all that time.
+    /// No thread was free to convert anything during the whole time limit.
     #[error("no thread was free")]
     Starved,
-    /// The upgrade was given up meanwhile.
+    /// The upgrade was given up during the conversion.
     #[error("the upgrade was given up")]
     GivenUp,
 }
 
 impl ConvertError {
-    /// Returns the process whose state it is about.
+    /// Returns the process with the failed conversion.
     pub fn pid(&self) -> Option<Pid> {
         match self {
             Self::Refused { pid, .. } | Self::TimedOut { pid, .. } => Some(*pid),
@@ -107,22 +109,22 @@ impl ConvertError {
     }
 }
 
-/// What a conversion did.
+/// The result of a conversion.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Converted {
-    /// How many processes have a shadow now.
+    /// The number of processes that were given a shadow.
     pub processes: usize,
-    /// What changed for supervisors.
+    /// The changes of the converted supervisors.
     pub children: Vec<(Pid, supervisor::Change)>,
 }
 
-/// What a pre-copy came to.
+/// The result of a pre-copy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Precopied {
-    /// How many processes have a shadow. Those that run from now on lose theirs.
+    /// The number of processes with a shadow. Those that run from now on lose theirs.
     pub processes: usize,
-    /// How often those that ran meanwhile were gone over, the first time included.
+    /// The number of rounds over the members.
     pub rounds: usize,
-    /// How long the trials of the way back took, added up.
+    /// The total time that the trials took.
     pub trial: Duration,
 }

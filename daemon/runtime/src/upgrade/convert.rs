@@ -1,24 +1,26 @@
-//! Converting the states of an upgrade's members: jobs on the pool give each process a shadow beside its live state.
+//! Converts the states of an upgrade's members: jobs on the pool give each process a shadow beside
+//! its live state.
 //!
 //! ```text
-//! convert --> a job on each worker: take the next process, visit it (export), convert, visit it (place the shadow)
-//!    |          |  after a chunk of them: behind what else the pool has to do
+//! convert --> a job on each worker: for each process: visit (export), convert, visit (place the shadow)
+//!    |          |  after a chunk of processes: queues up again behind other work
 //!    | waits    |  a state is refused: all jobs end
 //!    v          v
-//!  all ended, one refused, or one that does not come back
+//!  all jobs ended, one state was refused, or one conversion did not return
 //! ```
 //!
-//! Members need not be held meanwhile. The first visit leaves the number of the round in the body, and whoever begins a
-//! callback takes it away ([`stir`](crate::world::change::stir)); so the second visit sees whether the state is still the one that
-//! was read, and leaves the process *dirty* if not.
+//! Members need not be held meanwhile. The first visit leaves the number of the round in the body,
+//! and the start of a callback clears it ([`stir`](crate::world::change::stir)). So the second
+//! visit sees whether the state has changed since it was read, and leaves the process *dirty* if it
+//! has.
 //!
-//! Where an upgrade may have to go back, the way back is tried before a shadow is placed: the new
-//! state is carried to the code that it came from by the very code that converts, and what that
-//! makes is dropped. No process is claimed meanwhile, and none is the running one, so the node
-//! refuses whatever a conversion or a trial asks it for.
+//! If the upgrade may have to be reverted, each new state is converted back as a trial before its
+//! shadow is placed: the steps of a real downgrade carry it to the running code, and the result is
+//! dropped. No process is claimed during a conversion or trial, and none is the current process. So
+//! the node refuses every request that a conversion or trial makes.
 //!
-//! App code that never returns cannot be stopped: its thread is left to itself, and [`Stuck`] tells of it until it
-//! comes back.
+//! App code that never returns cannot be stopped. Its thread is left to it, and [`Stuck`] lists it
+//! until it returns.
 
 mod state;
 
@@ -43,43 +45,43 @@ use crate::words::pid::Pid;
 use crate::world::World;
 use crate::world::change::settle;
 
-/// What is to be done with some processes.
+/// A conversion to carry out on some processes.
 pub(crate) struct Order {
     pub(crate) pids: Vec<Pid>,
-    /// The code of the shadows and the way to them; without it processes are only noted to be at rest.
+    /// The new code, and how states get to it; `None` if the processes are only noted as at rest.
     pub(crate) to: Option<(Arc<Code>, Passage)>,
-    /// Children, by supervisor and id, that are deleted right after the switch.
-    pub(crate) leaving: Arc<[(Pid, Bytes)]>,
+    pub(crate) to_be_deleted: Arc<[(Pid, Bytes)]>,
     pub(crate) upgrade: usize,
     pub(crate) round: Round,
-    /// The processes are held: one that is claimed is not for long.
+    /// The processes are held, so none stays claimed for long.
     pub(crate) is_held: bool,
 }
 
-/// What a conversion did, and which processes it leaves to another one: they run, or ran meanwhile.
+/// The result of a conversion, and the processes left for another one because they run or ran
+/// meanwhile.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
     pub(crate) converted: Converted,
     pub(crate) dirty: Vec<Pid>,
-    /// How long the trials of the way back took, added up.
+    /// The total time that the trials took.
     pub(crate) trial: Duration,
 }
 
 impl Order {
-    /// Returns whether the way back of each state is tried.
+    /// Returns whether each state is also converted back as a trial.
     fn is_trial(&self) -> bool {
         self.to.as_ref().is_some_and(|(_, passage)| passage.back.is_some())
     }
 }
 
-/// How often is looked whether the upgrade is given up.
-const HEED: Duration = Duration::from_millis(20);
+/// How often the wait checks whether the upgrade was given up.
+const CHECK_EVERY: Duration = Duration::from_millis(20);
 
-/// A conversion that is given up and has taken so long already is told of as one that does not come back.
+/// When the upgrade is given up, a conversion that has taken this long is listed as stuck.
 const SLOW: Duration = Duration::from_millis(100);
 
-/// Converts the states of these processes to shadows, and waits for that. `limit` is for each state by itself, as the
-/// time-out of `sys:change_code` is in OTP.
+/// Converts the states of these processes to shadows, and waits for that. `limit` applies to each
+/// state separately, like the time-out of `sys:change_code` in OTP.
 pub(crate) fn convert(world: &Arc<World>, order: Order, limit: Duration) -> Result<Done, ConvertError> {
     if order.pids.is_empty() {
         return Ok(Done::default());
@@ -96,34 +98,35 @@ pub(crate) fn convert(world: &Arc<World>, order: Order, limit: Duration) -> Resu
     work.wait(limit)
 }
 
-/// One conversion, shared by the jobs that do it.
+/// One conversion, shared by its jobs.
 struct Work {
     world: Arc<World>,
     order: Order,
-    /// The places of `order.pids`.
+    /// The indexes into `order.pids`.
     lanes: Lanes,
-    /// Where each job is; read when one does not come back. Apart, since each is written for every process.
+    /// The position of each job; read when one does not return. Each is written for every process,
+    /// so they are kept on separate cache lines.
     at: Vec<CachePadded<Station>>,
     state: Mutex<WorkState>,
     done: Condvar,
 }
 
-/// Where a job is.
+/// The position of a job.
 #[derive(Default)]
 struct Station {
     at: Mutex<Option<At>>,
-    /// The code that is to come does it.
+    /// The new code is running, not the old.
     is_in_new: AtomicBool,
 }
 
-/// Which state a job converts, and since when.
+/// The state that a job converts.
 #[derive(Clone, Copy)]
 struct At {
     pid: Pid,
     since: Instant,
-    /// The state is on its way back, as a trial.
+    /// The state is being converted back as a trial.
     is_trial: bool,
-    /// It was given up, and [`World::stuck`] tells of it.
+    /// The conversion was given up, and [`World::stuck`] lists it.
     is_stuck: bool,
 }
 
@@ -135,18 +138,18 @@ impl At {
 
 #[derive(Default)]
 struct WorkState {
-    /// Jobs that have ended.
+    /// The number of jobs that have ended.
     ended: usize,
     done: Done,
     error: Option<ConvertError>,
 }
 
-/// What became of one process.
+/// The result for one process.
 enum One {
     Converted(Option<supervisor::Change>),
-    /// The process has ended, or nothing of it is to be converted, or it has its shadow.
+    /// The process has ended, has nothing to convert, or already has its shadow.
     Nothing,
-    /// It runs, or ran meanwhile.
+    /// The process runs, or ran meanwhile.
     Dirty,
 }
 
@@ -156,7 +159,7 @@ impl Work {
         work.world.scheduler.job(Box::new(move || Self::chunk(&next, job)));
     }
 
-    /// Converts some processes, then queues up again behind what else the pool has to do.
+    /// Converts a chunk of processes, then queues up again behind the other work of the pool.
     fn chunk(work: &Arc<Self>, job: usize) {
         let mut done = Done::default();
         let chunk = work.lanes.next(job);
@@ -191,7 +194,8 @@ impl Work {
         self.world.fates.of(self.order.upgrade) == Fate::Open
     }
 
-    /// Notes where a job is now. One that was given up has come back.
+    /// Notes the position of a job. If its last conversion was given up, it has returned and is no
+    /// longer stuck.
     fn go(&self, job: usize, to: Option<At>) {
         let from = std::mem::replace(&mut *self.at[job].at.lock(), to);
         if let Some(at) = from.filter(|at| at.is_stuck) {
@@ -224,7 +228,7 @@ impl Work {
                 idle = Instant::now();
             }
             let since = oldest.map_or(idle, |at| at.since);
-            let until = (since + limit).min(Instant::now() + HEED);
+            let until = (since + limit).min(Instant::now() + CHECK_EVERY);
             if !self.done.wait_until(&mut state, until).timed_out() {
                 continue;
             }
@@ -248,7 +252,7 @@ impl Work {
         }
     }
 
-    /// Leaves a conversion that takes too long to itself, and its thread with it.
+    /// Gives up a conversion that has taken too long, and leaves its thread to it.
     fn abandon(&self, station: &Station, limit: Duration) -> Option<ConvertError> {
         let mut at = station.at.lock();
         let at = at.as_mut().filter(|at| at.since.elapsed() >= limit)?;
@@ -262,7 +266,7 @@ impl Work {
         let running = || self.running(at.pid).map(|code| of(&code));
         let replaced = || self.replaced().map(|code| of(&code));
         let (module, version, app) = new.or_else(running).or_else(replaced).unwrap_or_default();
-        tracing::warn!(name: "code_change.stuck", pid = %at.pid, module, version, "app code does not come back; it keeps its thread");
+        tracing::warn!(name: "code_change.stuck", pid = %at.pid, module, version, "app code does not return; its thread is left to it");
         let version_ = version.clone();
         let stuck = Stuck {
             pid: at.pid,
@@ -279,7 +283,7 @@ impl Work {
     }
 }
 
-/// Reads the state of a process that rests, without asking it. `[pool]`
+/// Reads the state of a process at rest without sending it a message. `[pool]`
 pub(crate) fn resting_state(world: &World, pid: Pid) -> Option<Bytes> {
     let slot = world.slot(pid)?;
     let mut body = slot.visit(pid.generation).ok()?;

@@ -14,7 +14,8 @@ use crate::world::World;
 pub(super) struct Members(pub(super) HashMap<String, Vec<Pid>>);
 
 impl Members {
-    /// Adds a process of that module; one whose state cannot be converted is none.
+    /// Adds a process of that module. A process without a convertible state has no module, and is
+    /// no member.
     pub(super) fn add(&mut self, module: Option<&str>, pid: Pid) {
         let Some(module) = module else { return };
         match self.0.get_mut(module) {
@@ -36,19 +37,21 @@ impl Members {
     }
 }
 
-/// Whom a round of pre-copy goes over.
+/// The processes of one round of pre-copy.
 #[derive(Default)]
 pub(super) struct Todo {
-    /// Whose states are to be converted.
+    /// The processes to convert.
     pub(super) members: Members,
-    /// Who is only held: supervisors of members, and members that were given up.
+    /// The processes that are only held: supervisors of members, and members that were given up.
     pub(super) held: Vec<Pid>,
 }
 
-/// The codes met while members are looked for. Thousands of processes share a few, so each name is looked up once.
+/// The code found while searching for members. Thousands of processes share one code, so its module
+/// is looked up once.
 struct Codes<'a> {
     gate: &'a Gate,
-    /// Code that is to become current. Who runs it already, as processes of a restarted app do, has nothing to change.
+    /// Code that is to become current. Processes that run it already, such as those of a restarted
+    /// app, are not members.
     staged: &'a [Arc<Code>],
     met: Vec<Met>,
     last: usize,
@@ -57,7 +60,7 @@ struct Codes<'a> {
 struct Met {
     code: Arc<Code>,
     is_member: bool,
-    /// Its processes, if such processes are members, and their parents.
+    /// The processes of this code and their parents, if they are members.
     found: Vec<(Pid, Pid)>,
 }
 
@@ -79,8 +82,8 @@ impl Codes<'_> {
     }
 }
 
-/// Returns the members and their direct supervisors. `include` is asked when no process is locked: it may look at
-/// them.
+/// Returns the members and their direct supervisors. No process is locked while `include` is
+/// called, so it may inspect processes.
 pub(super) fn find(
     world: &World,
     gate: &Gate,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long members were held.
+/// How long the members of an upgrade were held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pause {
     /// Median.
@@ -11,12 +11,13 @@ pub struct Pause {
     pub p99: Duration,
     /// Longest.
     pub max: Duration,
-    /// How many were held: members and their supervisors.
+    /// The number of held processes: members and their supervisors.
     pub processes: usize,
 }
 
 impl Pause {
-    /// `held` is of those that came to rest later; `clean` others rested all the time from the raise on.
+    /// `held` has the times of the processes that came to rest later; `clean` others rested from
+    /// the beginning.
     pub(super) fn of(mut held: Vec<Duration>, clean: usize, whole: Duration) -> Self {
         held.sort_unstable();
         let processes = held.len() + clean;

@@ -1,11 +1,12 @@
-//! Making all processes take their shadows, or move on to current code, without waiting for their next activation.
+//! Makes all processes take their shadows or move on to current code, without waiting for their
+//! next activation.
 //!
 //! ```text
-//! sweep --> a job on each worker: the next places; who lives there and has a shadow or runs stale code is *nudged*
-//!    |         rests            it takes its shadow, or drops it, or moves on by bytes
-//!    |         is in a callback it does so itself at its next boundary, and is told to come to one
+//! sweep --> a job on each worker: nudges each process that has a shadow or runs stale code
+//!    |         at rest:        takes or drops its shadow, or moves on by exporting its state
+//!    |         in a callback: does so itself at its next boundary; a signal makes it reach one
 //!    v
-//! all places seen, and those that were running have passed a boundary
+//! all slots visited, and the running processes have passed a boundary
 //! ```
 
 use std::sync::Arc;
@@ -22,11 +23,11 @@ use crate::words::pid::Pid;
 use crate::world::World;
 use crate::world::change::{move_on, settle};
 
-/// How long the sweep waits for processes that are running when it comes by. Theirs is a matter of one callback; one
-/// that stays inside its callback moves on by itself when that returns.
+/// How long the sweep waits for processes that it finds running. Most need one callback. One that
+/// stays inside its callback moves on by itself when the callback returns.
 const PASSING: Duration = Duration::from_millis(100);
 
-/// Makes each process take or drop its shadow or move on, as far as it rests, and waits for that.
+/// Makes each resting process take or drop its shadow or move on, and waits for that.
 pub(crate) fn sweep(world: &Arc<World>, deadline: Instant) {
     let jobs = world.scheduler.width();
     let sweep = Arc::new(Sweep {
@@ -40,16 +41,16 @@ pub(crate) fn sweep(world: &Arc<World>, deadline: Instant) {
     sweep.passing.wait(deadline.min(Instant::now() + PASSING));
 }
 
-/// One sweep, shared by the jobs that do it.
+/// One sweep, shared by its jobs.
 struct Sweep {
     world: Arc<World>,
     places: Lanes,
-    /// Those that were running.
+    /// The processes that were running.
     passing: Arc<Countdown>,
 }
 
 impl Sweep {
-    /// Sweeps some places, then queues up again behind what else the pool has to do.
+    /// Sweeps a chunk of slots, then queues up again behind the other work of the pool.
     fn spawn(sweep: &Arc<Self>, job: usize, pending: Pending) {
         let next = Arc::clone(sweep);
         sweep.world.scheduler.job(Box::new(move || {
@@ -60,8 +61,8 @@ impl Sweep {
     }
 }
 
-/// Does for a resting process what its next boundary would, if it runs stale code or has a shadow. One that is in a callback
-/// does it by itself there. A task ends in the code that it began in.
+/// Does for a resting process the work of its next boundary, if it has a shadow or runs stale code.
+/// A process in a callback does this itself. A task ends in the code that it began in.
 fn nudge(world: &World, place: u32, passing: &Arc<Countdown>) {
     let Some(slot) = world.table.slot(place) else { return };
     let is_stale = |card: &Card| card.code.is_stale() && card.code.behaviour() != Behaviour::Task;
@@ -71,7 +72,7 @@ fn nudge(world: &World, place: u32, passing: &Arc<Countdown>) {
     let Some((generation, body)) = slot.visit_if(wants) else { return };
     let pid = Pid { slot: place, generation };
     let Some(mut body) = body else {
-        // It may be past its last boundary: this makes it come to another one.
+        // The process may be past its last boundary; the signal makes it reach another one.
         let passed = Pending::of(passing);
         world.signal(pid, Signal::System(Box::new(|_| drop(passed))));
         return;
@@ -86,7 +87,7 @@ fn nudge(world: &World, place: u32, passing: &Arc<Countdown>) {
     }
 }
 
-/// One thing that a countdown waits for; done, or given up, when it is dropped.
+/// One item that a countdown waits for; done, or given up, when dropped.
 struct Pending(Arc<Countdown>);
 
 impl Pending {
@@ -103,7 +104,7 @@ impl Drop for Pending {
     }
 }
 
-/// Counts what is still to come.
+/// The number of outstanding items.
 #[derive(Default)]
 struct Countdown {
     left: Mutex<usize>,

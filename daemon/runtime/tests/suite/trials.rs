@@ -84,7 +84,7 @@ fn a_state_that_cannot_go_back_fails_the_pre_copy_and_nothing_has_changed() {
     // The older code reads what the newer one wrote, and knows no `count`.
     let undecodable = || Exit::Undecodable(text("missing field `n`"));
     check_refused(2, &Change::Works, (up(), soft()), "1", undecodable());
-    let supervisor = || Exit::Error(text("it is no supervisor"));
+    let supervisor = || Exit::Error(text("it is not a supervisor"));
     check_refused(2, &Change::Works, (up(), Conversion::Supervisor), "1", supervisor());
 }
 

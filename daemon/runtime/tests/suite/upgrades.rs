@@ -575,7 +575,7 @@ fn members_that_were_given_up_are_held_and_not_pre_copied() {
     raise(&mut upgrade, "counter");
     let answer = call(&kit, doomed, &Do::Get);
     assert_eq!(
-        (upgrade.count(), upgrade.left(), upgrade.unconverted(&["counter"])),
+        (upgrade.count(), upgrade.excluded(), upgrade.unconverted(&["counter"])),
         (2, &[doomed][..], vec![])
     );
     assert!(answer.recv_timeout(SHORT).is_err(), "it is held");
@@ -614,7 +614,7 @@ fn a_member_that_may_be_left_moves_when_its_callback_returns() {
     let latch = kit.block(busy);
     let mut upgrade = kit.stage(vec![kit.double("counter", 3)]);
     upgrade.raise(members(&["counter"], SHORT, Unrest::Leave), |_, _| true).expect("one may be left");
-    assert_eq!(upgrade.left(), [busy]);
+    assert_eq!(upgrade.excluded(), [busy]);
     complete(upgrade, soft());
     assert_eq!([version(&kit, busy), version(&kit, idle)], ["2", "3"]);
     latch::open(latch);
@@ -629,7 +629,7 @@ fn a_member_that_is_to_be_killed_is_not_converted() {
     kit.until(|| kit.node.process(busy).is_some_and(|p| p.status == Status::Waiting));
     let mut upgrade = kit.stage(vec![kit.double("counter", 2)]);
     upgrade.raise(members(&["counter"], SHORT, Unrest::Kill), |_, _| true).expect("it may be killed");
-    assert_eq!(upgrade.left(), [busy]);
+    assert_eq!(upgrade.excluded(), [busy]);
     assert_eq!(upgrade.convert("counter", up(), SOON).map(|c| c.processes), Ok(0));
     upgrade.switch();
     upgrade.lower();
@@ -872,7 +872,7 @@ fn a_child_of_run_time_whose_arguments_the_new_code_refuses_takes_the_update_bac
     let stage = |change, leaving: &[(Pid, &str)]| {
         let counter = Double { change, ..kit.double("counter", 2) };
         let mut upgrade = kit.stage(vec![counter, kit.double("sup", 2)]);
-        upgrade.leave(leaving.iter().map(|(of, id)| (*of, name(id).into_vec())).collect());
+        upgrade.expect_deleted(leaving.iter().map(|(of, id)| (*of, name(id).into_vec())).collect());
         upgrade.raise(members(&["sup"], SOON, Unrest::Abort), |_, _| true).expect("it rests");
         upgrade.convert("sup", Conversion::Supervisor, SOON)
     };

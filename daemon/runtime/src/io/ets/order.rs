@@ -1,25 +1,27 @@
-//! The order of keys: MessagePack values become bytes that sort as the values do.
+//! The order of keys: each MessagePack value becomes bytes that sort in the order of the values.
 //!
-//! nil < false < true < integers < floats < texts < bytes < arrays < maps. Arrays are compared element by element, so that
-//! all keys that begin alike lie together. Two writings of one value, such as 1 in one byte and in eight, are one key.
-//! Unlike OTP, an integer and a float are never equal, and all integers come first.
+//! nil < false < true < integers < floats < strings < binaries < arrays < maps. Arrays are compared
+//! element by element, so all keys with the same prefix are adjacent. Different encodings of one
+//! value, such as 1 in one byte and in eight, are the same key. Unlike OTP, an integer never equals
+//! a float, and all integers sort before all floats.
 
 use rmpv::ValueRef;
 
-/// Behind the last element of an array or map, and behind texts and bytes: sorts before whatever else could stand there.
+/// The end of an array, map, string or binary. Sorts before every other byte that can stand there.
 const END: u8 = 0;
 
 /// Returns the bytes that a key sorts by.
 ///
 /// # Errors
-/// It is not one MessagePack value.
+/// The key is not exactly one MessagePack value.
 pub(crate) fn sort_key(key: &[u8]) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(key.len() + 8);
     write(&mut out, &value(key)?);
     Ok(out)
 }
 
-/// Returns the bytes with which all keys begin that begin like this one: an array's without its end, a text's as well.
+/// Returns the common prefix of all keys that begin with this one: of an array or a string, its
+/// bytes without the end.
 ///
 /// # Errors
 /// As [`sort_key`].
@@ -27,7 +29,7 @@ pub(crate) fn prefix_key(key: &[u8]) -> Result<Vec<u8>, String> {
     let mut out = sort_key(key)?;
     let open = match value(key)? {
         ValueRef::Array(_) => 1,
-        // The mark of an end is escaped inside a text, so it takes two bytes.
+        // The end takes two bytes here, since a zero inside of a string is escaped.
         ValueRef::String(_) | ValueRef::Binary(_) => 2,
         _ => 0,
     };
@@ -69,7 +71,7 @@ fn write(out: &mut Vec<u8>, value: &ValueRef<'_>) {
     }
 }
 
-/// Negative ones first; in each half the two's complement sorts.
+/// Negative integers come first; in each half the two's complement sorts in the right order.
 fn integer(out: &mut Vec<u8>, n: rmpv::Integer) {
     let (tag, bits) = match n.as_u64() {
         Some(bits) => (5, bits),
@@ -79,7 +81,8 @@ fn integer(out: &mut Vec<u8>, n: rmpv::Integer) {
     out.extend(bits.to_be_bytes());
 }
 
-/// The bits of a float sort like the float once those of negative ones are turned over.
+/// The bits of a positive float sort like the float; those of a negative one do so once they are
+/// inverted.
 fn float(out: &mut Vec<u8>, n: f64) {
     let bits = n.to_bits();
     let sorts = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
@@ -87,7 +90,7 @@ fn float(out: &mut Vec<u8>, n: f64) {
     out.extend(sorts.to_be_bytes());
 }
 
-/// A zero inside is followed by 255, the end by another zero.
+/// A zero inside is followed by 255, a zero at the end by another zero.
 fn run(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     out.push(tag);
     for byte in bytes {

@@ -9,10 +9,10 @@ use super::order::{prefix_key, sort_key};
 use crate::words::term;
 use reld_wire::table::{Error as TableError, Kind as TableKind, Reason, Wanted};
 
-/// A row: key and value as they were written.
+/// A row: the key and the value, as they were written.
 type Row = (ByteBuf, ByteBuf);
 
-/// The rows of a table, by what their keys sort by.
+/// The rows of a table, by their sort keys.
 #[derive(Debug)]
 pub(crate) struct Rows {
     by_key: ByKey,
@@ -70,7 +70,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Puts a row unless its key is taken; says whether it did.
+    /// Inserts a row unless its key is present; returns whether it did.
     pub(crate) fn insert_new(&mut self, key: ByteBuf, value: ByteBuf) -> Result<bool, TableError> {
         let sorts = sorted(&key)?;
         let is_new = self.at(&sorts).is_none();
@@ -90,7 +90,7 @@ impl Rows {
         Ok(taken.map(|(_, value)| value))
     }
 
-    /// Puts `new` where `old` is; says whether it was.
+    /// Replaces the value `old` with `new`; returns whether the row had that value.
     pub(crate) fn replace(&mut self, key: ByteBuf, old: &[u8], new: ByteBuf) -> Result<bool, TableError> {
         let sorts = sorted(&key)?;
         let is_old = self.at(&sorts).is_some_and(|(_, value)| value.as_slice() == old);
@@ -132,7 +132,7 @@ impl Rows {
         self.bytes -= before.as_ref().map_or(0, size);
     }
 
-    /// Returns the rows that are wanted; in the order of their keys where there is one.
+    /// Returns the selected rows, in the order of their keys if the table is ordered.
     pub(crate) fn select(&self, wanted: &Wanted) -> Result<Vec<Row>, TableError> {
         let limit = wanted.limit.unwrap_or(usize::MAX);
         let range = Range::of(wanted)?;
@@ -144,7 +144,7 @@ impl Rows {
                 Ok(wanted.take(limit).map(|(_, row)| row.clone()).collect())
             }
             ByKey::Set(_) if wanted.after.is_some() || wanted.limit.is_some() => {
-                Err(TableError::new(Reason::NotOrdered, "only an ordered set can be read in parts"))
+                Err(TableError::new(Reason::NotOrdered, "only an ordered_set can be read in parts"))
             }
             ByKey::Set(rows) => {
                 let wanted = rows.iter().filter(|(sorts, _)| range.contains(sorts));
@@ -154,7 +154,7 @@ impl Rows {
     }
 }
 
-/// Where wanted keys lie.
+/// The range of the selected keys.
 struct Range {
     from: Bound<Vec<u8>>,
     to: Option<Vec<u8>>,
@@ -179,13 +179,13 @@ impl Range {
         Ok(Self { from, to: sorts(&wanted.to)?, prefix })
     }
 
-    /// Says whether its first key lies behind its last: the map would panic.
+    /// Returns whether the first key is behind the last; `BTreeMap::range` would panic.
     fn is_empty(&self) -> bool {
         let (Bound::Included(from) | Bound::Excluded(from)) = &self.from else { return false };
         self.to.as_ref().is_some_and(|to| from > to)
     }
 
-    /// Says whether a key that is not before the first is wanted.
+    /// Returns whether a key at or behind the start is still within the range.
     fn reaches(&self, sorts: &[u8]) -> bool {
         self.to.as_ref().is_none_or(|to| sorts <= to.as_slice()) && sorts.starts_with(&self.prefix)
     }
@@ -209,7 +209,7 @@ fn sorted(key: impl AsRef<[u8]>) -> Result<Vec<u8>, TableError> {
 }
 
 fn bad_key(text: String) -> TableError {
-    TableError::new(Reason::BadRequest, format!("the key is no MessagePack value: {text}"))
+    TableError::new(Reason::BadRequest, format!("the key is not a MessagePack value: {text}"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is written to processes about tables.
+//! The encoding of the messages that processes get about tables.
 
 use reld_wire::Reply;
 use reld_wire::port;
@@ -9,12 +9,12 @@ use serde::Serialize;
 use crate::words::code::Bytes;
 use crate::words::term;
 
-/// Returns an event as the message that a process gets.
+/// Encodes an event as a message to a process.
 pub(super) fn told(event: &Event) -> Bytes {
     term::encode(&Told::<port::Event, _>::Table(event))
 }
 
-/// Writes an answer.
+/// Encodes an answer.
 pub(super) fn reply<T: Serialize>(result: Result<T, Error>) -> Bytes {
     term::encode(&Reply::from(result))
 }

@@ -1,4 +1,5 @@
-//! One connection: what has come in and was not read, what was written and has not gone out, and who waits for either.
+//! One connection: the received bytes that were not read, the written bytes that were not sent, and
+//! the processes that wait for either.
 //!
 //! ```text
 //!  Connecting --opened--> Open --close--> Closing --all written--> (the driver drops the socket)
@@ -6,9 +7,10 @@
 //!       +------failed-------+--- Dead        +-- also after the end of the input was read, unless half_open
 //! ```
 //!
-//! The driver, which has the socket, asks [`Connection::poll_room`] before it reads and [`Connection::poll_output`] for
-//! what to write. So a process that does not read holds up its peer, and a peer that does not read holds up whoever
-//! writes: no more than `buffer` bytes wait here in each direction (and one write, which is never cut).
+//! The driver owns the socket. It polls [`Connection::poll_room`] before it reads, and
+//! [`Connection::poll_output`] for bytes to write. So a process that does not read slows its peer
+//! down, and a peer that does not read slows the writer down: at most `buffer` bytes wait here in
+//! each direction, plus one write, which is never split.
 
 use std::future::Future;
 use std::sync::{OnceLock, Weak};
@@ -29,7 +31,7 @@ use reld_wire::port::{Error as PortError, Event as PortEvent, How, Options as Po
 pub struct Connection {
     id: PortId,
     options: PortOptions,
-    /// Whom it was to connect to; empty for one that a listener accepted.
+    /// The address to connect to; empty for an accepted connection.
     target: String,
     ends: OnceLock<Ends>,
     ports: Weak<Ports>,
@@ -47,23 +49,23 @@ pub(super) struct Ends {
 enum Phase {
     Connecting,
     Open,
-    /// Nothing more is read or queued; what is queued goes out.
+    /// No more bytes are read or queued; queued bytes are still sent.
     Closing,
-    /// The socket is of no use any more.
+    /// The socket is no longer usable.
     Dead,
 }
 
 struct State {
     phase: Phase,
     input: Input,
-    /// Why no more comes in: told once the input is used up.
+    /// Why the input ended; delivered once all input is read.
     ended: Option<PortError>,
     output: Vec<u8>,
-    /// Bytes that the driver has taken from `output` and not written yet.
+    /// Bytes that the driver has taken from `output` and not yet written.
     in_flight: usize,
     readers: Waiters,
     writers: Waiters,
-    /// Who is told when it is connected.
+    /// The process that is notified when connecting ends.
     connector: Option<Pid>,
     /// The driver's task.
     driver: Option<Waker>,
@@ -77,29 +79,29 @@ impl std::fmt::Debug for Connection {
 
 /// The driver's side.
 impl Connection {
-    /// Returns whom to connect to.
+    /// Returns the address to connect to.
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// Returns how the socket is to be set up.
+    /// Returns the options of the socket.
     pub fn options(&self) -> &PortOptions {
         &self.options
     }
 
-    /// Returns the other end; `None` while it is not connected.
+    /// Returns the address of the peer; `None` while it is not connected.
     pub fn peer(&self) -> Option<String> {
         self.ends.get().map(|ends| ends.peer.clone())
     }
 
-    /// Runs the driver, which has the socket. A panic of it is the failure of the connection.
+    /// Runs the driver. A panic of the driver counts as a failure of the connection.
     pub async fn drive(&self, driver: impl Future<Output = ()>) {
         if let Err(panicked) = contained_task(driver).await {
             self.failed(PortError::new(Reason::Io, panicked.to_string()));
         }
     }
 
-    /// The socket is connected.
+    /// Notes that the socket is connected.
     pub fn opened(&self, local: String, peer: String) {
         self.ends.get_or_init(|| Ends { local, peer });
         let mut state = self.state.lock();
@@ -113,7 +115,7 @@ impl Connection {
         self.serve_writers(&mut state);
     }
 
-    /// The socket failed, or could not be connected.
+    /// Notes that the socket failed, or that connecting failed.
     pub fn failed(&self, error: PortError) {
         let mut state = self.state.lock();
         if state.phase == Phase::Dead {
@@ -128,7 +130,8 @@ impl Connection {
         self.serve_readers(&mut state);
     }
 
-    /// Waits until bytes may be read, and says how many; `None` when no more are wanted.
+    /// Waits until there is room for input, and returns its size; `None` when no more input is
+    /// wanted.
     pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<Option<usize>> {
         let mut state = self.state.lock();
         if state.phase != Phase::Open || state.ended.is_some() {
@@ -140,7 +143,7 @@ impl Connection {
         }
     }
 
-    /// Bytes have come in.
+    /// Adds received bytes.
     pub fn input(&self, bytes: &[u8]) {
         let mut state = self.state.lock();
         if state.phase == Phase::Open {
@@ -149,15 +152,15 @@ impl Connection {
         }
     }
 
-    /// The peer sends no more.
+    /// Notes that the peer sends no more.
     pub fn ended(&self) {
         let mut state = self.state.lock();
         state.ended.get_or_insert_with(|| PortError::new(Reason::Closed, "the peer closed the connection"));
         self.serve_readers(&mut state);
     }
 
-    /// Waits until there is something to write, and takes it; `None` when all is written and the socket is to be
-    /// dropped.
+    /// Waits for output and takes it; `None` when all output is written and the driver is to drop
+    /// the socket.
     pub fn poll_output(&self, context: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
         let mut state = self.state.lock();
         match (state.phase, state.output.is_empty()) {
@@ -171,14 +174,14 @@ impl Connection {
         }
     }
 
-    /// What was taken last was written.
+    /// Notes that the output taken last is written.
     pub fn written(&self) {
         let mut state = self.state.lock();
         state.in_flight = 0;
         self.serve_writers(&mut state);
     }
 
-    /// Waits until the socket is no longer wanted: from then on the driver may give up writing.
+    /// Waits until the connection is being closed: from then on the driver may give up writing.
     pub fn poll_closing(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         match state.phase {
@@ -213,23 +216,24 @@ impl Connection {
         self.ends.get()
     }
 
-    /// Has a process told how connecting ends.
+    /// Has a process notified when connecting succeeds or fails.
     pub(super) fn tell_connected(&self, pid: Pid) {
         self.state.lock().connector = Some(pid);
     }
 
-    /// Gives the next message, or does as `how` says. The end of the input is given once; then the port is used up.
+    /// Returns the next message. If there is none, `how` decides. The end of the input is delivered
+    /// once; after that the port is removed.
     pub(super) fn read(&self, how: How, asker: &Asker<'_>) -> Given {
         let mut state = self.state.lock();
         if how == How::Tell {
-            state.readers.push(asker.told(), |waiter| asker.is_over(waiter));
+            state.readers.push(asker.to_notify(), |waiter| asker.is_over(waiter));
             self.serve_readers(&mut state);
             return Given::Nothing;
         }
         match self.next(&mut state) {
             Some(event) => event.into(),
             None if how == How::Wait => {
-                state.readers.push(asker.waits(), |waiter| asker.is_over(waiter));
+                state.readers.push(asker.open_request(), |waiter| asker.is_over(waiter));
                 Given::Later
             }
             None => Given::Nothing,
@@ -242,7 +246,7 @@ impl Connection {
         let head = head.ok_or_else(|| {
             PortError::new(
                 Reason::TooLong,
-                format!("a packet of {} bytes does not fit its length", bytes.len()),
+                format!("a packet of {} bytes does not fit its length field", bytes.len()),
             )
         })?;
         let mut state = self.state.lock();
@@ -260,11 +264,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits until the connection is there and its queue takes more.
+    /// Waits until the connection is open and its queue has room.
     pub(super) fn writable(&self, how: How, asker: &Asker<'_>) -> Given {
         let mut state = self.state.lock();
         if how == How::Tell {
-            state.writers.push(asker.told(), |waiter| asker.is_over(waiter));
+            state.writers.push(asker.to_notify(), |waiter| asker.is_over(waiter));
             self.serve_writers(&mut state);
             return Given::Nothing;
         }
@@ -274,14 +278,15 @@ impl Connection {
                 Given::Event(PortEvent::Writable { connection: self.id })
             }
             Phase::Connecting | Phase::Open if how == How::Wait => {
-                state.writers.push(asker.waits(), |waiter| asker.is_over(waiter));
+                state.writers.push(asker.open_request(), |waiter| asker.is_over(waiter));
                 Given::Later
             }
             Phase::Connecting | Phase::Open => Given::Nothing,
         }
     }
 
-    /// Closes it: what is queued still goes out, and who waits is told, but for the one who closes.
+    /// Closes it. Queued bytes are still sent. All waiters are notified, except the process that
+    /// closes it.
     pub(super) fn close(&self, by: Pid) {
         let mut state = self.state.lock();
         match state.phase {
@@ -297,7 +302,7 @@ impl Connection {
         self.tell_closed(waiters.into_iter().filter(|waiter| waiter.pid != by), &error);
     }
 
-    /// How many bytes wait here: read from the socket, and not written to it.
+    /// Returns the number of received bytes not yet read, and of written bytes not yet sent.
     pub(super) fn waiting(&self) -> (usize, usize) {
         let state = self.state.lock();
         (state.input.len(), state.pending())
@@ -307,18 +312,17 @@ impl Connection {
         state.pending() < self.options.buffer
     }
 
-    /// Takes what a reader gets next.
+    /// Takes the next event for a reader.
     fn next(&self, state: &mut State) -> Option<PortEvent> {
         let max = self.options.buffer;
         match framing::frame(self.options.framing, state.input.bytes(), max, state.ended.is_some()) {
             Frame::Whole { skip, len } => {
                 let bytes = ByteBuf::from(state.input.take(skip, len));
-                // There is room again.
                 state.wake();
                 Some(PortEvent::Data { connection: self.id, bytes })
             }
             Frame::TooLong(longest) => {
-                let text = format!("what came in is longer than {longest} bytes");
+                let text = format!("the incoming message is longer than {longest} bytes");
                 let error = PortError::new(Reason::TooLong, text);
                 state.die(error.clone());
                 self.used_up(state);
@@ -332,7 +336,8 @@ impl Connection {
         }
     }
 
-    /// The end was told. Unless the other direction is wanted, the port goes with it.
+    /// The end of the input was delivered. Removes the port, unless it is half open and may still
+    /// be written to.
     fn used_up(&self, state: &mut State) {
         if self.options.half_open && state.phase == Phase::Open {
             return;
@@ -349,7 +354,7 @@ impl Connection {
     fn serve_readers(&self, state: &mut State) {
         let Some(ports) = self.ports.upgrade() else { return };
         while self.has_next(state) {
-            let Some(pid) = state.readers.next_told(|pid| ports.is_alive(pid)) else { break };
+            let Some(pid) = state.readers.next_to_notify(|pid| ports.is_alive(pid)) else { break };
             if let Some(event) = self.next(state) {
                 ports.tell(pid, &event);
             }
@@ -357,9 +362,9 @@ impl Connection {
         if self.has_next(state) {
             state
                 .readers
-                .take_waiting()
+                .take_open_requests()
                 .into_iter()
-                .for_each(|(pid, reference)| ports.look_again(pid, reference));
+                .for_each(|(pid, reference)| ports.wake_request(pid, reference));
         }
     }
 
@@ -376,7 +381,7 @@ impl Connection {
                 let Some(ports) = self.ports.upgrade() else { return };
                 for waiter in state.writers.take_all() {
                     match waiter.reference {
-                        Some(reference) => ports.look_again(waiter.pid, reference),
+                        Some(reference) => ports.wake_request(waiter.pid, reference),
                         None => ports.tell(waiter.pid, &PortEvent::Writable { connection: self.id }),
                     }
                 }
@@ -432,7 +437,7 @@ impl State {
     }
 }
 
-/// Bytes that are taken from the front. An empty one has no buffer.
+/// A buffer that is read from the front. An empty one allocates nothing.
 #[derive(Default)]
 struct Input {
     bytes: Vec<u8>,

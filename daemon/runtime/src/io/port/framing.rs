@@ -1,20 +1,20 @@
-//! Where a message ends in what has come in. Pure.
+//! Splits input into messages. Pure.
 
 use reld_wire::port::Framing;
 
-/// What the beginning of the input is.
+/// The message at the beginning of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Frame {
-    /// A message of `len` bytes behind `skip` bytes that are none of it.
+    /// A message of `len` bytes, after `skip` bytes that are not part of it.
     Whole { skip: usize, len: usize },
-    /// Not a whole message yet.
+    /// The message is incomplete.
     More,
-    /// A message longer than this.
+    /// The message is longer than this.
     TooLong(usize),
 }
 
-/// Looks for a message at the beginning of the input, of which `max` bytes can be kept. `ended` says that no more comes:
-/// then a last line needs no newline.
+/// Looks for a message at the beginning of the input; `max` bytes of input can be kept. `ended`
+/// means that no more input comes, so a last line needs no newline.
 ///
 /// ```text
 ///           | input                     | frame
@@ -55,7 +55,7 @@ fn packet(input: &[u8], width: usize, max: usize) -> Frame {
     }
 }
 
-/// Returns what is written before a packet of that length; `None` when the length does not fit.
+/// Returns the header of a packet of this length; `None` when the length does not fit.
 pub(crate) fn head(framing: Framing, len: usize) -> Option<Vec<u8>> {
     let Framing::Packet(width) = framing else { return Some(Vec::new()) };
     let len = u32::try_from(len).ok()?.to_be_bytes();
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_ends_where_its_length_says() {
+    fn the_length_field_marks_the_end_of_a_packet() {
         check(Framing::Packet(2), b"\0", false, Frame::More);
         check(Framing::Packet(2), b"\0\x02a", false, Frame::More);
         check(Framing::Packet(2), b"\0\x02a", true, Frame::More);

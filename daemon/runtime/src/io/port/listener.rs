@@ -1,7 +1,9 @@
-//! One listener: the connections that came and were not taken, and who waits for one.
+//! One listener: the connections that no process has taken yet, and the processes that wait for
+//! one.
 //!
-//! The driver accepts only as many as are waited for; all others stay in the kernel's queue. So an upgrade, a suspended
-//! acceptor or one that is just restarted costs a client a moment and no connection.
+//! The driver accepts only as many connections as processes wait for; all others stay in the
+//! kernel's queue. So an upgrade, or a suspended or restarting acceptor, delays clients but loses
+//! no connection.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock, Weak};
@@ -19,9 +21,9 @@ use reld_wire::port::{Event as PortEvent, How, Options as PortOptions, PortId};
 /// One listener, as the driver of its socket sees it.
 pub struct Listener {
     id: PortId,
-    /// Where it was asked to listen.
+    /// The address it was asked to listen at.
     asked: String,
-    /// Where it listens.
+    /// The address it is bound to.
     address: OnceLock<String>,
     options: PortOptions,
     ports: Weak<Ports>,
@@ -31,7 +33,7 @@ pub struct Listener {
 #[derive(Default)]
 struct State {
     is_closed: bool,
-    /// Connections that nobody has taken, with their peers.
+    /// Connections that no process has taken, with their peers.
     queue: VecDeque<(PortId, String)>,
     waiters: Waiters,
     /// The driver's task.
@@ -46,17 +48,17 @@ impl std::fmt::Debug for Listener {
 
 /// The driver's side.
 impl Listener {
-    /// Returns where to listen.
+    /// Returns the address to listen at.
     pub fn asked(&self) -> &str {
         &self.asked
     }
 
-    /// Returns how the socket is to be set up.
+    /// Returns the options of the sockets.
     pub fn options(&self) -> &PortOptions {
         &self.options
     }
 
-    /// Waits until a connection is wanted; `false` when the listener is closed.
+    /// Waits until a process wants a connection; `false` when the listener is closed.
     pub fn poll_wanted(&self, context: &mut Context<'_>) -> Poll<bool> {
         let mut state = self.state.lock();
         if state.is_closed {
@@ -79,14 +81,14 @@ impl Listener {
         Poll::Pending
     }
 
-    /// A client has connected; `None` when the listener was closed meanwhile.
+    /// Adds the connection of a client; returns `None` when the listener was closed meanwhile.
     pub fn accepted(&self, local: String, peer: String) -> Option<Arc<Connection>> {
         let ports = self.ports.upgrade()?;
         let connection = ports.accepted(self.id, self.options)?;
         connection.opened(local, peer.clone());
         let mut state = self.state.lock();
         if state.is_closed {
-            // Its closer has seen the queue; this one came too late for that.
+            // `close` has emptied the queue already, so it cannot close this connection.
             drop(state);
             ports.drop_entry(connection.id());
             return None;
@@ -104,7 +106,7 @@ impl Listener {
         Self { id, asked, address: OnceLock::new(), options, ports, state: Mutex::default() }
     }
 
-    /// Notes where it listens.
+    /// Notes the bound address.
     pub(super) fn listens(&self, address: String) {
         self.address.get_or_init(|| address);
     }
@@ -117,7 +119,7 @@ impl Listener {
         self.id
     }
 
-    /// Gives a connection, or does as `how` says.
+    /// Returns a connection. If there is none, `how` decides.
     pub(super) fn accept(&self, how: How, asker: &Asker<'_>) -> Given {
         let mut state = self.state.lock();
         if state.is_closed {
@@ -125,7 +127,7 @@ impl Listener {
         }
         match how {
             How::Tell => {
-                state.waiters.push(asker.told(), |waiter| asker.is_over(waiter));
+                state.waiters.push(asker.to_notify(), |waiter| asker.is_over(waiter));
                 self.serve(asker.ports, &mut state);
                 state.wake();
                 Given::Nothing
@@ -137,18 +139,18 @@ impl Listener {
                 if how == How::Now {
                     return Given::Nothing;
                 }
-                state.waiters.push(asker.waits(), |waiter| asker.is_over(waiter));
+                state.waiters.push(asker.open_request(), |waiter| asker.is_over(waiter));
                 state.wake();
                 Given::Later
             }
         }
     }
 
-    /// Takes the next connection for a process.
+    /// Takes the next connection, and gives it to a process.
     fn next(&self, ports: &Ports, state: &mut State, pid: Pid) -> Option<PortEvent> {
         loop {
             let (connection, peer) = state.queue.pop_front()?;
-            // One that is gone from the table went with the listener's owner.
+            // A connection that is not in the table was closed with the listener's owner.
             if ports.move_to(connection, pid) {
                 return Some(PortEvent::Accepted { listener: self.id, connection, peer });
             }
@@ -157,20 +159,21 @@ impl Listener {
 
     fn serve(&self, ports: &Ports, state: &mut State) {
         while !state.queue.is_empty() {
-            let Some(pid) = state.waiters.next_told(|pid| ports.is_alive(pid)) else { break };
+            let Some(pid) = state.waiters.next_to_notify(|pid| ports.is_alive(pid)) else { break };
             match self.next(ports, state, pid) {
                 Some(event) => ports.tell(pid, &event),
                 None => return,
             }
         }
         if !state.queue.is_empty() {
-            for (pid, reference) in state.waiters.take_waiting() {
-                ports.look_again(pid, reference);
+            for (pid, reference) in state.waiters.take_open_requests() {
+                ports.wake_request(pid, reference);
             }
         }
     }
 
-    /// Closes it, with the connections that nobody has taken. Who waits is told, but for the one who closes.
+    /// Closes it, and the connections that no process has taken. All waiters are notified, except
+    /// the process that closes it.
     pub(super) fn close(&self, ports: &Ports, by: Pid) {
         let mut state = self.state.lock();
         state.is_closed = true;

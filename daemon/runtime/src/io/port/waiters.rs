@@ -1,28 +1,29 @@
-//! Who waits for something of a port.
+//! The processes that wait for a port.
 //!
-//! Two kinds of them: who is to be *told* gets the thing itself as a message; who *waits* is only woken, and asks again.
-//! So nothing is ever given to a wait that was given up. All who wait are woken at once, for one that does not come
-//! back must not keep the others asleep.
+//! A waiter without an open request is *notified*: it gets the event itself as a message. A waiter
+//! with an open request is only woken, and asks again; so no event is lost to a request that was
+//! given up. All waiters of the second kind are woken at once, because one that never asks again
+//! must not keep the others asleep.
 
 use std::collections::VecDeque;
 
 use crate::words::code::Ref;
 use crate::words::pid::Pid;
 
-/// One who waits.
+/// One waiting process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Waiter {
     pub(crate) pid: Pid,
-    /// Its open request; `None` for one who is to be told.
+    /// Its open request; `None` for a process that is notified.
     pub(crate) reference: Option<Ref>,
 }
 
-/// All who wait for one thing, oldest first.
+/// All waiters for one event, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters(VecDeque<Waiter>);
 
 impl Waiters {
-    /// Adds one; those that are `over` are gone for good, and forgotten here.
+    /// Adds a waiter, and drops those that are `over`.
     pub(crate) fn push(&mut self, waiter: Waiter, over: impl Fn(&Waiter) -> bool) {
         self.0.retain(|waiter| !over(waiter));
         self.0.push_back(waiter);
@@ -32,8 +33,8 @@ impl Waiters {
         self.0.len()
     }
 
-    /// Takes the first who is to be told and lives.
-    pub(crate) fn next_told(&mut self, lives: impl Fn(Pid) -> bool) -> Option<Pid> {
+    /// Takes the first living process that is to be notified.
+    pub(crate) fn next_to_notify(&mut self, lives: impl Fn(Pid) -> bool) -> Option<Pid> {
         loop {
             let at = self.0.iter().position(|waiter| waiter.reference.is_none())?;
             match self.0.remove(at) {
@@ -43,8 +44,8 @@ impl Waiters {
         }
     }
 
-    /// Takes all who wait for an answer.
-    pub(crate) fn take_waiting(&mut self) -> Vec<(Pid, Ref)> {
+    /// Takes all waiters with an open request.
+    pub(crate) fn take_open_requests(&mut self) -> Vec<(Pid, Ref)> {
         let waiting = self.0.iter().filter_map(|waiter| Some((waiter.pid, waiter.reference?))).collect();
         self.0.retain(|waiter| waiter.reference.is_none());
         waiting
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_dead_are_passed_over_and_who_waits_is_woken_together() {
+    fn dead_processes_are_skipped_and_open_requests_are_woken_together() {
         let pid = |slot| Pid { slot, generation: 1 };
         let told = |slot| Waiter { pid: pid(slot), reference: None };
         let waits = |slot| Waiter { pid: pid(slot), reference: Some(u64::from(slot)) };
@@ -71,9 +72,9 @@ mod tests {
         }
         waiters.push(waits(5), |waiter| waiter.pid == pid(3));
         assert_eq!(waiters.len(), 4);
-        assert_eq!(waiters.next_told(|who| who != pid(2)), Some(pid(4)));
-        assert_eq!(waiters.next_told(|_| true), None);
-        assert_eq!(waiters.take_waiting(), [(pid(1), 1), (pid(5), 5)]);
+        assert_eq!(waiters.next_to_notify(|candidate| candidate != pid(2)), Some(pid(4)));
+        assert_eq!(waiters.next_to_notify(|_| true), None);
+        assert_eq!(waiters.take_open_requests(), [(pid(1), 1), (pid(5), 5)]);
         assert_eq!(waiters.len(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! What is written to processes about ports.
+//! The encoding of the messages that processes get about ports.
 
 use reld_wire::Reply;
 use reld_wire::port::{Error, Event, Reason};
@@ -9,17 +9,17 @@ use serde::Serialize;
 use crate::words::code::Bytes;
 use crate::words::term;
 
-/// Returns an event as the message that a process gets.
+/// Encodes an event as a message to a process.
 pub(super) fn told(event: &Event) -> Bytes {
     term::encode(&Told::<_, table::Event>::Port(event))
 }
 
-/// The peer is gone, or the port was closed.
+/// The error of a port that is closed, or has lost its peer.
 pub(super) fn closed() -> Error {
     Error::new(Reason::Closed, "the port is closed")
 }
 
-/// Writes an answer.
+/// Encodes an answer.
 pub(super) fn reply<T: Serialize>(result: Result<T, Error>) -> Bytes {
     term::encode(&Reply::from(result))
 }

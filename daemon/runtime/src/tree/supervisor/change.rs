@@ -1,4 +1,5 @@
-//! A supervisor's code change: the new init is asked again, and its rows are merged with those that are there. OTP, e.5.
+//! The code change of a supervisor: calls the new init, and merges its child specs with the
+//! existing rows. OTP, e.5.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,42 +15,43 @@ use crate::words::code_server::{Code, CodeServer};
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 
-/// What a supervisor's code change did to its rows.
+/// The effect of a supervisor's code change on its rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Ids of the old init, in its order, that the new one does not name: their rows stay, and run on.
+    /// Ids of the old init, in its order, that the new one no longer names: their rows stay and run
+    /// on.
     pub vanished: Vec<Bytes>,
-    /// Ids that only the new init names: rows that are not started.
+    /// Ids that only the new init names: their rows are added but not started.
     pub added: Vec<Bytes>,
 }
 
-/// A supervisor as a code change of it would find it.
+/// A supervisor as its next code change will find it.
 #[derive(Debug, Clone)]
 pub struct Supervised {
     /// Its process.
     pub pid: Pid,
     /// Its module.
     pub module: String,
-    /// What it was started with, and what a new init is asked with.
+    /// Its start argument, which is also passed to the new init.
     pub args: Bytes,
     pub(super) spec: SupervisorSpec,
     pub(super) rows: Arc<RwLock<Rows>>,
 }
 
-/// What a code change of a supervisor would come to.
+/// The predicted result of a supervisor's code change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prospect {
-    /// What it would do to its rows.
+    /// The effect on its rows.
     pub change: Change,
-    /// Children that the new init names with another spec, by id.
+    /// Ids of the children that the new init gives another spec.
     pub differing: Vec<Bytes>,
-    /// Children that stay with the start argument that they have; not more than were asked for.
+    /// Children that keep their start arguments, up to a requested number.
     pub kept: Vec<Kept>,
-    /// Whether there are more.
+    /// Whether there are more of them.
     pub has_more: bool,
 }
 
-/// A child that stays with its start argument.
+/// A child that keeps its start argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// Its id.
@@ -61,11 +63,11 @@ pub struct Kept {
 }
 
 impl Supervised {
-    /// Returns what a code change would come to, if the new init wants this, and of up to `most` children what they keep.
-    /// Changes nothing, runs no code of apps.
+    /// Predicts the result of a code change to the spec `wanted`. Lists up to `most` children that
+    /// keep their start arguments. Changes nothing, and runs no app code.
     ///
     /// # Errors
-    /// The strategy cannot change so.
+    /// The strategy cannot change to or from simple_one_for_one.
     pub fn prospect(&self, wanted: &SupervisorSpec, most: usize) -> Result<Prospect, Exit> {
         let rows = self.rows.read();
         let mut all = kept(&rows, wanted)?;
@@ -88,12 +90,13 @@ impl Supervised {
     }
 }
 
-/// Asks new code what it wants of a supervisor that was started with these arguments; `None` for no change.
+/// Calls the init of the new code with the start argument of the supervisor; `None` for no change.
 pub(crate) fn wanted(new: &Code, args: &[u8]) -> Result<Option<SupervisorSpec>, Exit> {
     ask_init(&*new.module, args)
 }
 
-/// Makes the supervisor that the new code wants of the old one. Children are neither started nor stopped. OTP, e.5.
+/// Makes the supervisor with the new spec from the old one. Children are neither started nor
+/// stopped. OTP, e.5.
 pub(crate) fn change(
     old: &Supervisor,
     new: &Code,
@@ -101,7 +104,8 @@ pub(crate) fn change(
 ) -> (Box<Supervisor>, Change) {
     let spec = wanted.unwrap_or_else(|| old.spec.clone());
     let (merged, change) = if is_simple(&spec) {
-        // However many they are: they get the new template when the new state is taken.
+        // Independent of the number of children: they get the new template when the new state is
+        // installed.
         (None, Change::default())
     } else {
         let rows = old.rows.read();
@@ -109,22 +113,23 @@ pub(crate) fn change(
         (merge(&rows, &old.spec.children, &spec.children), change)
     };
     let rows = merged.map_or_else(|| Arc::clone(&old.rows), |rows| Arc::new(RwLock::new(rows)));
-    let (pid, args, intensity, tries_again) =
-        (old.pid, old.args.clone(), old.intensity.clone(), old.tries_again);
+    let (pid, args, intensity, retry_pending) =
+        (old.pid, old.args.clone(), old.intensity.clone(), old.retry_pending);
     let (module, template) = (new.name().to_owned(), template(&spec));
-    (Box::new(Supervisor { pid, module, args, spec, template, rows, intensity, tries_again }), change)
+    (Box::new(Supervisor { pid, module, args, spec, template, rows, intensity, retry_pending }), change)
 }
 
 fn is_simple(spec: &SupervisorSpec) -> bool {
     spec.strategy == Strategy::SimpleOneForOne
 }
 
-/// Checks what the new init wants against the children that are there, and shows the start arguments that stay to the
-/// code that is to come. Runs that code, so nothing is held meanwhile. `stays` says of an id that its child is not about to
-/// be deleted.
+/// Checks the new spec against the existing children, and lets the new code check the start
+/// arguments that are kept. Runs app code, so no lock is held meanwhile. `stays` returns whether
+/// the child with that id is not about to be deleted.
 ///
-/// Unlike OTP, where a child that was added at run time and cannot be started again brings its supervisor down, minutes
-/// after the upgrade, and where nothing guards a change to or from simple_one_for_one.
+/// Unlike OTP: there, a child that was added at run time and cannot be restarted brings its
+/// supervisor down minutes after the upgrade, and a change to or from simple_one_for_one is not
+/// checked.
 pub(crate) fn check_kept(
     rows: &RwLock<Rows>,
     wanted: Option<&SupervisorSpec>,
@@ -136,16 +141,16 @@ pub(crate) fn check_kept(
     kept.iter().filter(|row| stays(&row.spec.id)).try_for_each(|row| starts_again(row, server))
 }
 
-/// Returns the rows whose children stay with their start arguments.
+/// Returns the rows of the children that keep their start arguments.
 fn kept<'a>(rows: &'a Rows, wanted: &'a SupervisorSpec) -> Result<Box<dyn Iterator<Item = Row> + 'a>, Exit> {
     if is_simple(wanted) != rows.is_anonymous() {
-        let why = "the strategy cannot change to or from simple_one_for_one, for its children have no ids; \
+        let why = "the strategy cannot change to or from simple_one_for_one, because its children have no ids; \
                    restart the application instead";
         return Err(Exit::Error(why.to_owned()));
     }
-    // A temporary child is never started again.
+    // A temporary child is never restarted, so its start argument does not matter.
     Ok(if let Some(template) = template(wanted) {
-        // All were started by one template: the first speaks for the others.
+        // All children were started from one template, so the first stands for all.
         let first = rows.iter().find(|row| row.args.is_some()).cloned();
         Box::new(first.map(|row| Row { spec: template, ..row }).into_iter())
     } else {
@@ -155,7 +160,7 @@ fn kept<'a>(rows: &'a Rows, wanted: &'a SupervisorSpec) -> Result<Box<dyn Iterat
     })
 }
 
-/// Asks the code that a row's child would be started with whether it takes the start argument.
+/// Lets the newest code of a child's module check the start argument.
 fn starts_again(row: &Row, server: &CodeServer) -> Result<(), Exit> {
     let Some(code) = server.newest(&row.spec.module) else { return Ok(()) };
     code.module.accepts(BodyKind::Init, row.args()).map_err(|why| {
@@ -167,7 +172,8 @@ fn starts_again(row: &Row, server: &CodeServer) -> Result<(), Exit> {
     })
 }
 
-/// What the new init names and what rows become of it; `old` is what the old one named.
+/// Returns which ids the new init adds and drops, by this table; `old` has the specs of the old
+/// init.
 ///
 /// | the new init | the old init | row  | becomes                                      |
 /// |--------------|--------------|------|----------------------------------------------|
@@ -177,7 +183,7 @@ fn starts_again(row: &Row, server: &CodeServer) -> Result<(), Exit> {
 /// | does not     | did          | yes  | as it was, after the others: vanished        |
 /// | does not     | did not      | yes  | as it was, after the others                  |
 ///
-/// OTP does the same, but for a temporary child that had ended: it comes back as a dead row there.
+/// Unlike OTP, a temporary child that had ended gets no row; in OTP it comes back as a dead row.
 fn changed(rows: &Rows, old: &[ChildSpec], new: &[ChildSpec]) -> Change {
     let (was_named, is_named) = (ids(old), ids(new));
     let has_row = |child: &ChildSpec| rows.by_id(&child.id).is_some();
@@ -187,8 +193,8 @@ fn changed(rows: &Rows, old: &[ChildSpec], new: &[ChildSpec]) -> Change {
     Change { vanished: vanished.map(id).collect(), added: added.map(id).collect() }
 }
 
-/// The rows of that table; `None` where they are as they were, as for a supervisor whose children were all started at run
-/// time, however many they are.
+/// Returns the rows of that table; `None` if they do not change, for example when all children were
+/// added at run time.
 fn merge(rows: &Rows, old: &[ChildSpec], new: &[ChildSpec]) -> Option<Rows> {
     let was_named = ids(old);
     let has_ended = |child: &ChildSpec| {

@@ -1,4 +1,4 @@
-//! Starting and ending the children of a supervisor, one by one and all. OTP, g.3.
+//! Starts and ends the children of a supervisor, one by one and all at once. OTP, g.3.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,10 +13,11 @@ use crate::words::term;
 use crate::world::context;
 use crate::world::run::end::abandon_other;
 
-/// How long a killed child may take to be gone. One that computes without end is ended without its callback, and reported.
+/// How long a killed child may take to end. A child that computes on is ended without its callback,
+/// and reported.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
-/// How many ends are waited for at once. An answer is looked for among the open requests.
+/// How many exits are awaited at once. Each answer is searched for among the open requests.
 const AT_ONCE: usize = 256;
 
 impl Supervisor {
@@ -31,7 +32,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Starts the child of a row. `Ok(None)` when its init answered ignore.
+    /// Starts the child of a row. Returns `Ok(None)` if its init returned ignore.
     pub(super) async fn start_row(&self, seq: Seq) -> Result<Option<Pid>, Exit> {
         let (spec, args) = match self.rows.read().get(seq) {
             Some(row) => (Arc::clone(&row.spec), row.args().to_vec()),
@@ -40,7 +41,7 @@ impl Supervisor {
         let is_temporary = spec.restart == Restart::Temporary;
         let (pid, reference) = context::start_child(&spec.module, args)
             .map_err(|_| Exit::Error(format!("module {} is not loaded", spec.module)))?;
-        // drop_args looks whether the spec is the row's alone.
+        // `drop_args` needs the row to hold the only reference to the spec.
         drop(spec);
         self.rows.write().set(seq, Child::Starting(pid));
         let started = match context::answer(reference).await {
@@ -84,25 +85,26 @@ impl Supervisor {
         self.rows.write().set(seq, Child::Stopped);
     }
 
-    /// Ends the children of a simple_one_for_one: all are told, and all have the same time. OTP, g.7.
+    /// Ends the children of a simple_one_for_one: all get the signal at once, and all have the same
+    /// time. OTP, g.7.
     async fn stop_at_once(&self) {
         let Some(template) = self.spec.children.first() else { return };
-        let (first, timeout) = first_word(template.shutdown);
+        let (first, timeout) = first_signal(template.shutdown);
         let pids: Vec<Pid> = self.rows.read().iter().filter_map(|row| row.child.pid()).collect();
-        let mut left = tell_all(pids, &first, timeout).await;
+        let mut left = signal_all(pids, &first, timeout).await;
         if !left.is_empty() && template.shutdown != Shutdown::BrutalKill {
             tracing::warn!(
                 name: "supervisor.shutdown_timeout", pid = %self.pid, children = left.len(),
-                "children did not shut down in their time; they are killed"
+                "children did not shut down in time; they are killed"
             );
-            left = tell_all(left, &Exit::Killed, Some(KILL_GRACE)).await;
+            left = signal_all(left, &Exit::Killed, Some(KILL_GRACE)).await;
         }
         left.into_iter().for_each(give_up);
     }
 }
 
-/// Returns how a child is told to end, and how long it has.
-fn first_word(shutdown: Shutdown) -> (Exit, Option<Duration>) {
+/// Returns the first exit signal for a child, and how long the child has to end.
+fn first_signal(shutdown: Shutdown) -> (Exit, Option<Duration>) {
     match shutdown {
         Shutdown::BrutalKill => (Exit::Killed, Some(KILL_GRACE)),
         Shutdown::Infinity => (Exit::shutdown(), None),
@@ -110,9 +112,9 @@ fn first_word(shutdown: Shutdown) -> (Exit, Option<Duration>) {
     }
 }
 
-/// Ends a process and waits until it is gone. For the running supervisor.
+/// Ends a process and waits until it is gone. Called by the running supervisor.
 async fn end_child(pid: Pid, shutdown: Shutdown, restart: Restart) {
-    let (first, timeout) = first_word(shutdown);
+    let (first, timeout) = first_signal(shutdown);
     let Ok(gone) = context::await_exit(pid, timeout) else { return };
     let _ = context::exit(pid, first);
     match context::answer(gone).await {
@@ -121,7 +123,7 @@ async fn end_child(pid: Pid, shutdown: Shutdown, restart: Restart) {
         Answer::Timeout => {}
     }
     if shutdown != Shutdown::BrutalKill {
-        tracing::warn!(name: "supervisor.shutdown_timeout", %pid, "a child did not shut down in its time; it is killed");
+        tracing::warn!(name: "supervisor.shutdown_timeout", %pid, "a child did not shut down in time; it is killed");
         let Ok(gone) = context::await_exit(pid, Some(KILL_GRACE)) else { return };
         let _ = context::exit(pid, Exit::Killed);
         if context::answer(gone).await != Answer::Timeout {
@@ -131,30 +133,31 @@ async fn end_child(pid: Pid, shutdown: Shutdown, restart: Restart) {
     give_up(pid);
 }
 
-/// Ends a child that was killed and computes on. Its thread goes on until the callback returns.
+/// Ends a killed child that computes on. Its thread goes on until the callback returns.
 fn give_up(pid: Pid) {
     if !abandon_other(pid) {
-        tracing::error!(name: "supervisor.kill_timeout", %pid, "a killed child is not gone yet; it is left to itself");
+        tracing::error!(name: "supervisor.kill_timeout", %pid, "a killed child has not ended; the supervisor no longer waits for it");
     }
 }
 
-/// Reports a child that ended otherwise than it was told to. OTP: `shutdown_error`, g.3.
+/// Reports a child with an unexpected exit reason. OTP: `shutdown_error`, g.3.
 fn report_end(pid: Pid, shutdown: Shutdown, restart: Restart, exit: &Exit) {
     let is_meant = match exit {
         Exit::Shutdown(text) => text.is_empty() || restart != Restart::Permanent,
         Exit::Normal => restart != Restart::Permanent,
         Exit::Killed => shutdown == Shutdown::BrutalKill,
-        // It had ended before it was told; its end was reported then.
+        // It had ended before the signal; its end was reported then.
         Exit::Noproc => true,
         Exit::Error(_) | Exit::Panic(_) | Exit::Undecodable(_) | Exit::Overloaded => false,
     };
     if !is_meant {
-        tracing::warn!(name: "supervisor.shutdown_error", %pid, reason = %exit, "a child ended badly when it was shut down");
+        tracing::warn!(name: "supervisor.shutdown_error", %pid, reason = %exit, "a child ended with an unexpected reason during its shutdown");
     }
 }
 
-/// Sends all of them an exit signal and waits until they are gone. Returns those that are not when the time is over.
-async fn tell_all(pids: Vec<Pid>, exit: &Exit, timeout: Option<Duration>) -> Vec<Pid> {
+/// Sends an exit signal to all processes and waits until they are gone. Returns those that are
+/// still there at the time-out.
+async fn signal_all(pids: Vec<Pid>, exit: &Exit, timeout: Option<Duration>) -> Vec<Pid> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     for pid in &pids {
         let _ = context::exit(*pid, exit.clone());

@@ -1,21 +1,22 @@
-//! What a child's end calls for. Pure: what is decided here is done by the rest of this folder.
+//! Decides how a supervisor reacts to the end of a child. Pure: the other files of this folder
+//! carry the decisions out.
 
 use crate::process::rows::{Row, Rows, Seq};
 use crate::words::child_spec::{AutoShutdown, Restart, Strategy};
 use crate::words::exit::{Exit, is_abnormal};
 
-/// What becomes of a child that ended.
+/// What happens to the row of a child that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnEnd {
-    /// Its row goes.
+    /// The row is removed.
     Forget,
-    /// Its row stays, not running.
+    /// The row stays, not running.
     Keep,
-    /// It is started again, and others with it: a [`Round`].
+    /// The child is restarted, possibly with others: a [`Round`].
     Restart,
 }
 
-/// Decides about a child's row. OTP, g.2:
+/// Decides what happens to a child's row. OTP, g.2:
 ///
 /// | restart   | normal, shutdown | any other end |
 /// |-----------|------------------|---------------|
@@ -31,7 +32,7 @@ pub(super) fn on_end(restart: Restart, exit: &Exit) -> OnEnd {
     }
 }
 
-/// Says whether a child that ended by itself and for good takes its supervisor along. OTP, g.6:
+/// Returns whether a child that ended for good takes its supervisor down. OTP, g.6:
 ///
 /// | auto_shutdown   | not significant | significant                                        |
 /// |-----------------|-----------------|----------------------------------------------------|
@@ -48,18 +49,18 @@ pub(super) fn shuts_down(auto: AutoShutdown, is_significant: bool, rows: &Rows) 
         }
 }
 
-/// What a restart does, in this order.
+/// The steps of a restart, in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Round {
-    /// These are ended, one after the other.
+    /// Children to end, one after the other.
     pub(super) stop: Vec<Seq>,
-    /// The rows of these go: temporary children are not started again.
+    /// Rows to remove: temporary children are not restarted.
     pub(super) forget: Vec<Seq>,
-    /// These are started, one after the other. Where one fails, the round begins anew with it.
+    /// Children to start, one after the other. If one fails, a new round begins with it.
     pub(super) start: Vec<Seq>,
 }
 
-/// Decides who is ended and started again together with a child. OTP, g.4:
+/// Decides which children are ended and restarted together with a child. OTP, g.4:
 ///
 /// | strategy           | ended, last started first | started, in start order |
 /// |--------------------|---------------------------|-------------------------|
@@ -68,7 +69,8 @@ pub(super) struct Round {
 /// | one_for_all        | all others                | all                     |
 /// | rest_for_one       | those after it            | it and those after it   |
 ///
-/// Children that had ended for good, or were terminated, are started again with the others; temporary ones are not.
+/// Children that had ended for good or were terminated are started again with the others; temporary
+/// ones are not.
 pub(super) fn round(strategy: Strategy, rows: &Rows, child: Seq) -> Round {
     let from = match strategy {
         Strategy::OneForOne | Strategy::SimpleOneForOne => {
@@ -98,7 +100,8 @@ mod tests {
 
     const ALL: [Restart; 3] = [Restart::Permanent, Restart::Transient, Restart::Temporary];
 
-    /// Rows 0, 1, 2 ... of these restart types; the significant ones and where they stand.
+    /// Rows 0, 1, 2 ... with these restart types; `significant` has the significant ones with their
+    /// states.
     fn rows(restarts: &[Restart], significant: &[(usize, Child)]) -> Rows {
         let mut rows = Rows::new(false);
         for (seq, restart) in restarts.iter().enumerate() {
@@ -160,7 +163,7 @@ mod tests {
         check_round(Strategy::RestForOne, &permanent, 0, [&[3, 2, 1], &[], &[0, 1, 2, 3]]);
         check_round(Strategy::RestForOne, &permanent, 2, [&[3], &[], &[2, 3]]);
         check_round(Strategy::RestForOne, &permanent, 3, [&[], &[], &[3]]);
-        // Transient ones come back with the others, temporary ones do not.
+        // Transient children are restarted with the others, temporary ones are not.
         check_round(Strategy::OneForAll, &ALL, 0, [&[2, 1], &[2], &[0, 1]]);
         check_round(Strategy::RestForOne, &ALL, 1, [&[2], &[2], &[1]]);
     }
@@ -185,7 +188,7 @@ mod tests {
         check_shutdown(AllSignificant, true, &some, false);
         check_shutdown(AllSignificant, true, &[Child::Restarting], false);
         check_shutdown(AllSignificant, true, &[Child::Stopped, Child::Stopped], true);
-        // One that is not significant may run on.
+        // A child that is not significant may run on.
         check_shutdown(AllSignificant, true, &[], true);
     }
 }

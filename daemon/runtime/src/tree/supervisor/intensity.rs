@@ -1,16 +1,16 @@
-//! How often a supervisor restarts children before it gives up. OTP: restart intensity.
+//! Limits how often a supervisor restarts children. OTP: restart intensity.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How often a supervisor has restarted children lately.
+/// The times of the latest restarts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Intensity {
     times: VecDeque<Instant>,
 }
 
 impl Intensity {
-    /// Notes a restart; says whether it is still one of at most `max` in `period`.
+    /// Notes a restart; returns whether there were at most `max` in `period`.
     pub(super) fn allows(&mut self, now: Instant, max: u32, period: Duration) -> bool {
         while self.times.front().is_some_and(|time| now.duration_since(*time) > period) {
             self.times.pop_front();
@@ -30,7 +30,7 @@ mod tests {
         let mut intensity = Intensity::default();
         let mut at = |seconds: u64| intensity.allows(start + Duration::from_secs(seconds), 2, period);
         assert_eq!([at(0), at(1), at(2)], [true, true, false]);
-        // Those of seconds 0 and 1 are out of the period by now.
+        // The restarts at 0 and 1 s are outside of the period by now.
         assert!(at(7));
     }
 

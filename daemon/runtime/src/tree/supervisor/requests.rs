@@ -1,4 +1,4 @@
-//! What a supervisor can be asked, and its answers. OTP, g.5.
+//! The requests that a supervisor answers. OTP, g.5.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ impl Supervisor {
     }
 
     async fn start_child(&self, spec: ChildSpec) -> Result<Option<Pid>, Error> {
-        self.refuse_simple("start_child takes only arguments here")?;
+        self.refuse_simple("start_child needs arguments instead of a child spec")?;
         if let Some((_, row)) = self.rows.read().by_id(&spec.id) {
             return Err(match row.child.pid() {
                 Some(pid) => Error { pid: Some(pid), ..refused(Reason::AlreadyStarted, &spec.id) },
@@ -50,7 +50,7 @@ impl Supervisor {
         let Some(template) = &self.template else {
             return Err(Error::new(
                 Reason::BadRequest,
-                "only a simple_one_for_one starts children by arguments".into(),
+                "only a simple_one_for_one starts children from arguments".into(),
             ));
         };
         check_module(template)?;
@@ -58,7 +58,7 @@ impl Supervisor {
             .await
     }
 
-    /// Adds a row and starts it; OTP: a spec whose start failed is not kept.
+    /// Adds a row and starts it. OTP: a spec is not kept if its start failed.
     async fn start_row_of(&self, row: Row) -> Result<Option<Pid>, Error> {
         let seq = self.rows.write().push(row);
         match self.start_row(seq).await {
@@ -77,7 +77,7 @@ impl Supervisor {
     }
 
     async fn terminate_child(&self, id: &[u8]) -> Result<(), Error> {
-        self.refuse_simple("children are terminated by pid here")?;
+        self.refuse_simple("terminate its children by pid")?;
         let (seq, _) = self.find(id)?;
         self.terminate(seq).await;
         Ok(())
@@ -89,7 +89,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Ends a child; a row that could not be named again, or never starts again, goes.
+    /// Ends a child. Removes its row if it has no id or is never restarted.
     async fn terminate(&self, seq: Seq) {
         self.stop_row(seq).await;
         let mut rows = self.rows.write();
@@ -100,21 +100,21 @@ impl Supervisor {
     }
 
     async fn restart_child(&self, id: &[u8]) -> Result<Option<Pid>, Error> {
-        self.refuse_simple("children have no id here")?;
+        self.refuse_simple("its children have no ids")?;
         let (seq, _) = self.find_stopped(id)?;
         self.start_row(seq).await.map_err(|exit| Error::new(Reason::StartFailed, exit.to_string()))
     }
 
     fn delete_child(&self, id: &[u8]) -> Result<(), Error> {
-        self.refuse_simple("children have no id here")?;
+        self.refuse_simple("its children have no ids")?;
         let (seq, _) = self.find_stopped(id)?;
         self.rows.write().remove(seq);
         Ok(())
     }
 
-    /// Not in OTP: the child goes on under another id.
+    /// Not in OTP: gives a child another id while it runs.
     fn rename_child(&self, id: &[u8], new: ByteBuf) -> Result<(), Error> {
-        self.refuse_simple("children have no id here")?;
+        self.refuse_simple("its children have no ids")?;
         let (seq, _) = self.find(id)?;
         let mut rows = self.rows.write();
         if rows.by_id(&new).is_some() {
@@ -142,7 +142,7 @@ impl Supervisor {
     fn find_pid(&self, pid: Pid) -> Result<(Seq, Row), Error> {
         let rows = self.rows.read();
         let found = rows.by_pid(pid).map(|(seq, row)| (seq, row.clone()));
-        found.ok_or_else(|| Error::new(Reason::NotFound, format!("{pid} is no child of {}", self.pid)))
+        found.ok_or_else(|| Error::new(Reason::NotFound, format!("{pid} is not a child of {}", self.pid)))
     }
 
     fn find_stopped(&self, id: &[u8]) -> Result<(Seq, Row), Error> {
@@ -156,7 +156,7 @@ impl Supervisor {
         }
     }
 
-    /// OTP answers for a simple_one_for_one by the id of its template, too.
+    /// OTP also answers for a simple_one_for_one, by the id of its template.
     fn get_childspec(&self, id: &[u8]) -> Result<ChildSpec, Error> {
         if self.spec.strategy == Strategy::SimpleOneForOne {
             let template = self.spec.children.iter().find(|child| child.id == id);
@@ -181,7 +181,7 @@ impl Supervisor {
     }
 }
 
-/// Unlike OTP, a declared type is compared with what the module is.
+/// Unlike OTP, the declared type is compared with the behaviour of the module.
 fn check_module(spec: &ChildSpec) -> Result<(), Error> {
     let Some(behaviour) = context::behaviour(&spec.module) else {
         return Err(Error::new(Reason::UnknownModule, format!("module {} is not loaded", spec.module)));
@@ -195,6 +195,9 @@ fn check_module(spec: &ChildSpec) -> Result<(), Error> {
     if fits {
         return Ok(());
     }
-    let text = format!("module {} is a {behaviour:?}; the spec says {:?}", spec.module, spec.child_type);
+    let text = format!(
+        "module {} is a {behaviour:?}, but the child spec declares {:?}",
+        spec.module, spec.child_type
+    );
     Err(Error::new(Reason::BadSpec, text))
 }

@@ -1,4 +1,4 @@
-//! One state: visiting its process, converting it beside the process, and placing the shadow.
+//! Converts one state: visits its process, converts beside the process, and places the shadow.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,8 +22,8 @@ use crate::words::pid::Pid;
 use crate::world::change::settle;
 
 impl Work {
-    /// Gives one resting process a shadow. The conversion itself, and the trial of the way back,
-    /// run while nobody has the process claimed, so a slow one blocks no sender and no inspector.
+    /// Gives one resting process a shadow. The process is not claimed during the conversion and the
+    /// trial, so a slow one blocks no sender and no inspector.
     pub(super) fn one(&self, job: usize, pid: Pid, trial: &mut Duration) -> Result<One, ConvertError> {
         self.go(job, Some(At::new(pid, false)));
         let read = match self.visit(pid, |body| self.read(job, body)) {
@@ -37,7 +37,8 @@ impl Work {
             (Read::Nothing, _) | (_, None) => return Ok(One::Nothing),
             (Read::Supervisor(args, rows, old), Some((code, passage))) => {
                 self.enter(job, code);
-                let stays = |id: &[u8]| !self.order.leaving.iter().any(|(of, it)| *of == pid && it == id);
+                let stays =
+                    |id: &[u8]| !self.order.to_be_deleted.iter().any(|(of, it)| *of == pid && it == id);
                 let wanted = supervisor::wanted(code, &args).and_then(|wanted| {
                     supervisor::check_kept(&rows, wanted.as_ref(), stays, &self.world.code)?;
                     Ok(wanted)
@@ -59,7 +60,7 @@ impl Work {
         Ok(self.place(pid, made))
     }
 
-    /// Notes whose code is about to run.
+    /// Notes which code is about to run.
     fn enter(&self, job: usize, code: &Arc<Code>) {
         let is_new = self.order.to.as_ref().is_some_and(|(new, _)| Arc::ptr_eq(new, code));
         self.at[job].is_in_new.store(is_new, Ordering::Relaxed);
@@ -74,7 +75,7 @@ impl Work {
         (from, to): (&Arc<Code>, &Arc<Code>),
         how: &Conversion,
     ) -> Result<Box<dyn Instance>, ConvertError> {
-        // Going down, the code that is left makes the state that the other can read.
+        // On a downgrade, the newer code makes the state that the older code can read.
         let state = match how {
             Conversion::Down { to: version, extra, .. } => {
                 self.enter(job, from);
@@ -87,13 +88,13 @@ impl Work {
         let made = match how {
             Conversion::Up { from: version, extra } => to.module.change_code(version, &state, extra),
             Conversion::Soft { cut } | Conversion::Down { cut, .. } => to.module.import(&cut.of(&state)),
-            Conversion::Supervisor => Err(Exit::Error("it is no supervisor".to_owned())),
+            Conversion::Supervisor => Err(Exit::Error("it is not a supervisor".to_owned())),
         };
         made.map_err(|exit| self.refused(pid, Some(to), exit))
     }
 
-    /// Asks the init that a supervisor came from again, as the way back would. The state is the
-    /// daemon's own, and stays.
+    /// Calls the init that a supervisor came from again, as the reverse conversion would. The state
+    /// is the daemon's own, and stays.
     fn ask_again(
         &self,
         job: usize,
@@ -110,8 +111,8 @@ impl Work {
         wanted.map_err(|exit| self.refused(pid, Some(code), exit))
     }
 
-    /// Tries the way back, where there is one to try; returns how long that took. The trial has a
-    /// time limit of its own.
+    /// Converts a new state back as a trial, if one is wanted; returns how long that took. The
+    /// trial has a time limit of its own.
     fn trial(
         &self,
         job: usize,
@@ -126,7 +127,7 @@ impl Work {
         Ok(at.since.elapsed())
     }
 
-    /// Returns the failure of a trial for this reason.
+    /// Wraps the failure of a trial.
     pub(super) fn no_way_back(&self, cause: ConvertError) -> ConvertError {
         let from = self.order.to.as_ref().map(|(code, _)| code.module.version().to_owned());
         let to = cause.pid().map(|pid| self.version_of(pid));
@@ -139,7 +140,7 @@ impl Work {
         self.world.slot(pid)?.card(pid.generation, |card| Arc::clone(&card.code))
     }
 
-    /// Returns the code that the shadows are to replace.
+    /// Returns the code that the shadows will replace.
     pub(super) fn replaced(&self) -> Option<Arc<Code>> {
         self.world.code.current(self.order.to.as_ref()?.0.name())
     }
@@ -164,8 +165,9 @@ impl Work {
         let (Actor::Resting(instance), Some((_, Passage { how, .. }))) = (&body.actor, &self.order.to) else {
             return Ok(Read::Nothing);
         };
-        // OTP: whatever asked for it, the code change of a supervisor asks its init. Unlike gen_servers, its state is the
-        // daemon's own: without a code change nothing of it moves.
+        // OTP: the code change of a supervisor always calls its init. Unlike the state of a
+        // gen_server, that of a supervisor is the daemon's own: without a code change there is
+        // nothing to convert.
         let is_supervisor = body.card.code.behaviour() == Behaviour::Supervisor;
         if is_supervisor && !matches!(how, Conversion::Soft { .. }) {
             let read = |old: &Supervisor| {
@@ -179,9 +181,10 @@ impl Work {
         Ok(Read::State(instance.export()?, Arc::clone(&body.card)))
     }
 
-    /// Puts a shadow beside the live state, unless that has changed, or the upgrade was given up meanwhile.
+    /// Places a shadow beside the live state, unless the state has changed or the upgrade was given
+    /// up meanwhile.
     fn place(&self, pid: Pid, made: Made) -> One {
-        // What is not placed drops when nobody has the process claimed any more.
+        // A state that is not placed is dropped after the process is no longer claimed.
         let mut made = Some(made);
         let placed = self.visit(pid, |body| {
             if !self.is_open() {
@@ -215,7 +218,8 @@ impl Work {
         }
     }
 
-    /// Visits a process. One that is held and taken is so for microseconds only: a worker handles a signal, or parks it.
+    /// Visits a process. A held process is claimed for microseconds only, while a worker handles a
+    /// signal or parks it.
     fn visit<R>(&self, pid: Pid, work: impl FnOnce(&mut Body) -> R) -> Visited<R> {
         let Some(slot) = self.world.slot(pid) else { return Visited::Gone };
         let mut body = loop {
@@ -231,7 +235,7 @@ impl Work {
         Visited::Done(result)
     }
 
-    /// `by` is who refused; `None` for the code that the process runs.
+    /// `by` is the code that refused; `None` for the code that the process runs.
     pub(super) fn refused(&self, pid: Pid, by: Option<&Code>, exit: Exit) -> ConvertError {
         let version = match by {
             Some(code) => code.module.version().to_owned(),
@@ -241,20 +245,20 @@ impl Work {
     }
 }
 
-/// What the first visit found.
+/// The result of the first visit.
 enum Read {
-    /// A state, and whose it is.
+    /// A state, and the card of its process.
     State(Bytes, Arc<Card>),
-    /// What a supervisor was started with, its children, and whose they are.
+    /// The start argument of a supervisor, its children, and the card of its process.
     Supervisor(Bytes, Arc<RwLock<Rows>>, Arc<Card>),
     Nothing,
     Runs,
 }
 
-/// What the second visit places.
+/// The result that the second visit places.
 enum Made {
     State(Box<dyn Instance>),
-    /// What the new init wants; merged with the rows as they are when it is placed.
+    /// The spec from the new init; merged with the current rows when it is placed.
     Supervisor(Option<SupervisorSpec>),
 }
 
