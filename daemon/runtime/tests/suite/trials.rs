@@ -145,8 +145,10 @@ fn a_trial_has_no_effect_on_the_node() {
     let kit = Kit::new();
     let pid = kit.counter(&[Do::Register(text("it"))]);
     let change = Change::Down(Box::new(Change::Asks));
-    let mut upgrade = enlisted(&kit, Double { change, ..kit.double("counter", 2) });
+    // Before `enlisted`, which waits until the process rests again: `picture` makes it run, and the
+    // pre-copy skips processes that run.
     let before = picture(&kit);
+    let mut upgrade = enlisted(&kit, Double { change, ..kit.double("counter", 2) });
     tried(&mut upgrade, up(), down(), SOON).expect("there is a way back");
     assert_eq!(kit.note(), "given 0");
     assert_eq!(picture(&kit), before);
