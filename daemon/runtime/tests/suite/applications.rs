@@ -1,4 +1,4 @@
-//! Applications: start, prep_stop, stop, and how they end by themselves.
+//! Applications: start, prep_stop, stop, and applications that end by themselves.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ fn start(kit: &Kit, app: AppSpec) -> Pid {
     }
 }
 
-/// The environment of `a`, beside its root.
+/// The environment of `a`, without its root.
 fn environment(values: &[(&str, u64)]) -> BTreeMap<String, Vec<u8>> {
     let root = (text("root"), term::encode(&None::<Root>));
     let values = values.iter().map(|(key, value)| ((*key).to_owned(), term::encode(value)));
@@ -48,7 +48,7 @@ fn environment(values: &[(&str, u64)]) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn an_application_is_told_what_changed_in_its_environment_and_only_then() {
+fn config_change_is_called_only_if_the_environment_changed() {
     let kit = Kit::new();
     let before = environment(&[("speed", 1), ("left_over", 7)]);
     let spec = AppSpec { env: before.clone(), ..app(None) };
@@ -65,7 +65,7 @@ fn an_application_is_told_what_changed_in_its_environment_and_only_then() {
 }
 
 #[test]
-fn an_application_that_crashes_when_its_environment_changes_is_named_with_the_crash() {
+fn a_crash_in_config_change_names_the_application_and_the_reason() {
     let kit = Kit::new();
     let before = environment(&[("speed", 1)]);
     let spec = AppSpec { env: before.clone(), ..app(None) };
@@ -117,7 +117,7 @@ fn an_application_without_a_tree_stops_too() {
 }
 
 #[test]
-fn an_application_needs_those_that_it_names() {
+fn an_application_is_refused_until_its_dependencies_run() {
     let kit = Kit::new();
     let needs = AppSpec { name: text("b"), applications: vec![text("a")], start: None, ..app(None) };
     kit.node.load_application(needs);
@@ -128,7 +128,7 @@ fn an_application_needs_those_that_it_names() {
 }
 
 #[test]
-fn what_an_application_needs_is_started_before_it() {
+fn dependencies_are_started_before_an_application() {
     let kit = Kit::new();
     for (name, needs) in [("x", vec!["y", "z"]), ("y", vec!["z"]), ("z", vec![])] {
         let applications = needs.into_iter().map(text).collect();
@@ -147,9 +147,9 @@ fn what_an_application_needs_is_started_before_it() {
 }
 
 #[test]
-fn all_applications_stop_the_one_started_last_first() {
+fn all_applications_stop_in_reverse_start_order() {
     let kit = Kit::new();
-    // By name the order would be another one.
+    // Ordered by name, they would stop in another order.
     for (name, n) in [("y", 1), ("z", 2), ("x", 3)] {
         let root = one_for_one(vec![child("c", &[Do::Trap(true), Do::Add(n)])]);
         kit.node.load_application(AppSpec { name: text(name), ..app(Some(&root)) });
@@ -164,7 +164,7 @@ fn all_applications_stop_the_one_started_last_first() {
 }
 
 #[test]
-fn h2_the_end_of_an_application_is_the_nodes_as_its_start_type_says() {
+fn h2_the_start_type_decides_whether_the_end_of_an_application_ends_the_node() {
     let kit = Kit::new();
     let (tell, told) = std::sync::mpsc::channel();
     kit.node.on_node_down(move |app| tell.send(app.to_owned()).expect("the test listens"));
@@ -194,7 +194,7 @@ fn h2_the_end_of_an_application_is_the_nodes_as_its_start_type_says() {
 }
 
 #[test]
-fn h3_an_application_goes_through_its_phases_in_order_and_a_failure_is_one_of_its_start() {
+fn h3_start_phases_run_in_order_and_a_failed_phase_fails_the_start() {
     let kit = Kit::new();
     let root = one_for_one(vec![child("c", &[Do::Trap(true)])]);
     let start_phases = vec![(text("open"), term::encode(&1)), (text("serve"), term::encode(&"now"))];
@@ -215,7 +215,7 @@ fn h3_an_application_goes_through_its_phases_in_order_and_a_failure_is_one_of_it
 }
 
 #[test]
-fn starts_and_stops_out_of_order_say_why_not() {
+fn starts_and_stops_out_of_order_are_refused_with_the_reason() {
     let kit = Kit::new();
     let unknown = || Err(AppError::Unknown(text("a")));
     assert_eq!(kit.node.start_application("a", soon()), unknown());
@@ -229,9 +229,9 @@ fn starts_and_stops_out_of_order_say_why_not() {
     assert_eq!(kit.node.start_application("a", soon()), Err(AppError::AlreadyStarted(text("a"))));
     kit.node.unload_application("a");
     assert!(matches!(status(&kit, "a"), AppStatus::Running { .. }));
-    let missing = AppSpec { name: text("m"), start: Some(text("nobody")), ..app(None) };
+    let missing = AppSpec { name: text("m"), start: Some(text("missing")), ..app(None) };
     kit.node.load_application(missing);
-    let refused = AppError::NoModule { app: text("m"), module: text("nobody") };
+    let refused = AppError::NoModule { app: text("m"), module: text("missing") };
     assert_eq!(kit.node.start_application("m", soon()), Err(refused));
     kit.node.unload_application("m");
     assert_eq!(kit.node.start_application("m", soon()), Err(AppError::Unknown(text("m"))));
@@ -245,7 +245,7 @@ fn a_root_that_does_not_start_stops_the_application_again() {
     let exit = Exit::Shutdown(text("failed_to_start_child \"x\": panic: no"));
     assert_eq!(kit.node.start_application("a", soon()), Err(AppError::Failed { app: text("a"), exit }));
     assert!(kit.node.processes().is_empty());
-    // Its stop callback is told why.
+    // Its stop callback gets the reason.
     let why = "terminate shutdown: failed_to_start_child \"x\": panic: no at 0";
     assert_eq!(kit.notes(), ["start", why]);
     assert_eq!(status(&kit, "a"), AppStatus::Stopped(None));
@@ -270,7 +270,7 @@ fn when_its_root_gives_up_the_application_ends_with_that_reason_and_others_go_on
     kit.node.exit(kit.child(root, "x").expect("it runs"), Exit::Killed);
     let why = Exit::Shutdown(text("reached_max_restart_intensity"));
     kit.until(|| status(&kit, "a") == AppStatus::Stopped(Some(why.clone())));
-    // Unlike OTP's, its prep_stop is told that there is no tree.
+    // Unlike in OTP, prep_stop runs, and gets no root.
     let told = ["prep_stop false TreeEnded", "terminate shutdown: reached_max_restart_intensity at 0"];
     told.iter().for_each(|note| kit.expect(note));
     assert_eq!(kit.ask(other, Do::Get), Said::Number(0));
@@ -312,14 +312,14 @@ fn an_application_whose_prep_stop_never_ends_is_stopped_all_the_same() {
     assert!(kit.node.processes().is_empty());
 }
 
-/// Kills the root of an application with that prep_stop; returns what is noted.
+/// Kills the root of an application with that prep_stop; returns the notes.
 fn without_a_tree(prep_stop: Do) -> Vec<String> {
     let kit = Kit::new();
     let mut spec = app(Some(&one_for_one(vec![])));
     spec.env.insert(text("prep_stop"), term::encode(&prep_stop));
     let root = start(&kit, spec);
     assert!(kit.node.exit(root, Exit::Killed));
-    // Whatever prep_stop does, the reason is that of the tree's end.
+    // The exit reason is that of the tree, independent of prep_stop.
     kit.until(|| status(&kit, "a") == AppStatus::Stopped(Some(Exit::Killed)));
     assert!(kit.node.processes().is_empty());
     kit.notes()

@@ -1,4 +1,4 @@
-//! The process world by its public face, with modules written here instead of loaded ones.
+//! The public interface of the runtime, tested with modules written here instead of loaded ones.
 
 mod applications;
 mod kit;

@@ -1,5 +1,5 @@
-//! Panics of the daemon's own code, on each of the node's threads. A double runs inside the daemon,
-//! without a library around it: what panics there stands for a bug of the daemon.
+//! Panics of the daemon's own code, on each kind of thread. A double has no library around it, so
+//! its panics stand for bugs of the daemon.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -12,7 +12,7 @@ use reld_wire::{Exit, Pid};
 use crate::kit::words::{Do, Said};
 use crate::kit::{Kit, SOON, child, latch, one_for_one};
 
-/// A message that the double has no word for, which is a panic of its callback.
+/// A message that the double cannot decode; its callback panics.
 fn nonsense(kit: &Kit, to: Pid) -> Answer {
     kit.node.call(RequestKind::Call, to, term::encode(&"nonsense"), Some(SOON))
 }
@@ -24,7 +24,7 @@ fn check_panicked(answer: &Answer) {
 }
 
 #[test]
-fn a_process_in_whose_callback_the_daemon_panics_ends_and_its_supervisor_starts_it_again() {
+fn a_panic_of_the_daemon_in_a_callback_ends_the_process_and_its_supervisor_restarts_it() {
     let kit = Kit::new();
     let supervisor = kit.supervisor(&one_for_one(vec![child("a", &[])]));
     let first = kit.child(supervisor, "a").expect("it runs");
@@ -38,7 +38,7 @@ fn a_process_in_whose_callback_the_daemon_panics_ends_and_its_supervisor_starts_
         check_panicked(&nonsense(&kit, kit.counter(&[])));
     }
     assert_eq!(kit.ask(other, Do::Get), Said::Number(1));
-    // None of them is taken for one that still computes.
+    // None of them counts as a callback that still computes.
     kit.until(|| kit.node.stuck(Duration::ZERO).is_empty());
 }
 
@@ -61,7 +61,7 @@ fn a_thread_of_the_pool_outlives_a_job_that_panics() {
 }
 
 #[test]
-fn a_panic_in_what_is_done_with_an_answer_is_none_of_the_process_that_gave_it() {
+fn a_panic_in_the_handler_of_an_answer_does_not_end_the_process_that_answered() {
     let kit = Kit::new();
     let pid = kit.counter(&[]);
     let ask = |what: &Do, ms| {
@@ -70,7 +70,7 @@ fn a_panic_in_what_is_done_with_an_answer_is_none_of_the_process_that_gave_it() 
     };
     ask(&Do::Add(1), 10_000);
     assert_eq!(kit.ask(pid, Do::Get), Said::Number(1));
-    // This answer is the timer's. Timers fire on.
+    // The timer gives this answer; timers fire on.
     ask(&Do::Defer, 1);
     assert_eq!(kit.ask(pid, Do::Sleep(5)), Said::Flag(true));
     assert_eq!(kit.ask(pid, Do::Get), Said::Number(1));
@@ -82,7 +82,7 @@ fn work_that_panics_costs_no_spare_thread_and_its_process_goes_on() {
     let pid = kit.counter(&[]);
     // More often than there are threads.
     for _ in 0..70 {
-        assert_eq!(kit.ask(pid, Do::PanicsApart), Said::Flag(true));
+        assert_eq!(kit.ask(pid, Do::PanicOnSpareThread), Said::Flag(true));
     }
     assert_eq!(kit.node.blocking(), []);
 }

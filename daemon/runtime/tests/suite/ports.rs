@@ -1,4 +1,4 @@
-//! Ports without sockets: the test is the driver.
+//! Ports without sockets: the test acts as the driver.
 
 use std::future::Future;
 use std::pin::pin;
@@ -15,7 +15,7 @@ use serde_bytes::ByteBuf;
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON};
 
-/// Hands to the test what the daemon would serve.
+/// Gives the test the listeners and connections that the daemon would serve.
 struct Driver {
     listeners: Sender<Arc<Listener>>,
     connections: Sender<Arc<Connection>>,
@@ -63,7 +63,7 @@ enum How {
     Tell,
 }
 
-/// Connections of eight bytes, so that they are soon full.
+/// Connections with a buffer of eight bytes, which are soon full.
 #[derive(Serialize)]
 struct Small {
     buffer: usize,
@@ -83,14 +83,14 @@ impl House {
         assert_eq!(self.kit.ask(pid, port(ask)), Said::Text(text(expected)));
     }
 
-    /// A process with a listener, whose number is 1.
+    /// A process with a listener; the port number is 1.
     fn door(&self) -> (Pid, Arc<Listener>) {
         let pid = self.kit.counter(&[]);
         self.check(pid, &Ask::Listen { address: text("here") }, r#"{"ok": 1}"#);
         (pid, self.listeners.recv_timeout(SOON).expect("it listens"))
     }
 
-    /// A process with an open connection, whose number is 1.
+    /// A process with an open connection; the port number is 1.
     fn session(&self) -> (Pid, Arc<Connection>) {
         let pid = self.kit.counter(&[]);
         let connect = Ask::Connect { address: text("there"), options: Small { buffer: 8 }, how: How::Now };
@@ -115,7 +115,7 @@ fn poll<T>(ask: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Option<T> {
 const READ: Ask = Ask::Read { port: 1, how: How::Tell };
 
 #[test]
-fn what_comes_in_is_told_once_for_each_request_and_then_the_end() {
+fn input_is_sent_once_for_each_request_and_then_the_end() {
     let house = House::new();
     let (pid, connection) = house.session();
     connection.input(b"ab");
@@ -145,7 +145,7 @@ fn a_peer_is_read_no_faster_than_its_process_reads() {
 }
 
 #[test]
-fn a_writer_is_told_when_it_may_go_on_and_what_it_wrote_goes_out_after_its_end() {
+fn a_writer_is_notified_of_room_and_its_bytes_are_sent_even_after_its_end() {
     let house = House::new();
     let (pid, connection) = house.session();
     let write = |bytes: &[u8]| Ask::Write { port: 1, bytes: ByteBuf::from(bytes) };
@@ -166,7 +166,7 @@ fn a_writer_is_told_when_it_may_go_on_and_what_it_wrote_goes_out_after_its_end()
 }
 
 #[test]
-fn nothing_is_given_to_a_wait_whose_process_has_ended() {
+fn no_input_is_given_to_a_waiting_process_that_has_ended() {
     let house = House::new();
     let (pid, connection) = house.session();
     let waits = house.kit.counter(&[]);
@@ -184,7 +184,7 @@ fn nothing_is_given_to_a_wait_whose_process_has_ended() {
 }
 
 #[test]
-fn a_wait_is_woken_asks_again_and_gets_what_came() {
+fn a_waiting_request_is_woken_asks_again_and_gets_the_input() {
     let house = House::new();
     let (pid, connection) = house.session();
     let kit = &house.kit;
@@ -206,7 +206,7 @@ fn a_wait_is_woken_asks_again_and_gets_what_came() {
 }
 
 #[test]
-fn a_client_is_accepted_when_somebody_waits_and_goes_to_one_that_lives() {
+fn a_client_is_accepted_when_a_process_waits_and_is_given_to_a_living_one() {
     let house = House::new();
     let (door, listener) = house.door();
     assert_eq!(poll(|context| listener.poll_wanted(context)), None);
@@ -236,7 +236,7 @@ fn a_client_is_accepted_when_somebody_waits_and_goes_to_one_that_lives() {
 }
 
 #[test]
-fn a_connection_whose_driver_panics_fails_and_its_reader_is_told() {
+fn a_panic_of_the_driver_fails_the_connection_and_notifies_its_reader() {
     let house = House::new();
     let (pid, connection) = house.session();
     house.check(pid, &READ, r#"{"ok": nil}"#);
@@ -246,7 +246,7 @@ fn a_connection_whose_driver_panics_fails_and_its_reader_is_told() {
 }
 
 #[test]
-fn connecting_is_told_either_way_and_a_taken_address_is_refused() {
+fn success_and_failure_of_connecting_are_sent_and_a_taken_address_is_refused() {
     let house = House::new();
     let pid = house.kit.counter(&[]);
     let connect = || Ask::Connect { address: text("there"), options: Small { buffer: 8 }, how: How::Tell };

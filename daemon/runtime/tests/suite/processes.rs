@@ -21,14 +21,14 @@ fn a_call_is_answered_and_casts_and_infos_are_handled_before_it_in_order() {
 }
 
 #[test]
-fn a_call_to_nobody_is_answered_with_noproc() {
+fn a_call_to_a_missing_process_is_answered_with_noproc() {
     let kit = Kit::new();
     let pid = kit.counter(&[]);
     kit.cast(pid, Do::Stop(Exit::Normal));
     kit.gone(pid);
-    let strangers = [Pid { slot: 4000, generation: 1 }, Pid { slot: pid.slot, generation: 99 }, Pid::NONE];
-    for nobody in strangers.into_iter().chain([pid]) {
-        assert_eq!(kit.ask(nobody, Do::Get), Said::Ended(Exit::Noproc), "{nobody}");
+    let missing = [Pid { slot: 4000, generation: 1 }, Pid { slot: pid.slot, generation: 99 }, Pid::NONE];
+    for pid in missing.into_iter().chain([pid]) {
+        assert_eq!(kit.ask(pid, Do::Get), Said::Ended(Exit::Noproc), "{pid}");
     }
     let caller = kit.counter(&[]);
     assert_eq!(kit.ask(caller, Do::Call(pid, Box::new(Do::Get), None)), Said::Ended(Exit::Noproc));
@@ -133,7 +133,8 @@ fn a_thousand_messages_from_one_sender_arrive_in_order() {
 fn a_process_with_much_mail_lets_others_run() {
     let kit = Kit::new();
     let (busy, other) = (kit.counter(&[]), kit.counter(&[]));
-    // One worker is in a callback, so both share the other one; the busy process gives up its turn between two messages.
+    // One worker is blocked, so both processes share the other; the busy one yields between
+    // messages.
     let latch = kit.block(kit.counter(&[]));
     for _ in 0..10_000 {
         kit.cast(busy, Do::Add(1));
@@ -156,7 +157,7 @@ fn pids_are_never_used_again() {
 }
 
 #[test]
-fn processes_are_counted_without_a_look_at_them() {
+fn the_number_of_processes_is_counted_as_they_start_and_end() {
     let kit = Kit::new();
     let pids = [(); 5].map(|()| kit.counter(&[]));
     assert_eq!((kit.node.figures().processes, kit.node.processes().len()), (5, 5));
@@ -180,7 +181,7 @@ fn check_start(init: Do, expected: Result<bool, Exit>) {
 }
 
 #[test]
-fn a_start_tells_how_init_ended() {
+fn a_start_returns_how_init_ended() {
     check_start(Do::Add(1), Ok(true));
     check_start(Do::Sleep(1), Ok(true));
     check_start(Do::Ignore, Ok(false));
@@ -191,10 +192,10 @@ fn a_start_tells_how_init_ended() {
 #[test]
 fn a_start_of_an_unknown_module_names_it() {
     let kit = Kit::new();
-    let error = kit.node.spawn("nobody", term::encode(&Vec::<Do>::new()), SOON);
-    assert_eq!(error, Err(Exit::Error(text("module nobody is not loaded"))));
+    let error = kit.node.spawn("missing", term::encode(&Vec::<Do>::new()), SOON);
+    assert_eq!(error, Err(Exit::Error(text("module missing is not loaded"))));
     let starter = kit.counter(&[]);
-    assert_eq!(kit.ask(starter, Do::Spawn(text("nobody"), vec![], false)), Said::Flag(false));
+    assert_eq!(kit.ask(starter, Do::Spawn(text("missing"), vec![], false)), Said::Flag(false));
 }
 
 #[test]
@@ -270,7 +271,7 @@ fn an_unlinked_process_lives_on() {
 }
 
 #[test]
-fn a_monitor_tells_once_why_a_process_ended() {
+fn a_monitor_delivers_the_exit_reason_once() {
     let kit = Kit::new();
     let (server, watcher) = (kit.counter(&[]), kit.counter(&[]));
     let Said::Number(reference) = kit.ask(watcher, Do::Monitor(server)) else { panic!("a reference") };
@@ -309,7 +310,7 @@ fn stop_runs_terminate_and_a_kill_does_not() {
 }
 
 #[test]
-fn a_kill_drops_the_callback_that_waits_outside_every_callback() {
+fn a_kill_drops_the_parked_callback_outside_of_every_callback() {
     let kit = Kit::new();
     let pid = kit.counter(&[]);
     kit.cast(pid, Do::Hang);
@@ -319,7 +320,7 @@ fn a_kill_drops_the_callback_that_waits_outside_every_callback() {
 }
 
 #[test]
-fn on_exit_tells_the_reason_once_and_noproc_for_the_dead() {
+fn on_exit_gets_the_reason_once_and_noproc_for_dead_processes() {
     let kit = Kit::new();
     let pid = kit.counter(&[]);
     for expected in [Exit::Error(text("x")), Exit::Noproc] {
@@ -367,7 +368,7 @@ fn a_sleep_ends() {
 }
 
 #[test]
-fn with_a_process_go_the_timers_that_were_for_it_alone() {
+fn the_timers_of_a_process_end_with_it() {
     let kit = Kit::new();
     const LONG: u64 = 3_600_000;
     let silent = kit.counter(&[]);
@@ -397,7 +398,7 @@ fn a_process_needs_one_timer_for_all_that_it_waits_for() {
 // --- starting from callbacks -----------------------------------------------------------------------------------------
 
 #[test]
-fn a_callback_starts_processes_and_is_told_their_pids() {
+fn a_callback_starts_processes_and_gets_their_pids() {
     let kit = Kit::new();
     let starter = kit.counter(&[]);
     let Said::Pid(Some(pid)) = kit.ask(starter, Do::Spawn(text("counter"), vec![Do::Add(9)], false)) else {
@@ -447,7 +448,7 @@ fn mail_that_comes_while_a_task_waits_for_an_answer_is_kept_for_its_next_receive
 }
 
 #[test]
-fn a_call_that_a_task_took_is_answered_when_it_ends() {
+fn a_call_received_by_a_task_is_answered_when_the_task_ends() {
     let kit = Kit::new();
     let task = kit.spawn("task", &[Do::Recv]);
     assert_eq!(kit.ask(task, Do::Stop(Exit::Error(text("x")))), Said::Ended(Exit::Error(text("x"))));
@@ -470,7 +471,7 @@ fn s2_a_task_goes_on_in_current_code_as_the_same_process_with_its_mail_and_names
     assert_eq!(kit.node.whereis("mover"), Some(mover));
     assert_eq!(kit.ask(mover, Do::Version), Said::Number(2));
     kit.gone(mover);
-    // Only the one whose loop is its own is in old code.
+    // Only the task with its own loop is still in old code.
     let purge = kit.node.soft_purge("task", Place::Old).expect("it is known");
     assert_eq!(purge.lingering, [own]);
 }
@@ -478,13 +479,13 @@ fn s2_a_task_goes_on_in_current_code_as_the_same_process_with_its_mail_and_names
 #[test]
 fn a_task_goes_on_nowhere_else_and_not_after_a_failure() {
     let kit = Kit::new();
-    for nowhere in ["nobody", "counter"] {
+    for nowhere in ["missing", "counter"] {
         let refused = kit.spawn("task", &[Do::Recv]);
         assert_eq!(kit.ask(refused, Do::GoOn(text(nowhere), vec![])), Said::Flag(false));
     }
     let failing = kit.spawn("task", &[Do::GoOn(text("task"), vec![Do::Hang]), Do::Crash(text("first"))]);
     kit.gone(failing);
-    // A server has but one loop, which is not its own.
+    // A server has only the loop of its behaviour.
     let server = kit.counter(&[Do::Continue(Box::new(Do::Note(text("continued"))))]);
     kit.expect("continued");
     assert_eq!(kit.ask(server, Do::Get), Said::Number(0));
@@ -493,7 +494,7 @@ fn a_task_goes_on_nowhere_else_and_not_after_a_failure() {
 // --- a bound on the mailbox ------------------------------------------------------------------------------------------
 
 #[test]
-fn a_full_mailbox_drops_casts_answers_calls_and_takes_what_its_process_asked_for() {
+fn a_full_mailbox_drops_casts_refuses_calls_and_accepts_timers_and_downs() {
     let kit = Kit::new();
     let watched = kit.counter(&[]);
     let pid =
@@ -524,14 +525,14 @@ fn a_full_mailbox_drops_casts_answers_calls_and_takes_what_its_process_asked_for
 }
 
 #[test]
-fn what_a_waiting_process_has_taken_in_counts_against_its_bound() {
+fn the_inbox_of_a_waiting_process_counts_against_its_bound() {
     let kit = Kit::new();
     let server = kit.counter(&[]);
     let pid = kit.counter(&[Do::Bound(2)]);
     kit.cast(pid, Do::Call(server, Box::new(Do::Defer), None));
     kit.until(|| kit.node.process(pid).is_some_and(|info| info.status == Status::Waiting));
     kit.cast(pid, Do::Note(text("one")));
-    // Any signal makes it take its mail in.
+    // Any signal makes it move its mail to the inbox.
     let other = kit.counter(&[]);
     assert_eq!(kit.ask(other, Do::Monitor(pid)), Said::Number(1));
     kit.until(|| kit.node.details(pid).and_then(|d| d.inside).is_some_and(|i| i.monitored_by == [other]));
@@ -550,7 +551,7 @@ fn what_a_waiting_process_has_taken_in_counts_against_its_bound() {
 // --- callbacks under way ---------------------------------------------------------------------------------------------
 
 #[test]
-fn a_callback_under_way_is_told_with_what_it_is_about_and_waits_for() {
+fn a_parked_callback_is_shown_with_its_event_and_its_waits() {
     let kit = Kit::new();
     let callback = |pid| kit.node.process(pid).and_then(|info| info.callback);
     let server = kit.counter(&[]);
@@ -601,7 +602,7 @@ fn a_task_that_is_run_answers_with_its_end() {
     kit.until(|| kit.node.processes().is_empty());
     let said = |module: &str| run_task(&kit, module, &[]).expect_err("it cannot be run").to_string();
     assert_eq!(said("counter"), "error: module counter is a GenServer, not a task");
-    assert_eq!(said("nobody"), "error: module nobody is not loaded");
+    assert_eq!(said("missing"), "error: module missing is not loaded");
 }
 
 /// Runs a task and returns the version of its code.
@@ -628,7 +629,7 @@ fn a_task_that_is_run_takes_staged_code() {
 // --- going on, and waiting for nothing -------------------------------------------------------------------------------
 
 #[test]
-fn what_a_callback_goes_on_with_comes_after_its_reply_and_before_everything_that_waits() {
+fn a_continue_runs_after_the_reply_and_before_all_queued_messages() {
     let kit = Kit::new();
     let pid = kit.counter(&[Do::Continue(Box::new(Do::Remember(text("init"))))]);
     let latch = kit.block(pid);
@@ -640,7 +641,7 @@ fn what_a_callback_goes_on_with_comes_after_its_reply_and_before_everything_that
     latch::open(latch);
     let log = ["init@1", "cast@1", "continued@1", "later@1"].map(text).to_vec();
     assert_eq!(kit.ask(pid, Do::Log), Said::Texts(log));
-    // Round and round, without a deeper stack each time.
+    // Many rounds must not deepen the stack.
     let round = |left: u32| (0..left).fold(Do::Remember(text("end")), |what, _| Do::Continue(Box::new(what)));
     kit.cast(pid, round(50));
     assert!(
@@ -649,7 +650,7 @@ fn what_a_callback_goes_on_with_comes_after_its_reply_and_before_everything_that
 }
 
 #[test]
-fn a_wait_for_nothing_ends_by_time_unless_something_comes() {
+fn a_receive_timeout_fires_unless_a_message_arrives() {
     let kit = Kit::new();
     let pid = kit.counter(&[]);
     kit.cast(pid, Do::Idle(1));
@@ -665,7 +666,8 @@ fn a_wait_for_nothing_ends_by_time_unless_something_comes() {
 fn a_child_of_a_process_that_is_no_supervisor_ends_with_it_and_is_no_orphan() {
     let kit = Kit::new();
     let parent = kit.counter(&[Do::Trap(true)]);
-    let Said::Pid(Some(child)) = kit.ask(parent, Do::Bear(text("counter"), vec![Do::Trap(true)])) else {
+    let Said::Pid(Some(child)) = kit.ask(parent, Do::SpawnChild(text("counter"), vec![Do::Trap(true)]))
+    else {
         panic!("it starts")
     };
     let info = kit.node.process(child).expect("it lives");

@@ -1,6 +1,6 @@
-//! What OTP's `supervisor_SUITE` exercises, line by line: otp-semantics.md, i.4.
+//! The cases of OTP's `supervisor_SUITE`, line by line: otp-semantics.md, i.4.
 //!
-//! | line of the suite | test here, or in `supervisors` where it says so |
+//! | line of the suite | test here, or in `supervisors` where named |
 //! |---|---|
 //! | sup_start_* | `sup_start`, `sup_start_ignore_child`, `sup_start_error`, `sup_start_map` |
 //! | sup_stop_infinity, _timeout, _brutal_kill | `supervisors::a_child_that_does_not_shut_down_in_its_time_is_killed`, `sup_stop` |
@@ -50,7 +50,7 @@ fn sup(strategy: Strategy, children: Vec<ChildSpec>) -> SupervisorSpec {
     SupervisorSpec { strategy, ..one_for_one(children) }
 }
 
-/// A child that tells when it starts, as `start 1`, and when it terminates, as `terminate shutdown at 1`.
+/// A child that notes its start, as `start 1`, and its end, as `terminate shutdown at 1`.
 fn loud(id: &str, number: u64) -> ChildSpec {
     child(id, &[Do::Trap(true), Do::Note(format!("start {number}")), Do::Add(number)])
 }
@@ -80,7 +80,7 @@ impl Kit {
         self.child(supervisor, id).expect("it runs")
     }
 
-    /// Kills a child and waits until its supervisor has acted on that.
+    /// Kills a child and waits until its supervisor has reacted.
     #[track_caller]
     fn kill(&self, supervisor: Pid, id: &str) {
         let before = self.runs(supervisor, id);
@@ -104,7 +104,7 @@ impl Kit {
         self.done(supervisor, &Request::CountChildren)
     }
 
-    /// Asks for something that works.
+    /// Sends a request that must succeed.
     #[track_caller]
     fn done<T: DeserializeOwned + std::fmt::Debug>(&self, supervisor: Pid, request: &Request) -> T {
         match self.request(supervisor, request) {
@@ -175,7 +175,7 @@ fn sup_start_error() {
     kit.done::<()>(supervisor, &Request::TerminateChild(name("a")));
     let error = kit.refused(supervisor, &Request::RestartChild(name("a")), Reason::StartFailed);
     assert_eq!(error.text, "panic: fails the 2. time");
-    // Its row stays, and may be tried again.
+    // Its row stays, so the start can be retried.
     assert!(kit.done::<Option<Pid>>(supervisor, &Request::RestartChild(name("a"))).is_some());
     let crash = Request::StartChild(child("b", &[Do::Crash(text("x"))]).into());
     kit.refused(supervisor, &crash, Reason::StartFailed);
@@ -391,7 +391,7 @@ fn simple_one_for_one() {
     assert_eq!(kit.ask(b, Do::Get), Said::Number(5));
 }
 
-/// One crash more than the intensity allows ends the supervisor, and what it supervises.
+/// One crash more than the intensity allows ends the supervisor and its children.
 #[test]
 fn escalation() {
     for strategy in BY_ID {
@@ -418,7 +418,7 @@ fn escalation() {
     kit.until(|| kit.node.processes().is_empty());
 }
 
-/// A sibling that fails in the round begins the round anew.
+/// If a sibling fails to start, a new round begins with it.
 #[track_caller]
 fn check_other_fails(strategy: Strategy, expected: &[&str]) {
     let kit = Kit::new();
@@ -435,7 +435,7 @@ fn check_other_fails(strategy: Strategy, expected: &[&str]) {
 
 #[test]
 fn other_child_fails_restart() {
-    // The round of `a` has started `a` when `b` fails; the next one begins with `b`.
+    // The round of `a` has restarted `a` when `b` fails; the next round begins with `b`.
     check_other_fails(
         Strategy::OneForAll,
         &["terminate shutdown at 3", "start 1", "terminate shutdown at 1", "start 1", "start 2", "start 3"],
@@ -484,7 +484,7 @@ fn temporary_bystander() {
     }
 }
 
-/// A child that was terminated, or ended for good, comes back with the others. OTP, g.5.
+/// A child that was terminated, or ended for good, is started again with the others. OTP, g.5.
 #[test]
 fn a_terminated_child_comes_back_in_a_round() {
     for strategy in [Strategy::OneForAll, Strategy::RestForOne] {
@@ -524,14 +524,14 @@ fn tree() {
     let top = kit.runs(root, "top");
     let middle = kit.runs(top, "middle");
     let low = kit.runs(middle, "low");
-    // A fault low down stays there.
+    // The bottom supervisor handles its own failures.
     kit.kill(low, "c");
     for id in ["c", "d"] {
         kit.runs(low, id);
     }
     assert_eq!(kit.heard(), ["terminate shutdown at 4", "start 3", "start 4"]);
     assert_eq!(kit.child(middle, "low"), Some(low));
-    // One too many in the middle takes the top's round.
+    // One failure too many in the middle makes the top restart it.
     kit.kill(middle, "b");
     for id in ["b", "low"] {
         kit.runs(middle, id);
@@ -568,7 +568,7 @@ fn count_children() {
     assert_eq!(kit.counts(supervisor), Counts { specs: 1, active: 2, supervisors: 2, workers: 0 });
 }
 
-/// Ends a child that never starts again, under a supervisor that never gives up.
+/// Ends a child that never starts again, under a supervisor with an unlimited intensity.
 fn hanging(strategy: Strategy) -> (Kit, Pid) {
     let kit = Kit::new();
     let dead = Do::Once(latch::new());
@@ -598,7 +598,7 @@ fn hanging_restart_loop() {
         assert!(!kit.is_restarting(supervisor));
         kit.done::<()>(supervisor, &Request::DeleteChild(id()));
         assert_eq!(kit.counts(supervisor).specs, 2);
-        // OTP: what the round had not come to yet stays as it is.
+        // OTP: children that the round had not reached yet stay as they are.
         let after = kit.child(supervisor, "c").is_some();
         assert_eq!(after, strategy == Strategy::OneForOne, "{strategy:?}");
     }
@@ -641,7 +641,7 @@ fn do_not_save_for_temporary_children() {
     let nothing = ByteBuf::from(term::encode(&()));
     assert_eq!((args("a"), args("b")), (nothing.clone(), nothing));
     assert_eq!(args("kept"), of("kept", Restart::Transient).args);
-    // Their specs go with them.
+    // Their specs are removed with them.
     for id in ["a", "b"] {
         kit.cast(kit.runs(supervisor, id), Do::Stop(Exit::Normal));
     }
@@ -680,7 +680,7 @@ fn order_of_children() {
     let ids = || -> Vec<_> {
         kit.node.which_children(supervisor).expect("it lives").into_iter().map(|row| row.id).collect()
     };
-    // `c` has its old place, `b` a new one.
+    // `c` keeps its old position, `b` gets a new one.
     assert_eq!(ids(), ["b", "d", "c", "a"].map(name));
     kit.heard();
     kit.kill(supervisor, "c");
@@ -694,7 +694,8 @@ fn order_of_children() {
 
 // --- significant children --------------------------------------------------------------------------------------------
 
-/// Two significant children; the ends of the first, then of the second. Says after which the supervisor ended.
+/// Two significant children; the exits of the first, then of the second. Returns after which exit
+/// the supervisor ended.
 fn ends_after(strategy: Strategy, restart: Restart, auto: AutoShutdown, end: &Do) -> Option<usize> {
     let kit = Kit::new();
     let significant = |id: &str| ChildSpec { significant: true, restart, ..child(id, &[]) };
@@ -753,7 +754,7 @@ fn significant_children() {
     }
 }
 
-/// Ends by request and by a sibling's round do not count.
+/// Children ended by a request or by a sibling's round do not count.
 #[test]
 fn significant_children_end_by_others() {
     let kit = Kit::new();
@@ -787,7 +788,7 @@ fn significant_children_nested() {
 
 // --- code change -----------------------------------------------------------------------------------------------------
 
-/// Installs a version of `sup`, or says why not.
+/// Installs a version of `sup`, or returns the reason of the refusal.
 fn install(kit: &Kit, double: Double) -> Result<Converted, String> {
     let mut upgrade = kit.stage(vec![double]);
     upgrade.raise(members(&["sup"], SOON, Unrest::Abort), |_, _| true).expect("it rests");
@@ -837,7 +838,7 @@ fn code_change() {
     kit.runs(supervisor, "c");
     let round = ["terminate shutdown at 3", "terminate shutdown at 2", "start 1", "start 2", "start 3"];
     assert_eq!(kit.heard(), round);
-    // The restarts that were counted count on.
+    // The restarts before the code change still count.
     let told = kit.ends(supervisor);
     kit.node.exit(kit.runs(supervisor, "a"), Exit::Killed);
     assert_eq!(told.recv_timeout(SOON), Ok(too_often()));
@@ -857,13 +858,14 @@ fn code_change_simple() {
     let pid = kit.start_args(supervisor, &[Do::Add(1)]).expect("it starts");
     let refused = install(&kit, Double { respec: two, ..kit.double("sup", 2) });
     assert!(refused.as_ref().is_err_and(|why| why.contains("2 given")), "{refused:?}");
-    // Unlike OTP, which does not guard it.
+    // Unlike OTP, which does not check it.
     let refused = install(&kit, Double { respec: by_id, ..kit.double("sup", 2) });
     assert!(refused.as_ref().is_err_and(|why| why.contains("to or from simple_one_for_one")), "{refused:?}");
     assert_eq!(kit.ask(pid, Do::Get), Said::Number(1));
 }
 
-/// A child whose argument is not kept could not be started again, whatever the new template says.
+/// A child without a kept start argument cannot be restarted, even if the new template is
+/// permanent.
 #[test]
 fn a_temporary_child_stays_temporary_under_a_new_template() {
     fn permanent(spec: SupervisorSpec) -> SupervisorSpec {

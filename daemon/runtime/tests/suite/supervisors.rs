@@ -1,4 +1,4 @@
-//! Supervisors: when children are restarted, how they are ended, what can be asked.
+//! Supervisors: restarts, shutdown, and requests.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn refused<T: std::fmt::Debug>(reply: Reply<T>, reason: Reason) -> RequestError 
 
 // --- restarts --------------------------------------------------------------------------------------------------------
 
-/// What has become of a row.
+/// The final state of a row.
 #[derive(Debug, PartialEq, Eq)]
 enum Row {
     Restarted,
@@ -102,7 +102,7 @@ fn more_restarts_than_the_intensity_end_the_supervisor_and_its_children() {
 #[test]
 fn a_restart_that_fails_is_tried_again_and_counted() {
     let kit = Kit::new();
-    // The first start spends the latch that lets `picky` start; each further one fails.
+    // The first start opens the latch, so every restart of `picky` fails.
     let picky = child("picky", &[Do::Once(latch::new())]);
     let supervisor = kit.supervisor(&one_for_one(vec![picky, child("b", &[])]));
     let (done, told) = std::sync::mpsc::channel();
@@ -115,7 +115,7 @@ fn a_restart_that_fails_is_tried_again_and_counted() {
 }
 
 #[test]
-fn a_failed_start_ends_the_children_started_before_and_tells_which_one_it_was() {
+fn a_failed_start_ends_the_children_started_before_and_names_the_failed_one() {
     let kit = Kit::new();
     let children = vec![
         child("a", &[Do::Trap(true), Do::Add(1)]),
@@ -142,7 +142,7 @@ fn a_spec_with_equal_ids_is_refused_and_nothing_runs() {
 // --- ending ----------------------------------------------------------------------------------------------------------
 
 #[test]
-fn a_supervisor_ends_its_children_in_reverse_order_and_only_those_that_trap_exits_say_goodbye() {
+fn a_supervisor_ends_its_children_in_reverse_order_and_only_those_that_trap_exits_run_terminate() {
     let kit = Kit::new();
     let children = vec![
         child("a", &[Do::Trap(true), Do::Add(1)]),
@@ -210,7 +210,7 @@ fn when_a_supervisor_is_killed_its_children_end() {
 }
 
 #[test]
-fn a_stranger_cannot_end_a_supervisor_but_by_a_kill() {
+fn an_outside_exit_signal_cannot_end_a_supervisor_unless_it_is_a_kill() {
     let kit = Kit::new();
     let supervisor = kit.supervisor(&one_for_one(vec![child("a", &[])]));
     kit.node.exit(supervisor, Exit::shutdown());
@@ -249,7 +249,7 @@ fn a_child_is_added_terminated_restarted_and_deleted_by_id() {
 fn requests_about_unknown_children_answer_not_found() {
     let kit = Kit::new();
     let supervisor = kit.supervisor(&one_for_one(vec![]));
-    let id = || name("nobody");
+    let id = || name("missing");
     for request in [Request::TerminateChild(id()), Request::RestartChild(id()), Request::DeleteChild(id())] {
         refused(kit.request::<Option<Pid>>(supervisor, &request), Reason::NotFound);
     }
@@ -263,12 +263,12 @@ fn a_child_that_cannot_start_is_not_kept() {
     let supervisor = kit.supervisor(&one_for_one(vec![]));
     let crash = refused(start(&kit, supervisor, child("a", &[Do::Crash(text("x"))])), Reason::StartFailed);
     assert_eq!(crash.text, "panic: x");
-    let unknown = ChildSpec { module: text("nobody"), ..child("a", &[]) };
+    let unknown = ChildSpec { module: text("missing"), ..child("a", &[]) };
     refused(start(&kit, supervisor, unknown), Reason::UnknownModule);
     let wrong = ChildSpec { child_type: ChildType::Supervisor, ..child("a", &[]) };
     refused(start(&kit, supervisor, wrong), Reason::BadSpec);
     assert_eq!(count(&kit, supervisor), Counts { specs: 0, active: 0, supervisors: 0, workers: 0 });
-    // OTP: a child whose init answers ignore is kept, not running.
+    // OTP: a child with an init that returns ignore is kept, not running.
     assert_eq!(start(&kit, supervisor, child("a", &[Do::Ignore])), Reply::Ok(None));
     assert_eq!(count(&kit, supervisor), Counts { specs: 1, active: 0, supervisors: 0, workers: 1 });
 }
@@ -283,7 +283,7 @@ fn a_temporary_child_that_is_terminated_is_forgotten() {
 }
 
 #[test]
-fn what_is_no_request_to_a_supervisor_is_refused() {
+fn an_invalid_request_to_a_supervisor_is_refused() {
     let kit = Kit::new();
     let supervisor = kit.supervisor(&one_for_one(vec![]));
     assert!(matches!(kit.ask(supervisor, Do::Get), Said::Ended(Exit::Error(_))));
@@ -338,7 +338,7 @@ fn a_child_of_a_simple_one_for_one_is_restarted_with_its_own_argument() {
     };
     kit.until(|| others().len() == 1);
     assert_eq!(kit.ask(others()[0], Do::Get), Said::Number(6));
-    // A normal end forgets the row: it could never be named again.
+    // After a normal end the row is removed, since it has no id.
     kit.cast(a, Do::Stop(Exit::Normal));
     kit.until(|| count(&kit, supervisor).workers == 1);
 }

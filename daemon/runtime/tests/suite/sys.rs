@@ -1,20 +1,20 @@
-//! System messages, line by line of the table in `sys.rs`, and code loaded by hand.
+//! System messages, by the table in `sys.rs`, and code loaded by hand.
 //!
-//! What OTP's `sys_SUITE` exercises: otp-semantics.md, i.5.
+//! The cases of OTP's `sys_SUITE`: otp-semantics.md, i.5.
 //!
-//! | line of the suite | test here, or in `processes` where it says so |
+//! | line of the suite | test here, or in `processes` where named |
 //! |---|---|
-//! | log | `statistics_and_log_note_what_comes_and_goes_while_they_are_on` |
-//! | log_to_file | none: a log is read by `relctl sys log`, whose output goes where it is sent |
-//! | stats | `statistics_and_log_note_what_comes_and_goes_while_they_are_on` |
-//! | trace | `a_trace_shows_who_tells_whom_what_until_it_is_dropped_and_there_is_one_at_a_time` |
-//! | install | none, see `sys.rs`; its filters: `a_trace_shows_what_it_is_asked_for` |
+//! | log | `statistics_and_log_record_messages_while_they_are_on` |
+//! | log_to_file | none: a log is read by `relctl sys log`, and its output can be redirected |
+//! | stats | `statistics_and_log_record_messages_while_they_are_on` |
+//! | trace | `a_trace_shows_messages_until_it_is_dropped_and_only_one_runs_at_a_time` |
+//! | install | none, see `sys.rs`; its filters: `a_trace_shows_only_the_events_it_was_started_for` |
 //! | suspend: twice, status shows it, resume twice, queued work is done after | `a_suspended_process_keeps_its_mail_and_handles_it_in_order_when_resumed`, `resuming_a_running_process_changes_nothing` |
 //! | suspend: calls time out meanwhile | `a_call_to_a_suspended_process_times_out` |
-//! | get_status | `get_status_tells_what_sys_knows` |
-//! | no_debug | `get_status_tells_what_sys_knows` |
-//! | special_process: statistics, get_state, replace_state | the tests of servers: a supervisor's loop is the daemon's, and is asked in `get_status_tells_what_sys_knows` and `a_state_is_replaced_unless_the_code_cannot_read_it` |
-//! | special_process: a task, whose loop is its own | `system_messages_to_the_dead_to_tasks_and_into_callbacks_say_why_not`, and `processes::a_callback_under_way_is_told_with_what_it_is_about_and_waits_for` |
+//! | get_status | `get_status_returns_all_settings_of_sys` |
+//! | no_debug | `get_status_returns_all_settings_of_sys` |
+//! | special_process: statistics, get_state, replace_state | the tests of servers: a supervisor's loop is the daemon's, and is tested in `get_status_returns_all_settings_of_sys` and `a_state_is_replaced_unless_the_code_cannot_read_it` |
+//! | special_process: a task, which has its own loop | `system_messages_to_dead_processes_tasks_and_running_callbacks_are_refused_with_the_reason`, and `processes::a_parked_callback_is_shown_with_its_event_and_its_waits` |
 //! | failing accessors: callback_failed | `a_state_is_replaced_unless_the_code_cannot_read_it` |
 //! | terminate | `a_process_is_terminated_in_order_also_while_it_is_suspended` |
 
@@ -78,12 +78,12 @@ fn a_call_to_a_suspended_process_times_out() {
     let answer = kit.node.call(RequestKind::Call, pid, term::encode(&Do::Add(1)), Some(SHORT));
     assert_eq!(answer, Answer::Timeout);
     assert_eq!(kit.node.resume(pid, SOON), Ok(()));
-    // It is done all the same, and its late answer dropped.
+    // The call is handled all the same, and its late answer dropped.
     assert_eq!(kit.ask(pid, Do::Add(1)), Said::Number(2));
 }
 
 #[test]
-fn get_status_tells_what_sys_knows() {
+fn get_status_returns_all_settings_of_sys() {
     let kit = Kit::new();
     let pid = kit.counter(&[Do::Add(4)]);
     let seen = || {
@@ -150,7 +150,7 @@ fn a_change_code_by_hand_that_fails_leaves_the_process_suspended_with_its_state(
 }
 
 #[test]
-fn system_messages_to_the_dead_to_tasks_and_into_callbacks_say_why_not() {
+fn system_messages_to_dead_processes_tasks_and_running_callbacks_are_refused_with_the_reason() {
     let kit = Kit::new();
     let dead = Pid { slot: 900, generation: 1 };
     assert_eq!(kit.node.suspend(dead, SOON), Err(SysError::Noproc(dead)));
@@ -160,7 +160,7 @@ fn system_messages_to_the_dead_to_tasks_and_into_callbacks_say_why_not() {
     let latch = kit.block(pid);
     assert_eq!(kit.node.suspend(pid, SHORT), Err(SysError::TimedOut { pid, after: SHORT }));
     latch::open(latch);
-    // Nothing is done for an asker that has gone away.
+    // A request has no effect once its caller has given up.
     assert_eq!(kit.ask(pid, Do::Get), Said::Number(0));
     assert_ne!(kit.node.process(pid).expect("it lives").status, Status::Suspended);
 }
@@ -175,8 +175,8 @@ fn a_system_message_overtakes_the_mail_that_waits() {
     }
     let node = kit.node.clone();
     let suspended = std::thread::spawn(move || node.suspend(pid, SOON));
-    // The message is in the process's signals before the callback ends, or the callback ends before it: then some of
-    // the mail is handled, never all of it twice.
+    // The signal may arrive before or after the callback ends. In the second case some of the mail
+    // is handled first, but never all of it.
     latch::open(latch);
     assert_eq!(suspended.join().expect("no panic"), Ok(()));
     let before = count(&kit, pid);
@@ -186,7 +186,7 @@ fn a_system_message_overtakes_the_mail_that_waits() {
 }
 
 #[test]
-fn a_process_in_its_init_is_asked_after_it() {
+fn a_system_message_to_a_process_in_its_init_is_handled_after_it() {
     let kit = Kit::new();
     let latch = latch::new();
     let starter = kit.counter(&[]);
@@ -203,7 +203,7 @@ fn a_process_in_its_init_is_asked_after_it() {
 // --- code by hand ----------------------------------------------------------------------------------------------------
 
 #[test]
-fn a_load_beside_old_code_is_refused_even_if_nobody_runs_it() {
+fn a_load_beside_old_code_is_refused_even_if_no_process_runs_it() {
     let kit = Kit::new();
     load(&kit, 2).expect("there is room");
     let refused = CodeError::NotPurged { module: text("counter"), old: text("1") };
@@ -235,7 +235,7 @@ fn a_task_stays_in_old_code_and_soft_purge_names_it_until_it_ends() {
 }
 
 #[test]
-fn a_purge_kills_who_runs_old_code_and_nobody_else() {
+fn a_purge_kills_only_the_processes_in_old_code() {
     let kit = Kit::new();
     let old = kit.spawn("task", &[Do::Recv]);
     let other = kit.counter(&[]);
@@ -248,8 +248,8 @@ fn a_purge_kills_who_runs_old_code_and_nobody_else() {
     assert_eq!(told.recv_timeout(SOON), Ok(Exit::Killed));
     assert_eq!(kit.node.purge("task", Place::Old, soon()), Ok(Purge::default()));
     assert!([new, other].iter().all(|pid| kit.node.process(*pid).is_some()));
-    let unknown = kit.node.purge("nobody", Place::Old, soon());
-    assert_eq!(unknown, Err(CodeError::NotLoaded(text("nobody"))));
+    let unknown = kit.node.purge("missing", Place::Old, soon());
+    assert_eq!(unknown, Err(CodeError::NotLoaded(text("missing"))));
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_process_that_computes_without_end_is_named_and_its_code_stays() {
     kit.cast(task, Do::Block(latch));
     kit.expect("blocked");
     kit.node.load(vec![kit.module("task", 2)], soon()).expect("there is room");
-    // A purge without patience, so that nobody is taken out of a callback.
+    // With an expired deadline, no process is taken out of its callback.
     let lingering = kit.node.soft_purge("task", Place::Old).expect("it is known");
     assert_eq!(lingering, Purge { killed: vec![], lingering: vec![task] });
     assert_eq!(kit.node.old_version("task"), Some(text("1")));
@@ -278,7 +278,7 @@ fn after_a_load_a_server_of_the_same_shape_moves_before_its_next_message() {
     let busy = kit.counter(&[Do::Add(5)]);
     let latch = kit.block(busy);
     load(&kit, 3).expect("there is room");
-    // Idle ones have moved when the load returns.
+    // Idle processes have moved when the load returns.
     assert_eq!(kit.node.process(idle).expect("it lives").version, "3");
     assert_eq!(kit.node.process(busy).expect("it lives").version, "2");
     kit.cast(busy, Do::Remember(text("next")));
@@ -316,7 +316,7 @@ fn code_lists_every_version_with_its_place_and_users() {
 // --- statistics, log, another state, an end --------------------------------------------------------------------------
 
 #[test]
-fn statistics_and_log_note_what_comes_and_goes_while_they_are_on() {
+fn statistics_and_log_record_messages_while_they_are_on() {
     let kit = Kit::new();
     let [pid, other] = [1, 2].map(|n| kit.counter(&[Do::Add(n)]));
     assert_eq!(kit.node.statistics(pid, SOON), Ok(None));
@@ -373,7 +373,7 @@ fn a_process_is_terminated_in_order_also_while_it_is_suspended() {
 // --- trace -----------------------------------------------------------------------------------------------------------
 
 #[test]
-fn a_trace_shows_who_tells_whom_what_until_it_is_dropped_and_there_is_one_at_a_time() {
+fn a_trace_shows_messages_until_it_is_dropped_and_only_one_runs_at_a_time() {
     let kit = Kit::new();
     let [pid, other] = [1, 2].map(|n| kit.counter(&[Do::Add(n)]));
     let (tell, told) = std::sync::mpsc::channel();
@@ -385,11 +385,11 @@ fn a_trace_shows_who_tells_whom_what_until_it_is_dropped_and_there_is_one_at_a_t
     let seen = || -> Vec<(Option<Pid>, Option<Pid>, &str)> {
         told.try_iter().map(|traced: Traced| (traced.from, traced.to, traced.what)).collect()
     };
-    let tracing = watch(vec![]).expect("nobody else looks");
+    let tracing = watch(vec![]).expect("no other trace runs");
     assert!(watch(vec![]).is_none());
     kit.cast(pid, Do::Info(other, Box::new(Do::Get)));
     kit.ask(pid, Do::Get);
-    // Whether it comes to the cast before it is called is the machine's affair.
+    // Whether it receives the cast before the call is not defined.
     let mut seen_here = seen();
     seen_here.sort_unstable();
     assert_eq!(
@@ -405,7 +405,7 @@ fn a_trace_shows_who_tells_whom_what_until_it_is_dropped_and_there_is_one_at_a_t
     kit.ask(pid, Do::Get);
     assert_eq!(seen(), []);
 
-    let _tracing = watch(vec![other]).expect("nobody looks any more");
+    let _tracing = watch(vec![other]).expect("the first trace has ended");
     kit.ask(pid, Do::Get);
     assert_eq!(kit.node.suspend(other, SOON), Ok(()));
     assert_eq!(kit.node.resume(other, SOON), Ok(()));
@@ -416,7 +416,7 @@ fn a_trace_shows_who_tells_whom_what_until_it_is_dropped_and_there_is_one_at_a_t
 }
 
 #[test]
-fn a_trace_shows_what_it_is_asked_for() {
+fn a_trace_shows_only_the_events_it_was_started_for() {
     let kit = Kit::new();
     let [pid, other] = [1, 2].map(|n| kit.counter(&[Do::Add(n)]));
     let (tell, told) = std::sync::mpsc::channel();

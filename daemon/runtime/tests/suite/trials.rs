@@ -1,5 +1,5 @@
-//! The way back, tried by the pre-copy before it is needed: each new state is carried to the code
-//! that it came from.
+//! Trials of the reverse conversion: the pre-copy converts each new state back before the upgrade
+//! needs it.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use crate::upgrades::{SHORT, complete, down, enlisted, picture, raise, raised, s
 use reld_runtime::{Conversion, ConvertError, Passage, Place, Precopied, Upgrade};
 use reld_wire::{Exit, Pid};
 
-/// Pre-copies the counters that way, and tries this way back.
+/// Pre-copies the counters, with a trial of the reverse conversion.
 fn tried(
     upgrade: &mut Upgrade,
     how: Conversion,
@@ -22,7 +22,7 @@ fn tried(
     upgrade.precopy(&HashMap::from([(text("counter"), Passage { how, back: Some(back) })]), limit)
 }
 
-/// A node whose counters, with these counts, run version 1 or were upgraded to version 2; that one
+/// A node with counters of these counts. They run version 1, or were upgraded to version 2, which
 /// has this change.
 fn counters(kit: &Kit, is_upgraded: bool, change: &Change, counts: &[u64]) -> Vec<Pid> {
     let pids: Vec<Pid> = counts.iter().map(|_| kit.counter(&[])).collect();
@@ -37,7 +37,7 @@ fn counters(kit: &Kit, is_upgraded: bool, change: &Change, counts: &[u64]) -> Ve
 }
 
 #[test]
-fn every_new_state_is_carried_back_before_anybody_is_held() {
+fn every_new_state_is_converted_back_before_any_process_is_held() {
     for (to, how, back) in [(2, up(), down()), (1, down(), up())] {
         let kit = Kit::new();
         let pids = counters(&kit, to == 1, &Change::Works, &[1, 2, 3, 4]);
@@ -55,7 +55,7 @@ fn every_new_state_is_carried_back_before_anybody_is_held() {
     }
 }
 
-/// Tries a way back that fails for the counter with the count 3, of five; `by` is the version that
+/// Runs a trial that fails for the counter with the count 3, of five; the code of version `by`
 /// refuses.
 #[track_caller]
 fn check_refused(to: u32, change: &Change, (how, back): (Conversion, Conversion), by: &str, exit: Exit) {
@@ -70,18 +70,18 @@ fn check_refused(to: u32, change: &Change, (how, back): (Conversion, Conversion)
     let ConvertError::Refused { pid, version, exit: said } = *cause else { panic!("{cause}") };
     assert_eq!((version.as_str(), said), (by, exit));
     assert!(pids.contains(&pid));
-    assert_eq!(upgrade.lower().processes, 0, "nobody was held");
+    assert_eq!(upgrade.lower().processes, 0, "no process was held");
     upgrade.finish();
     assert_eq!(picture(&kit), before);
 }
 
 #[test]
-fn a_state_that_cannot_go_back_fails_the_pre_copy_and_nothing_has_changed() {
+fn a_state_that_cannot_be_converted_back_fails_the_pre_copy_and_changes_nothing() {
     let fails = || Box::new(Change::FailsAt(3));
     let no = || Exit::Error(text("no 3"));
     check_refused(2, &Change::Down(fails()), (up(), down()), "2", no());
     check_refused(1, &Change::Up(fails()), (down(), up()), "2", no());
-    // The older code reads what the newer one wrote, and knows no `count`.
+    // The older code reads the newer state as it is, and does not know `count`.
     let undecodable = || Exit::Undecodable(text("missing field `n`"));
     check_refused(2, &Change::Works, (up(), soft()), "1", undecodable());
     let supervisor = || Exit::Error(text("it is not a supervisor"));
@@ -89,7 +89,7 @@ fn a_state_that_cannot_go_back_fails_the_pre_copy_and_nothing_has_changed() {
 }
 
 #[test]
-fn a_way_back_that_never_returns_is_named_and_blocks_nobody() {
+fn a_trial_that_never_returns_is_named_and_blocks_no_process() {
     let kit = Kit::new();
     let latch = latch::new();
     let pids = counters(&kit, false, &Change::Works, &[1, 2, 3, 4, 5]);
@@ -98,7 +98,7 @@ fn a_way_back_that_never_returns_is_named_and_blocks_nobody() {
     std::thread::scope(|scope| {
         let failed = scope.spawn(|| tried(&mut upgrade, up(), down(), 10 * SHORT));
         kit.expect("converting");
-        assert_eq!(kit.ask(pids[2], Do::Add(10)), Said::Number(13), "nobody waits for the trial");
+        assert_eq!(kit.ask(pids[2], Do::Add(10)), Said::Number(13), "no process waits for the trial");
         let cause = Box::new(ConvertError::TimedOut { pid: pids[2], version: text("2") });
         let (from, to) = (text("2"), text("1"));
         assert_eq!(failed.join().expect("no panic"), Err(ConvertError::NoWayBack { from, to, cause }));
@@ -129,7 +129,7 @@ fn a_state_that_changes_after_its_trial_is_not_tried_inside_the_pause() {
 }
 
 #[test]
-fn states_without_a_way_back_to_try_count_as_not_tried() {
+fn states_without_a_trial_count_as_not_tried() {
     let kit = Kit::new();
     counters(&kit, false, &Change::Works, &[1, 2]);
     let mut upgrade = enlisted(&kit, kit.double("counter", 2));
@@ -144,7 +144,7 @@ fn states_without_a_way_back_to_try_count_as_not_tried() {
 fn a_trial_has_no_effect_on_the_node() {
     let kit = Kit::new();
     let pid = kit.counter(&[Do::Register(text("it"))]);
-    let change = Change::Down(Box::new(Change::Asks));
+    let change = Change::Down(Box::new(Change::TriesEffects));
     // Before `enlisted`, which waits until the process rests again: `picture` makes it run, and the
     // pre-copy skips processes that run.
     let before = picture(&kit);
@@ -160,7 +160,7 @@ fn a_trial_has_no_effect_on_the_node() {
 }
 
 #[test]
-fn a_supervisor_is_tried_by_asking_the_init_that_it_came_from() {
+fn the_trial_of_a_supervisor_calls_the_init_of_the_running_version() {
     static IS_BROKEN: AtomicBool = AtomicBool::new(false);
     let kit = Kit::new();
     let old = Double {

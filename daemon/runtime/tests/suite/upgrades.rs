@@ -1,4 +1,5 @@
-//! Upgrades of running processes: stage, pre-copy, raise, convert, switch, lower, sweep; and back from each of these.
+//! Upgrades of running processes: stage, pre-copy, raise, convert, switch, lower, sweep; and the
+//! undo of each of these.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub(crate) fn raised(kit: &Kit, new: Double) -> Upgrade {
     upgrade
 }
 
-/// Stages new code and finds the members of one module, which all rest.
+/// Stages new code and finds the members of one module, all at rest.
 #[track_caller]
 pub(crate) fn enlisted(kit: &Kit, new: Double) -> Upgrade {
     quiet(kit);
@@ -49,8 +50,8 @@ pub(crate) fn enlisted(kit: &Kit, new: Double) -> Upgrade {
     upgrade
 }
 
-/// Waits until nobody runs: an answer comes before the body of the one who answered is put back, and a signal may still
-/// be on its way to it.
+/// Waits until no process runs. An answer arrives before the answering process is put back, and a
+/// signal may still be on its way to it.
 #[track_caller]
 fn quiet(kit: &Kit) {
     let rest = |process: &reld_runtime::ProcessInfo| process.status != Status::Running;
@@ -62,28 +63,28 @@ fn quiet(kit: &Kit) {
     });
 }
 
-/// The states of that module go so, and no way back is tried.
+/// Converts the states of that module, without a trial.
 fn one_way(module: &str, how: Conversion) -> HashMap<String, Passage> {
     HashMap::from([(module.to_owned(), Passage { how, back: None })])
 }
 
-/// So many members had a shadow after one round.
+/// The result of one round that converted this many members.
 fn copied_once(processes: usize) -> Precopied {
     Precopied { processes, rounds: 1, trial: Duration::ZERO }
 }
 
-/// Pre-copies the members of a module that is called so.
+/// Pre-copies the members of one module.
 fn precopy(upgrade: &mut Upgrade, module: &str, how: Conversion) -> Result<Precopied, ConvertError> {
     upgrade.precopy(&one_way(module, how), SOON)
 }
 
-/// Raises the gate over the members of a module, which were pre-copied or not.
+/// Raises the gate over the members of a module, pre-copied or not.
 #[track_caller]
 pub(crate) fn raise(upgrade: &mut Upgrade, module: &str) {
     upgrade.raise(members(&[module], SOON, Unrest::Abort), |_, _| true).expect("all come to rest");
 }
 
-/// Goes on from a raised gate to the end.
+/// Completes an upgrade with a raised gate.
 #[track_caller]
 pub(crate) fn complete(mut upgrade: Upgrade, how: Conversion) -> Converted {
     let converted = upgrade.convert("counter", how, SOON).expect("all states are converted");
@@ -98,7 +99,7 @@ pub(crate) fn version(kit: &Kit, pid: Pid) -> String {
     kit.node.process(pid).expect("it lives").version
 }
 
-/// Calls without waiting; the answer comes on the channel.
+/// Calls without waiting; the answer is sent to the channel.
 fn call(kit: &Kit, pid: Pid, what: &Do) -> std::sync::mpsc::Receiver<Said> {
     let (done, answer) = std::sync::mpsc::channel();
     let done = move |answer| done.send(Said::of(answer)).unwrap_or(());
@@ -144,7 +145,7 @@ fn a_state_goes_up_to_the_new_code_and_down_again() {
 }
 
 #[test]
-fn until_the_switch_nothing_has_changed_and_after_it_everything() {
+fn until_the_switch_nothing_changes_and_then_everything() {
     let kit = Kit::new();
     let pid = kit.counter(&[Do::Add(5)]);
     let mut upgrade = raised(&kit, kit.double("counter", 2));
@@ -219,7 +220,7 @@ fn a_soft_conversion_carries_a_state_of_the_same_shape() {
     assert_eq!((version(&kit, pid), kit.ask(pid, Do::Get)), (text("3"), Said::Number(5)));
 }
 
-/// A node whose counters run version 3, which adds a place to the state of version 2.
+/// A node with counters of version 3, which has a new field in the state.
 fn newest() -> Kit {
     let kit = Kit::new();
     complete(raised(&kit, kit.double("counter", 3)), up());
@@ -232,10 +233,10 @@ fn added() -> Cut {
 }
 
 #[test]
-fn a_place_that_only_the_newer_state_has_is_cut_out_of_it_on_the_way_down() {
+fn a_field_that_only_the_newer_state_has_is_cut_out_on_a_downgrade() {
     let kit = newest();
     let pid = kit.counter(&[Do::Add(5)]);
-    // Its change_code_down answers the state as it is.
+    // Its change_code_down returns the state unchanged.
     let lowered = |cut| Conversion::Down { to: text("3"), extra: Vec::new(), cut };
     for as_it_is in [soft(), lowered(Cut::default())] {
         let upgrade = raised(&kit, kit.double("counter", 2));
@@ -254,7 +255,7 @@ fn a_place_that_only_the_newer_state_has_is_cut_out_of_it_on_the_way_down() {
 }
 
 #[test]
-fn a_place_is_cut_out_of_the_state_of_a_member_that_comes_late_too() {
+fn the_field_is_also_cut_out_of_the_state_of_a_member_left_behind() {
     let kit = newest();
     let busy = kit.counter(&[Do::Add(5)]);
     let latch = kit.block(busy);
@@ -274,7 +275,7 @@ fn orphans_that_are_no_members_are_not_held() {
     let member = kit.child(supervisor, "a").expect("it runs");
     kit.counter(&[]);
     let mut upgrade = kit.stage(vec![kit.double("counter", 2)]);
-    // The daemon looks at processes here; none of them is locked.
+    // Like the daemon, this looks at processes; none of them is locked.
     let include = |pid: Pid, parent: Option<Pid>| kit.node.process(pid).is_some() && parent.is_some();
     upgrade.raise(members(&["counter"], SOON, Unrest::Abort), include).expect("all come to rest");
     assert_eq!(upgrade.members().collect::<Vec<_>>(), [member]);
@@ -300,16 +301,16 @@ fn the_pause_counts_every_member() {
 
 // --- failures --------------------------------------------------------------------------------------------------------
 
-/// All that can be seen of a node. Whether a process runs at the very moment is not part of it.
+/// Everything visible of a node, except whether a process runs at that moment.
 pub(crate) fn picture(kit: &Kit) -> Vec<(ProcessDetails, Option<Vec<u8>>)> {
     let see = |pid: Pid| {
-        // A worker that is just putting one back hides what is inside.
+        // A worker that is just putting a process back hides its inside.
         let mut seen = kit.node.details(pid);
         while seen.as_ref().is_some_and(|details| details.inside.is_none() || details.info.ties.is_none()) {
             std::thread::yield_now();
             seen = kit.node.details(pid);
         }
-        let mut details = seen.expect("nobody ends");
+        let mut details = seen.expect("no process ends");
         details.info.status = Status::Idle;
         (details, kit.node.get_state(pid, SOON).ok())
     };
@@ -335,7 +336,7 @@ fn a_change_code_that_fails_leaves_the_node_as_it_was() {
     assert_eq!(picture(&kit), before);
     assert!(kit.node.code().iter().all(|version| version.place == Place::Current));
     assert_eq!(kit.ask(pids[7], Do::Add(1)), Said::Number(8));
-    // Nothing of the failed one is left in the way of the next.
+    // The failed upgrade does not hinder the next one.
     kit.node.resume(pids[6], SOON).expect("it is suspended");
     complete(raised(&kit, kit.double("counter", 2)), up());
     assert_eq!(kit.ask(pids[6], Do::Get), Said::Number(106));
@@ -352,7 +353,7 @@ fn a_downgrade_that_fails_leaves_the_node_as_it_was() {
     kit.node.purge("counter", Place::Old, soon()).expect("it is known");
     let before = picture(&kit);
     let upgrade = raised(&kit, kit.double("counter", 1));
-    // Going down, it is the code that is left that answers.
+    // On a downgrade, the newer code converts.
     let failed = upgrade.convert("counter", down(), SOON);
     assert!(matches!(&failed, Err(ConvertError::Refused { version, .. }) if version == "2"), "{failed:?}");
     drop(upgrade);
@@ -373,7 +374,7 @@ fn a_change_code_that_never_returns_is_named_and_the_node_goes_on() {
     for (n, pid) in pids.iter().enumerate() {
         assert_eq!(kit.ask(*pid, Do::Get), Said::Number(n as u64));
     }
-    // The one that comes back late changes nothing.
+    // The conversion that returns late changes nothing.
     latch::open(latch);
     kit.until(|| kit.node.stuck(Duration::ZERO).is_empty());
     assert_eq!(kit.ask(pids[3], Do::Version), Said::Number(1));
@@ -392,7 +393,7 @@ fn discarded_states_can_be_converted_anew() {
 }
 
 #[test]
-fn an_upgrade_that_is_dropped_has_never_been() {
+fn a_dropped_upgrade_leaves_no_trace() {
     let kit = Kit::new();
     let pid = kit.counter(&[]);
     let upgrade = raised(&kit, kit.double("counter", 2));
@@ -405,7 +406,7 @@ fn an_upgrade_that_is_dropped_has_never_been() {
 // --- pre-copy --------------------------------------------------------------------------------------------------------
 
 #[test]
-fn who_runs_after_the_pre_copy_keeps_its_newest_state_and_is_all_that_is_converted_inside() {
+fn only_processes_that_ran_after_the_pre_copy_are_converted_again_inside_the_gate() {
     for (version, how) in [(2, up()), (1, down())] {
         let kit = Kit::new();
         if version == 1 {
@@ -436,7 +437,7 @@ fn a_state_that_changes_while_it_is_converted_is_converted_again() {
     std::thread::scope(|scope| {
         let copied = scope.spawn(|| precopy(&mut upgrade, "counter", up()));
         kit.expect("converting");
-        // Nobody waits for the conversion.
+        // No process waits for the conversion.
         assert_eq!(kit.ask(pid, Do::Add(10)), Said::Number(13));
         latch::open(latch);
         let copied = copied.join().expect("no panic");
@@ -448,7 +449,7 @@ fn a_state_that_changes_while_it_is_converted_is_converted_again() {
 }
 
 #[test]
-fn a_conversion_that_fails_before_the_gate_holds_nobody() {
+fn a_conversion_that_fails_before_the_gate_holds_no_process() {
     let kit = Kit::new();
     let pids: Vec<_> = (0..20).map(|n| kit.counter(&[Do::Add(n)])).collect();
     kit.node.suspend(pids[6], SOON).expect("it runs");
@@ -471,7 +472,7 @@ fn a_conversion_that_fails_before_the_gate_holds_nobody() {
 }
 
 #[test]
-fn a_conversion_that_never_returns_before_the_gate_is_named_and_comes_back_to_nothing() {
+fn a_conversion_that_never_returns_before_the_gate_is_named_and_its_late_result_dropped() {
     let kit = Kit::new();
     let latch = latch::new();
     let pids: Vec<_> = (0..5).map(|n| kit.counter(&[Do::Add(n)])).collect();
@@ -482,7 +483,7 @@ fn a_conversion_that_never_returns_before_the_gate_is_named_and_comes_back_to_no
     assert_eq!(kit.ask(pids[3], Do::Add(1)), Said::Number(4));
     latch::open(latch);
     kit.until(|| kit.node.stuck(Duration::ZERO).is_empty());
-    // The one that is late changes nothing, neither in this upgrade nor in the next.
+    // The late conversion changes nothing, neither in this upgrade nor in the next.
     raise(&mut upgrade, "counter");
     kit.until(|| upgrade.unconverted(&["counter"]).len() == 5);
     complete(upgrade, up());
@@ -490,7 +491,7 @@ fn a_conversion_that_never_returns_before_the_gate_is_named_and_comes_back_to_no
 }
 
 #[test]
-fn who_is_born_or_dies_after_the_pre_copy_is_a_member_or_none() {
+fn processes_born_after_the_pre_copy_are_members_and_those_that_died_are_not() {
     let kit = Kit::new();
     let [stays, dies] = [1, 2].map(|n| kit.counter(&[Do::Add(n)]));
     let mut upgrade = enlisted(&kit, kit.double("counter", 2));
@@ -510,7 +511,7 @@ fn who_is_born_or_dies_after_the_pre_copy_is_a_member_or_none() {
 }
 
 #[test]
-fn who_is_busy_during_the_pre_copy_is_converted_when_it_rests() {
+fn a_process_busy_during_the_pre_copy_is_converted_when_it_rests() {
     let kit = Kit::new();
     let [idle, computes, waits] = [1, 2, 3].map(|n| kit.counter(&[Do::Add(n)]));
     let latch = kit.block(computes);
@@ -531,7 +532,7 @@ fn who_is_busy_during_the_pre_copy_is_converted_when_it_rests() {
 }
 
 #[test]
-fn a_pre_copy_that_is_taken_back_has_never_been() {
+fn a_discarded_pre_copy_leaves_no_trace() {
     let kit = Kit::new();
     let pids: Vec<_> = (0..10).map(|n| kit.counter(&[Do::Add(n)])).collect();
     let before = picture(&kit);
@@ -539,7 +540,7 @@ fn a_pre_copy_that_is_taken_back_has_never_been() {
     precopy(&mut upgrade, "counter", up()).expect("all states are converted");
     upgrade.discard();
     assert_eq!(picture(&kit), before);
-    // Nothing of it counts any more: all are converted inside.
+    // The discarded pre-copy has no effect: all are converted inside the pause.
     raise(&mut upgrade, "counter");
     assert_eq!(upgrade.precopied(), 0);
     assert_eq!(upgrade.convert("counter", up(), SOON).map(|c| c.processes), Ok(10));
@@ -596,7 +597,7 @@ fn a_member_that_does_not_come_to_rest_is_named_and_the_gate_is_down_again() {
     assert_eq!(kit.ask(idle, Do::Add(1)), Said::Number(1));
     latch::open(latch);
     assert_eq!(kit.ask(busy, Do::Add(1)), Said::Number(1));
-    // What was counted then does not count now.
+    // The count from then has no effect now.
     let latch = kit.block(idle);
     upgrade.raise(members(&["counter"], SHORT, Unrest::Abort), |_, _| true).expect_err("one is busy again");
     latch::open(latch);
@@ -606,7 +607,7 @@ fn a_member_that_does_not_come_to_rest_is_named_and_the_gate_is_down_again() {
 }
 
 #[test]
-fn a_member_that_may_be_left_moves_when_its_callback_returns() {
+fn a_member_left_behind_moves_when_its_callback_returns() {
     let kit = Kit::new();
     let (busy, idle) = (kit.counter(&[]), kit.counter(&[]));
     complete(raised(&kit, kit.double("counter", 2)), up());
@@ -645,7 +646,8 @@ fn members_that_wait_for_each_other_come_to_rest() {
     let last = kit.counter(&[]);
     let middle = kit.counter(&[]);
     let first = kit.counter(&[]);
-    // The last is in a callback, so first and middle wait; behind it the call of the middle one is queued.
+    // The last one is in a callback, so first and middle wait; the call of the middle one is queued
+    // behind it.
     let latch = kit.block(last);
     let through = Do::Call(middle, Box::new(Do::Call(last, Box::new(Do::Add(1)), None)), None);
     let answer = call(&kit, first, &through);
@@ -656,7 +658,7 @@ fn members_that_wait_for_each_other_come_to_rest() {
     let opener = std::thread::spawn(move || {
         let patience = Some(Duration::from_millis(200));
         let ask = || node.call(RequestKind::Call, idle, term::encode(&Do::Get), patience);
-        // The gate is up when a member that rests answers no more.
+        // The gate is up once an idle member no longer answers.
         while ask() != Answer::Timeout {}
         latch::open(latch)
     });
@@ -664,7 +666,7 @@ fn members_that_wait_for_each_other_come_to_rest() {
     assert_eq!(answer.recv_timeout(SOON), Ok(Said::Number(1)));
     complete(upgrade, up());
     opener.join().expect("no panic");
-    // What nobody waited for has waited.
+    // The message that no member waited for was handled by new code.
     assert_eq!(kit.ask(last, Do::Log), Said::Texts(vec![text("later@2")]));
 }
 
@@ -688,7 +690,7 @@ fn a_member_that_waits_for_the_birth_of_another_comes_to_rest() {
     assert_eq!((version(&kit, born), kit.ask(born, Do::Get)), (text("2"), Said::Number(4)));
 }
 
-// --- what happens in the window --------------------------------------------------------------------------------------
+// --- events in the window ---------------------------------------------------------------------------------------------
 
 #[test]
 fn a_process_that_is_killed_in_the_window_is_gone_and_its_supervisor_restarts_it_afterwards() {
@@ -737,7 +739,7 @@ fn a_process_of_a_module_that_the_release_brings_can_be_started_in_the_window() 
     drop(upgrade);
 }
 
-/// Stages version 2 of the counter, which is taken at once.
+/// Stages version 2 of the counter, which new processes use at once.
 fn at_once(kit: &Kit) -> Upgrade {
     kit.node.stage(vec![kit.module("counter", 2)], &[], &[text("counter")])
 }
@@ -757,7 +759,7 @@ fn a_module_that_is_taken_at_once_starts_new_processes_before_the_switch() {
 }
 
 #[test]
-fn nobody_stays_in_code_that_was_taken_at_once_when_the_upgrade_is_given_up() {
+fn no_process_stays_in_code_taken_at_once_when_the_upgrade_is_given_up() {
     let kit = Kit::new();
     let upgrade = at_once(&kit);
     let new = kit.counter(&[Do::Add(2)]);
@@ -818,9 +820,9 @@ fn an_updated_supervisor_merges_its_rows_by_id_and_touches_no_child() {
     upgrade.finish();
     let rows = kit.node.which_children(supervisor).expect("it lives");
     let ids: Vec<_> = rows.iter().map(|row| (row.id.clone(), row.pid)).collect();
-    // Latest first: what vanished comes behind what the new init names.
+    // Latest first: rows that the new init no longer names come after its own.
     assert_eq!(ids, [(name("a"), a), (name("b"), b), (name("c"), None)]);
-    // Children keep their state, and restart by their new spec.
+    // Children keep their state, and are restarted by their new spec.
     let b = b.expect("it runs");
     assert_eq!(kit.ask(b, Do::Get), Said::Number(2));
     kit.node.exit(b, Exit::Killed);
@@ -831,7 +833,7 @@ fn an_updated_supervisor_merges_its_rows_by_id_and_touches_no_child() {
 }
 
 #[test]
-fn what_a_code_change_of_a_supervisor_would_come_to_is_known_before_and_changes_nothing() {
+fn the_result_of_a_supervisor_code_change_is_predicted_without_changing_anything() {
     let kit = Kit::new();
     let children = vec![child("a", &[Do::Add(1)]), child("b", &[Do::Add(2)])];
     let supervisor = kit.supervisor(&one_for_one(children));
@@ -855,11 +857,11 @@ fn what_a_code_change_of_a_supervisor_would_come_to_is_known_before_and_changes_
 }
 
 #[test]
-fn the_state_of_who_rests_is_read_without_asking_it_and_that_of_who_runs_is_not() {
+fn the_state_of_a_resting_process_is_read_without_a_message() {
     let kit = Kit::new();
     let pid = kit.counter(&[Do::Add(5)]);
     kit.node.suspend(pid, SOON).expect("it rests");
-    // Who answered that it is suspended is put back a moment later.
+    // The process is put back shortly after it has answered that it is suspended.
     kit.until(|| kit.node.resting_state(pid, SOON).is_some());
     assert_eq!(kit.node.resting_state(pid, SOON), kit.node.get_state(pid, SOON).ok());
     kit.node.exit(pid, Exit::Killed);
@@ -868,7 +870,7 @@ fn the_state_of_who_rests_is_read_without_asking_it_and_that_of_who_runs_is_not(
 }
 
 #[test]
-fn a_child_of_run_time_whose_arguments_the_new_code_refuses_takes_the_update_back() {
+fn an_update_is_refused_if_the_new_code_refuses_the_arguments_of_a_child_added_at_run_time() {
     let kit = Kit::new();
     let supervisor = kit.supervisor(&one_for_one(vec![child("b", &[Do::Add(2)])]));
     let added =
@@ -896,7 +898,7 @@ fn a_child_of_run_time_whose_arguments_the_new_code_refuses_takes_the_update_bac
 }
 
 #[test]
-fn a_supervisor_whose_init_names_what_is_there_keeps_its_children_and_starts_and_restarts_others() {
+fn a_supervisor_with_an_unchanged_spec_keeps_its_children_and_starts_and_restarts_others() {
     let kit = Kit::new();
     let supervisor = kit.supervisor(&one_for_one(vec![child("a", &[Do::Add(1)])]));
     let start = |id: &str, number| {
@@ -973,8 +975,9 @@ fn rows_that_change_after_the_pre_copy_of_their_supervisor_are_not_lost() {
     let ids = |ids: &[&str]| ids.iter().map(|id| name(id).into_vec()).collect::<Vec<_>>();
     let changes: HashMap<Pid, _> = converted.children.into_iter().collect();
     assert_eq!((&changes[&supervisor].vanished, &changes[&supervisor].added), (&ids(&["a"]), &ids(&["c"])));
-    // What was started at run time was never in an init, and stays all the same.
-    // The other one's shadow is the pre-copy's, and so is what is told of its children.
+    // A child added at run time was never in an init, so it stays.
+    // The shadow of the quiet supervisor is from the pre-copy, and so are the changes of its
+    // children.
     assert_eq!((&changes[&quiet].vanished, &changes[&quiet].added), (&ids(&["a"]), &ids(&["c", "b"])));
     upgrade.switch();
     upgrade.lower();
@@ -1007,7 +1010,7 @@ fn a_supervisor_of_members_is_held_with_them_and_its_start_after_the_pre_copy_co
     assert_eq!(upgrade.members().collect::<Vec<_>>(), [first, second]);
     assert_eq!(upgrade.convert("counter", up(), SOON).map(|c| c.processes), Ok(1));
     upgrade.switch();
-    // The supervisor too.
+    // The supervisor is held too.
     assert_eq!(upgrade.lower().processes, 3);
     upgrade.sweep(soon());
     assert_eq!([first, second].map(|pid| kit.ask(pid, Do::Get)), [Said::Number(1), Said::Number(2)]);
@@ -1036,7 +1039,7 @@ fn a_row_that_waits_for_its_restart_is_restarted_after_an_update_of_its_supervis
         SupervisorSpec { children: spec.children.into_iter().rev().collect(), ..spec }
     }
     let kit = Kit::new();
-    // It starts once; the restart fails until the name is free.
+    // It starts once; each restart fails until the name is free.
     let holder = kit.counter(&[]);
     let claim = child("claim", &[Do::Claim(text("n"))]);
     let supervisor = kit
@@ -1076,7 +1079,7 @@ fn no_call_is_lost_or_answered_twice_under_traffic_up_and_down() {
         std::thread::spawn(move || {
             let mut at = from;
             while !stop.load(Ordering::Relaxed) {
-                // Members wait for members, but never in a ring.
+                // Members call members, but never in a cycle.
                 let [from, to] = [at % 8, (at * 3 + 1) % 8];
                 let (one, two) = (servers[from.min(to)], servers[from.max(to)]);
                 let what = if one == two { Do::Add(1) } else { Do::Call(two, Box::new(Do::Add(1)), None) };

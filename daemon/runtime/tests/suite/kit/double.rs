@@ -1,4 +1,4 @@
-//! Modules whose code is written here: what a library would be, without one.
+//! Doubles: modules written here instead of in a library.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -19,7 +19,7 @@ use serde_bytes::ByteBuf;
 use super::latch;
 use super::words::{Do, Said, shown, text};
 
-/// What a conversion of a version does.
+/// The behaviour of a version's conversions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
     Works,
@@ -29,14 +29,14 @@ pub(crate) enum Change {
     BlocksAt(u64, u64),
     /// A supervisor's init answers ignore.
     Ignores,
-    /// Works; start arguments are refused.
+    /// Works, but refuses start arguments.
     RefusesArgs,
-    /// Does that on the way up only.
+    /// Applies only to upgrades.
     Up(Box<Self>),
-    /// Does that on the way down only.
+    /// Applies only to downgrades.
     Down(Box<Self>),
-    /// Asks the node for all that a callback may ask for, and notes what it is given.
-    Asks,
+    /// Tries each effect that a callback may have, and notes how many succeeded.
+    TriesEffects,
 }
 
 /// One version of one module.
@@ -46,7 +46,7 @@ pub(crate) struct Double {
     pub(crate) version: u32,
     pub(crate) behaviour: Behaviour,
     pub(crate) change: Change,
-    /// What a supervisor of this version makes of the spec it was started with.
+    /// Makes the child specs of this version from the spec that the supervisor was started with.
     pub(crate) respec: fn(SupervisorSpec) -> SupervisorSpec,
     pub(crate) notes: Sender<String>,
 }
@@ -161,13 +161,13 @@ impl Module for Double {
 
     fn change_code(&self, from: &str, state: &[u8], _extra: &[u8]) -> Result<Box<dyn Instance>, Exit> {
         let state = State::read(from.parse().expect("versions are numbers"), state)?;
-        self.twist(if let Change::Up(change) = &self.change { change } else { &self.change }, &state)?;
+        self.apply(if let Change::Up(change) = &self.change { change } else { &self.change }, &state)?;
         Ok(Box::new(Server { code: Arc::new(self.clone()), state }))
     }
 
     fn change_code_down(&self, to: &str, state: &[u8], _extra: &[u8]) -> Result<Bytes, Exit> {
         let state = State::read(self.version, state)?;
-        self.twist(if let Change::Down(change) = &self.change { change } else { &self.change }, &state)?;
+        self.apply(if let Change::Down(change) = &self.change { change } else { &self.change }, &state)?;
         Ok(state.write(to.parse().expect("versions are numbers")))
     }
 
@@ -184,7 +184,7 @@ impl Module for Double {
 }
 
 impl Double {
-    /// A supervisor's init answers with its own argument, or does one word.
+    /// The init of a supervisor returns its start argument, or carries out one command.
     fn supervisor(&self, args: &[u8]) -> Step {
         if self.change == Change::Ignores {
             return ready(None, Next::Ignore, None);
@@ -200,12 +200,12 @@ impl Double {
             Ok(Do::Ignore) => ready(None, Next::Ignore, None),
             Ok(Do::Stop(exit)) => ready(None, Next::Stop(exit), None),
             Ok(Do::Crash(why)) => ready(None, Next::Crash(Exit::Panic(why)), None),
-            // Something that is no spec.
+            // Returns an invalid spec.
             Ok(_) | Err(_) => ready(None, Next::Continue, Some(args.to_vec())),
         }
     }
 
-    /// An application's init answers with the value of the key `root`.
+    /// The init of an application returns the value of the key `root`.
     fn application(&self, args: &[u8]) -> Step {
         #[derive(Deserialize)]
         struct Args {
@@ -218,7 +218,7 @@ impl Double {
         ready(Some(Box::new(server)), Next::Continue, Some(term::encode(&root)))
     }
 
-    fn twist(&self, change: &Change, state: &State) -> Result<(), Exit> {
+    fn apply(&self, change: &Change, state: &State) -> Result<(), Exit> {
         match change {
             Change::FailsAt(count) if *count == state.count => Err(Exit::Error(format!("no {count}"))),
             Change::BlocksAt(count, latch) if *count == state.count => {
@@ -226,8 +226,8 @@ impl Double {
                 latch::wait(*latch);
                 Ok(())
             }
-            Change::Asks => {
-                self.notes.send(format!("given {}", asks())).unwrap_or(());
+            Change::TriesEffects => {
+                self.notes.send(format!("given {}", effects_allowed())).unwrap_or(());
                 Ok(())
             }
             _ => Ok(()),
@@ -235,8 +235,9 @@ impl Double {
     }
 }
 
-/// Asks for a message, a timer, a name and a process; returns how much of that was given.
-fn asks() -> usize {
+/// Tries to send a message, start a timer, register a name and spawn a process; returns how many
+/// succeeded.
+fn effects_allowed() -> usize {
     let note = || term::encode(&Do::Note(text("told")));
     let it = context::whereis("it").unwrap_or(Pid::NONE);
     let given = [
@@ -249,27 +250,27 @@ fn asks() -> usize {
     given.into_iter().filter(|given| *given).count()
 }
 
-/// Notes that a callback ran, and does then what the environment has for it.
+/// Notes that a callback ran, then carries out the command in the environment.
 fn noted(note: String, callback: &str) -> Do {
     let then = context::get_env(callback).map(|body| word(&body));
     Do::All([Do::Note(note)].into_iter().chain(then).collect())
 }
 
-/// Where a task goes on.
+/// The module and arguments that a task continues with.
 #[derive(Serialize)]
 struct Entry {
     module: String,
     args: ByteBuf,
 }
 
-/// What a start_phase is told.
+/// The argument of start_phase.
 #[derive(serde::Deserialize)]
 struct Phase {
     phase: String,
     arg: ByteBuf,
 }
 
-/// A process of the test.
+/// A process under test.
 #[derive(Debug)]
 struct Server {
     code: Arc<Double>,
@@ -436,7 +437,7 @@ impl Server {
                 }
                 Do::Bound(messages) => done(context::bound_mailbox(messages)),
                 Do::Idle(ms) => done(context::receive_timeout(Duration::from_millis(ms))),
-                Do::Bear(module, list) => {
+                Do::SpawnChild(module, list) => {
                     let started = context::spawn(&module, term::encode(&list), context::Tie::Child);
                     match wait(started).await {
                         Answer::Reply(pid) => Said::Pid(term::decode(&pid).expect("a start says a pid")),
@@ -494,7 +495,7 @@ impl Server {
                 }
                 Do::Port(request) => answered(wait(context::port(&request, None)).await),
                 Do::Table(request) => answered(wait(context::table(&request)).await),
-                Do::PanicsApart => {
+                Do::PanicOnSpareThread => {
                     let opened = context::blocking(Box::new(|| panic!("a bug in work that blocks")));
                     said(wait(opened.map_err(|_| Refused)).await)
                 }
@@ -511,17 +512,17 @@ impl Server {
     }
 }
 
-/// Tells the test when a callback that waits is dropped.
+/// Sends a note when a parked callback is dropped.
 struct Dropped(Sender<String>);
 
 impl Drop for Dropped {
     fn drop(&mut self) {
-        // Outside a callback, so the runtime refuses everything.
+        // The drop runs outside of callbacks, so the runtime refuses every request.
         self.0.send(format!("dropped {:?}", context::self_pid())).unwrap_or(());
     }
 }
 
-/// Answers a call that was kept open: its caller, server and reference.
+/// Answers a deferred call: its caller, server and reference.
 fn settle((caller, server, reference): (Pid, Pid, Ref), value: u64) -> Said {
     done(context::reply(From { caller, server, reference }, term::encode(&Said::Number(value))))
 }
@@ -573,7 +574,7 @@ async fn call_many(to: Pid, count: u64, ms: u64) -> u64 {
     timed_out
 }
 
-/// A callback written as an `async` block, whose leaves ask the runtime whenever they are polled.
+/// A callback written as an `async` block. Awaited requests are checked at each poll.
 struct Native(Pin<Box<dyn Future<Output = Outcome> + Send>>);
 
 impl std::fmt::Debug for Native {

@@ -1,4 +1,4 @@
-//! Things that stay shut until the test opens them, named by numbers so that messages can carry them.
+//! Latches that the test opens. They are named by numbers, so that messages can carry them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ static OPEN: LazyLock<(Mutex<HashSet<u64>>, Condvar)> = LazyLock::new(Default::d
 
 static MET: LazyLock<Mutex<HashMap<u64, u64>>> = LazyLock::new(Default::default);
 
-/// Counts how often this is asked about a latch, this time included.
+/// Counts the calls for a latch, including this one.
 pub(crate) fn meet(latch: u64) -> u64 {
     let mut met = MET.lock().expect("no test panics here");
     let times = met.entry(latch).or_default();
@@ -22,13 +22,13 @@ pub(crate) fn new() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Keeps the calling thread until the latch opens.
+/// Blocks the calling thread until the latch opens.
 pub(crate) fn wait(latch: u64) {
     let open = OPEN.0.lock().expect("no test panics here");
     let _open = OPEN.1.wait_while(open, |open| !open.contains(&latch)).expect("no test panics here");
 }
 
-/// Opens a latch for good; says whether it was shut.
+/// Opens a latch for good; returns whether it was shut.
 pub(crate) fn open(latch: u64) -> bool {
     let was_shut = OPEN.0.lock().expect("no test panics here").insert(latch);
     OPEN.1.notify_all();

@@ -1,4 +1,4 @@
-//! A node with modules of the test, and what tests ask of it.
+//! A node with test modules, and helpers for tests.
 
 pub(crate) mod double;
 pub(crate) mod latch;
@@ -23,14 +23,14 @@ use serde_bytes::ByteBuf;
 use self::double::{Change, Double};
 use self::words::{Do, Said};
 
-/// How long a test waits for something that happens at once unless it is broken.
+/// The limit for waits that are short unless something is broken.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 pub(crate) fn soon() -> Instant {
     Instant::now() + SOON
 }
 
-/// A node, and what its processes note.
+/// A node, and the notes of its processes.
 pub(crate) struct Kit {
     pub(crate) node: Runtime,
     sender: Sender<String>,
@@ -39,7 +39,7 @@ pub(crate) struct Kit {
 }
 
 impl Kit {
-    /// Starts a node that has version 1 of the modules `counter`, `sup`, `app` and `task`.
+    /// Starts a node with version 1 of the modules `counter`, `sup`, `app` and `task`.
     pub(crate) fn new() -> Self {
         let (sender, notes) = channel();
         let kit = Self { node: Runtime::new(2), sender, notes, heard: RefCell::default() };
@@ -65,7 +65,7 @@ impl Kit {
 
     // --- processes -------------------------------------------------------------------------------------------------
 
-    /// Starts a counter that does these things in its init.
+    /// Starts a counter with these commands in its init.
     #[track_caller]
     pub(crate) fn counter(&self, init: &[Do]) -> Pid {
         self.spawn("counter", init)
@@ -90,7 +90,7 @@ impl Kit {
         self.node.send(pid, term::encode(&what));
     }
 
-    /// Casts `Block` and waits until the process is in it.
+    /// Casts `Block` and waits until the process is in that callback.
     #[track_caller]
     pub(crate) fn block(&self, pid: Pid) -> u64 {
         let latch = latch::new();
@@ -99,7 +99,7 @@ impl Kit {
         latch
     }
 
-    /// Returns the timers that are about to send to a process.
+    /// Returns the pending timers that will send to a process.
     pub(crate) fn timers(&self, pid: Pid) -> Vec<(TimerRef, Vec<u8>)> {
         self.node.details(pid).expect("it lives").timers
     }
@@ -112,7 +112,7 @@ impl Kit {
 
     // --- waiting ---------------------------------------------------------------------------------------------------
 
-    /// Waits for the next note that was not expected yet.
+    /// Waits for the next note that no `expect` has taken.
     #[track_caller]
     pub(crate) fn note(&self) -> String {
         if self.heard.borrow().is_empty() {
@@ -121,7 +121,7 @@ impl Kit {
         self.heard.borrow_mut().remove(0)
     }
 
-    /// Waits for this note; others stay for later.
+    /// Waits for this note; others are kept for later.
     #[track_caller]
     pub(crate) fn expect(&self, wanted: &str) {
         let mut heard = self.heard.borrow_mut();
@@ -140,12 +140,12 @@ impl Kit {
         }
     }
 
-    /// Returns the notes that are there.
+    /// Returns all notes so far.
     pub(crate) fn notes(&self) -> Vec<String> {
         self.heard.borrow_mut().drain(..).chain(self.notes.try_iter()).collect()
     }
 
-    /// Waits until something holds.
+    /// Waits until a condition holds.
     #[track_caller]
     pub(crate) fn until(&self, holds: impl Fn() -> bool) {
         let deadline = soon();
@@ -165,7 +165,7 @@ impl Kit {
             .expect("it does not ignore")
     }
 
-    /// Asks a supervisor.
+    /// Sends a request to a supervisor.
     pub(crate) fn request<T: DeserializeOwned>(&self, supervisor: Pid, request: &Request) -> Reply<T> {
         let answer = self.node.call(RequestKind::Supervisor, supervisor, term::encode(request), Some(SOON));
         match answer {
@@ -189,7 +189,7 @@ impl Kit {
     }
 }
 
-/// Every process of these modules is a member, with the same terms.
+/// All processes of these modules are members, with the same terms.
 pub(crate) fn members(modules: &[&str], timeout: Duration, unrest: Unrest) -> HashMap<String, Member> {
     modules.iter().map(|name| ((*name).to_owned(), Member { timeout, unrest })).collect()
 }
@@ -199,7 +199,7 @@ pub(crate) fn name(id: &str) -> ByteBuf {
     ByteBuf::from(term::encode(&id))
 }
 
-/// A permanent counter that does these things in its init.
+/// A permanent counter with these commands in its init.
 pub(crate) fn child(id: &str, init: &[Do]) -> ChildSpec {
     ChildSpec {
         id: name(id),

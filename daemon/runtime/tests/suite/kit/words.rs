@@ -1,49 +1,49 @@
-//! What tests tell their processes to do: message bodies, start arguments, replies.
+//! Commands for test processes, used as message bodies and start arguments, and their replies.
 
 use reld_runtime::{Answer, term};
 use reld_wire::{Exit, Pid};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-/// One thing to do inside a callback. The body of every message of a test, in MessagePack.
+/// One command for a callback. The MessagePack body of every test message.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Do {
-    /// Adds to the count and says it.
+    /// Adds to the count and replies it.
     Add(u64),
-    /// Says the count.
+    /// Replies the count.
     Get,
-    /// Says the version of the code that runs.
+    /// Replies the version of the running code.
     Version,
-    /// Says what was handled so far.
+    /// Replies the log.
     Log,
-    /// Tells the test.
+    /// Sends a note to the test.
     Note(String),
-    /// Puts a word into the state's log.
+    /// Puts a word into the log of the state.
     Remember(String),
-    /// Tells the test "blocked", then keeps its thread until the latch opens.
+    /// Notes "blocked", then blocks its thread until the latch opens.
     Block(u64),
-    /// Tells the test "once"; works the first time that this latch is met, crashes later.
+    /// Notes "once". The first use of the latch works, later ones crash.
     Once(u64),
-    /// Crashes those times that this latch is met, counted from 1.
+    /// Crashes at these uses of the latch, counted from 1.
     FailsAt(u64, Vec<u64>),
     Sleep(u64),
-    /// Waits for ever, telling the test when the wait is dropped.
+    /// Waits for ever; a note is sent when the wait is dropped.
     Hang,
-    /// Calls another process and says what it said.
+    /// Calls another process and replies its reply.
     Call(Pid, Box<Self>, Option<u64>),
-    /// Opens that many calls at once and says how many of them timed out.
+    /// Makes that many calls at once and replies how many timed out.
     CallMany(Pid, u64, u64),
     Cast(Pid, Box<Self>),
     Info(Pid, Box<Self>),
-    /// Keeps the call open.
+    /// Defers the reply.
     Defer,
-    /// Answers the oldest call that was kept open.
+    /// Answers the oldest deferred call.
     Settle(u64),
-    /// Has another process answer the oldest call that was kept open.
+    /// Makes another process answer the oldest deferred call.
     Delegate(Pid),
-    /// Answers a call of another process: its caller, server and reference.
+    /// Answers a call to another process: its caller, server and reference.
     SettleFor((Pid, Pid, u64), u64),
-    /// Answers the call under way, before the callback ends.
+    /// Answers the current call before the callback ends.
     Early(u64),
     Crash(String),
     Stop(Exit),
@@ -58,39 +58,39 @@ pub(crate) enum Do {
     Claim(String),
     Unregister(String),
     Whereis(String),
-    /// Sends to itself after so many milliseconds and keeps the timer.
+    /// Sends a command to itself after this many milliseconds, and keeps the timer.
     After(u64, Box<Self>),
-    /// Does this before everything that waits.
+    /// Carries the command out before all queued messages.
     Continue(Box<Self>),
-    /// Has a task go on in the current code of a module, when it ends.
+    /// Makes a task continue in the current code of a module when it ends.
     GoOn(String, Vec<Self>),
-    /// Lets no more than so many messages wait.
+    /// Bounds the mailbox.
     Bound(usize),
-    /// Notes "timeout" when nothing comes for so many milliseconds.
+    /// Notes "timeout" when no message arrives for this many milliseconds.
     Idle(u64),
-    /// Spawns a process below itself.
-    Bear(String, Vec<Self>),
-    /// Cancels the kept timer and says whether it was in time.
+    /// Spawns a child of itself.
+    SpawnChild(String, Vec<Self>),
+    /// Cancels the kept timer and replies whether it was in time.
     Cancel,
     Exit(Pid, Exit),
     Spawn(String, Vec<Self>, bool),
     Env(String),
-    /// Asks the processes of these names to stop normally.
+    /// Makes the processes of these names stop normally.
     StopNamed(Vec<String>),
-    /// Takes the next message of a task and tells the test.
+    /// Takes the next message of a task and carries it out.
     Recv,
-    /// What the terminate callback does.
+    /// A command for the terminate callback.
     AtTerminate(Box<Self>),
-    /// Asks something of a port, or of a table, and says the answer as text.
+    /// Sends a request to a port or a table, and replies the answer as text.
     Port(ByteBuf),
     Table(ByteBuf),
-    /// Has a spare thread panic, and waits for the end of that work.
-    PanicsApart,
+    /// Panics on a spare thread, and waits for the end of that work.
+    PanicOnSpareThread,
     Me,
     All(Vec<Self>),
 }
 
-/// What a process of the test answers.
+/// The reply of a test process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Said {
     Nothing,
@@ -113,7 +113,7 @@ impl Said {
     }
 }
 
-/// Shows MessagePack.
+/// Shows MessagePack as text.
 pub(crate) fn shown(mut bytes: &[u8]) -> String {
     rmpv::decode::read_value(&mut bytes).expect("it is MessagePack").to_string()
 }
