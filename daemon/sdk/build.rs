@@ -1,4 +1,4 @@
-//! Notes which compiler builds the SDK, so that a library can say it.
+//! Records the compiler that builds the SDK, so that a library can report it.
 
 use std::process::Command;
 

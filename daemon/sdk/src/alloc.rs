@@ -1,7 +1,8 @@
 //! The library's allocator is the daemon's.
 //!
-//! So a buffer that changes owner at the boundary needs no copy. The daemon's table is found once, at the first
-//! allocation, which may be before `load`: static initialisers allocate too. What is allocated is counted (`usage.rs`).
+//! So a buffer that changes owner at the boundary needs no copy. The daemon's table is found once,
+//! at the first allocation, which may be before `load` because static initialisers allocate too.
+//! Allocations are counted (`usage.rs`).
 #![expect(
     unsafe_code,
     reason = "an allocator is unsafe by its trait, and forwards through function pointers"
@@ -15,7 +16,7 @@ use reld_abi::{Allocator as Table, AllocatorFn};
 
 use crate::usage;
 
-/// Forwards to the daemon; to the system's allocator where there is none, as in an author's `cargo test`.
+/// Forwards to the daemon, or to the system's allocator without a daemon, as in your `cargo test`.
 ///
 /// [`export_app!`](crate::export_app) installs it as the app's global allocator.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,7 +24,7 @@ pub struct DaemonAllocator;
 
 static FOUND: AtomicPtr<Table> = AtomicPtr::new(std::ptr::null_mut());
 
-/// `ALLOCATOR_SYMBOL` as C wants it; a test compares the two.
+/// `ALLOCATOR_SYMBOL` as a C string; a test compares the two.
 const SYMBOL: &CStr = c"reld_allocator_v1";
 
 unsafe extern "C" {
@@ -40,7 +41,7 @@ fn table() -> &'static Table {
     unsafe { &*table }
 }
 
-/// Finds the table. Two threads may do so at once, with the same result.
+/// Finds the table. Two threads may do so at the same time, with the same result.
 #[cold]
 fn find() -> *mut Table {
     // SAFETY: the name ends in 0. dlsym may allocate, but not with this allocator.
@@ -58,7 +59,8 @@ fn ask(symbol: *mut c_void) -> *const Table {
     unsafe { allocator() }
 }
 
-// SAFETY: each function forwards to an allocator that keeps the contract of GlobalAlloc for size and alignment.
+// SAFETY: each function forwards to an allocator that keeps the contract of GlobalAlloc for size
+// and alignment.
 unsafe impl GlobalAlloc for DaemonAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise about the layout.
@@ -86,7 +88,7 @@ unsafe impl GlobalAlloc for DaemonAllocator {
     }
 }
 
-/// Counts a block, if there is one.
+/// Counts a block, unless it is null.
 #[inline]
 fn gained(block: *mut u8, layout: Layout) -> *mut u8 {
     if !block.is_null() {
@@ -95,7 +97,7 @@ fn gained(block: *mut u8, layout: Layout) -> *mut u8 {
     block
 }
 
-/// The system's allocator in the daemon's form, so that there is one way to allocate.
+/// The system's allocator as a table of the daemon's form.
 static SYSTEM: Table = Table {
     size: size_of::<Table>() as u32,
     reserved: 0,

@@ -1,4 +1,4 @@
-//! application: starts the tree of an app, and is told when it is about to stop and when it has.
+//! application: starts the tree of an app, and has callbacks for its stop.
 
 use std::future::{Future, ready};
 use std::marker::PhantomData;
@@ -18,27 +18,30 @@ use crate::names::Pid;
 use crate::schema::{self, Schema};
 use crate::value::{State, Value};
 
-/// An app's start and stop. `Self` is what it remembers in between. OTP: `application`.
+/// The start and stop of an app. `Self` is the state in between. OTP: `application`.
 pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
-    /// Fields of an older version's state that this version means to lose, as in
+    /// The fields of an older version's state that this version drops on purpose, as in
     /// [`GenServer::DROPPED`](crate::GenServer::DROPPED).
     const DROPPED: &'static [&'static str] = &[];
 
-    /// Says which root supervisor to start, if any. OTP: `start/2`.
+    /// Returns the root supervisor to start, if any. OTP: `start/2`.
     fn start(args: StartArgs) -> impl Future<Output = Result<(Self, Root), NotStarted>> + Send;
 
-    /// Called once the tree runs, for each of the `[[start_phases]]` of app.toml in their order; the app counts as started
-    /// when all are through. OTP: `start_phase/3`.
+    /// Called once the tree runs, for each of the `[[start_phases]]` of app.toml in their order.
+    /// The app counts as started after the last one. OTP: `start_phase/3`.
     ///
     /// # Errors
-    /// An error is one of the start: the tree is stopped again.
+    /// An error fails the start: the tree is stopped again.
     fn start_phase(&mut self, phase: StartPhase) -> impl Future<Output = Result<(), Exit>> + Send {
         let name = phase.name;
-        ready(Err(Exit::error(format!("app.toml lists the phase {name}, and the app has no start_phase"))))
+        ready(Err(Exit::error(format!(
+            "app.toml lists the phase {name}, but start_phase is not implemented"
+        ))))
     }
 
-    /// Called before the tree is stopped, while all of it still runs, within a time that the daemon bounds. Children
-    /// that end `normal` here, and are transient or temporary, are not started again. OTP: `prep_stop/1`.
+    /// Called before the tree is stopped, while all of it still runs. The daemon limits its time.
+    /// Transient and temporary children that end with `normal` here are not restarted. OTP:
+    /// `prep_stop/1`.
     fn prep_stop(&mut self, stopping: Stopping) -> impl Future<Output = ()> + Send {
         let _ = stopping;
         ready(())
@@ -49,8 +52,9 @@ pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
         ready(())
     }
 
-    /// Called after an upgrade or a downgrade that changed the app's environment; [`env`](crate::env) answers the new
-    /// values already. An app that the release adds or restarts is not told: its start was. OTP: `config_change/3`.
+    /// Called after an upgrade or a downgrade that changed the app's environment;
+    /// [`env`](crate::env) already returns the new values. It is not called for an app that the
+    /// release adds or restarts. OTP: `config_change/3`.
     fn config_change(&mut self, change: EnvChange) -> impl Future<Output = ()> + Send {
         drop(change);
         ready(())
@@ -59,7 +63,7 @@ pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// As [`GenServer::change_code`](crate::GenServer::change_code).
     ///
     /// # Errors
-    /// An error takes the whole upgrade back.
+    /// An error undoes the whole upgrade.
     fn change_code(from: &str, state: State, extra: Value) -> Result<Self, Exit> {
         drop((from, extra));
         Ok(state.read_without(Self::DROPPED)?)
@@ -68,28 +72,28 @@ pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// As [`GenServer::change_code_down`](crate::GenServer::change_code_down).
     ///
     /// # Errors
-    /// An error takes the whole downgrade back.
+    /// An error undoes the whole downgrade.
     fn change_code_down(&self, to: &str, extra: Value) -> Result<State, Exit> {
         drop((to, extra));
         Ok(State::write(self)?)
     }
 
-    /// As [`GenServer::schema`](crate::GenServer::schema), by `Schema::of_application::<Self>()`.
+    /// As [`GenServer::schema`](crate::GenServer::schema), with `Schema::of_application::<Self>()`.
     fn schema() -> Schema {
         Schema::unknown()
     }
 }
 
 face! {
-    /// How an app is started. OTP: start type.
+    /// The reason for the start of an app. OTP: start type.
     #[non_exhaustive]
     pub enum StartType = wire::StartType {
-        /// On this node, with nothing to take over.
+        /// A start on this node, with nothing to take over.
         Normal,
     }
 }
 
-/// What an app is started with.
+/// The argument of an app's start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartArgs {
     start_type: StartType,
@@ -97,7 +101,7 @@ pub struct StartArgs {
 }
 
 impl StartArgs {
-    /// Returns how the app is started.
+    /// Returns the start type.
     pub fn start_type(&self) -> StartType {
         self.start_type
     }
@@ -123,7 +127,7 @@ impl StartArgs {
 pub struct StartPhase {
     /// Its name in app.toml.
     pub name: String,
-    /// How the app is started.
+    /// The start type.
     pub start_type: StartType,
     /// Its argument in app.toml.
     pub arg: Value,
@@ -136,14 +140,14 @@ impl From<wire::StartPhase> for StartPhase {
     }
 }
 
-/// What an app is told that is about to be stopped.
+/// The argument of `prep_stop`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "wire::PrepStop")]
 #[non_exhaustive]
 pub struct Stopping {
-    /// Its root supervisor, if that still runs.
+    /// The root supervisor, if it still runs.
     pub root: Option<Pid>,
-    /// Who stops it.
+    /// The cause of the stop.
     pub cause: StopCause,
 }
 
@@ -154,33 +158,33 @@ impl From<wire::PrepStop> for Stopping {
 }
 
 face! {
-    /// Who stops an app.
+    /// The cause of an app's stop.
     #[non_exhaustive]
     pub enum StopCause = wire::StopCause {
-        /// Somebody stops this app.
+        /// An operator stops this app.
         ByHand,
         /// The node stops.
         NodeStops,
-        /// The node stops, to start again at once.
+        /// The node restarts.
         NodeRestarts,
-        /// An upgrade restarts or removes the app, or takes back that it started it.
+        /// An upgrade restarts or removes the app, or is undone after it started the app.
         Upgrade,
-        /// Its tree has ended by itself: there is no root any more.
+        /// The tree has ended by itself: the root is gone.
         TreeEnded,
     }
 }
 
-/// Which keys of its environment an upgrade changed for an app. Unlike OTP, which hands the values over too: here
-/// [`env`](crate::env) reads them.
+/// The keys of an app's environment that an upgrade changed. In OTP the values are passed too;
+/// here, read them with [`env`](crate::env).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "wire::EnvChange<IgnoredAny>")]
 #[non_exhaustive]
 pub struct EnvChange {
     /// Keys with another value.
     pub changed: Vec<String>,
-    /// Keys that were not there.
+    /// Added keys.
     pub new: Vec<String>,
-    /// Keys that are not there any more.
+    /// Removed keys.
     pub removed: Vec<String>,
 }
 
@@ -191,7 +195,7 @@ impl From<wire::EnvChange<IgnoredAny>> for EnvChange {
     }
 }
 
-/// The root supervisor that an app's start names.
+/// The root supervisor that an app starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Root(Option<wire::Root>);
@@ -200,13 +204,13 @@ impl Root {
     /// A supervisor of `module`, started with `args`.
     ///
     /// # Errors
-    /// The `Serialize` of `args` refused.
+    /// `args` cannot be serialized.
     pub fn new(module: &str, args: &impl Serialize) -> Result<Self, Undecodable> {
         let args = ByteBuf::from(codec::encode(args)?);
         Ok(Self(Some(wire::Root { module: module.to_owned(), args })))
     }
 
-    /// None: an app without processes of its own.
+    /// No root supervisor: an app without a tree.
     pub fn none() -> Self {
         Self(None)
     }
@@ -295,7 +299,7 @@ async fn stop<A: Application>(mut state: Box<A>) -> Result<Done<A>, Exit> {
 }
 
 impl Schema {
-    /// Describes what an application remembers between its start and its stop.
+    /// Describes the state of an application.
     pub fn of_application<A: Application + JsonSchema>() -> Self {
         Self::of_parts([("state", schema::read::<A>()), ("dropped", A::DROPPED.into())])
     }

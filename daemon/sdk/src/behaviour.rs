@@ -1,4 +1,4 @@
-//! What the fence (`ffi.rs`) and the harness need from a callback module, whatever its behaviour.
+//! The interface of a callback module for the fence (`ffi.rs`) and the harness, for any behaviour.
 
 use crate::callback::Work;
 use crate::codec::{Undecodable, read};
@@ -8,43 +8,43 @@ use crate::schema::Schema;
 use crate::value::{State, Value};
 use serde::de::DeserializeOwned;
 
-/// What a callback is called with, besides init. The kinds that a behaviour does not know are refused by name.
+/// The event of a callback, except init. A behaviour without a callback for it returns an error.
 #[derive(Debug)]
 pub(crate) enum Event<'a> {
-    /// A request that wants a reply.
+    /// A request that expects a reply.
     Call(From, &'a [u8]),
-    /// A request without reply.
+    /// A request without a reply.
     Cast(&'a [u8]),
     /// Any other message.
     Info(&'a [u8]),
-    /// What the process put before all else.
+    /// The argument that the process passed to `continue_with`.
     Continue(&'a [u8]),
-    /// Nothing came for as long as the process said.
+    /// No message arrived for the time that the process set.
     Timeout,
     /// A linked process ended.
     Exit(Pid, Exit),
     /// A monitored process ended.
     Down(MonitorRef, Pid, Exit),
-    /// From the node itself.
+    /// An event of the node itself.
     Told(&'a [u8]),
     /// The process is about to end.
     Terminate(Exit),
-    /// The application is about to be stopped; its root.
+    /// The application is about to be stopped; has its root.
     PrepStop(&'a [u8]),
-    /// The application comes to a phase of its start.
+    /// A phase of the application's start.
     StartPhase(&'a [u8]),
     /// The application's environment changed.
     ConfigChange(&'a [u8]),
 }
 
 impl Event<'_> {
-    /// Returns the crash of a behaviour that has no such callback.
+    /// Returns the error of a behaviour without such a callback.
     pub(crate) fn unexpected(&self) -> Exit {
         Exit::error(format!("this behaviour has no callback for {self:?}"))
     }
 }
 
-/// The kinds of bodies that can be asked about without running anything.
+/// The kinds of bodies that can be checked without running a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyKind {
     /// Start arguments.
@@ -57,7 +57,8 @@ pub(crate) enum BodyKind {
     Info,
 }
 
-/// What of a process people may be shown: see [`GenServer::FORMAT_STATUS`](crate::GenServer::FORMAT_STATUS).
+/// The parts of a process that people can see: see
+/// [`GenServer::FORMAT_STATUS`](crate::GenServer::FORMAT_STATUS).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusPart {
     /// Its state.
@@ -70,7 +71,7 @@ pub enum StatusPart {
     Message,
 }
 
-/// Makes of a part of a process what people may be shown of it. OTP: `format_status/1`.
+/// Redacts a part of a process for people. OTP: `format_status/1`.
 pub type FormatStatus = fn(StatusPart, Value) -> Result<Value, Undecodable>;
 
 /// A callback module.
@@ -78,43 +79,43 @@ pub(crate) trait Behaviour: 'static {
     /// One of `reld_abi::BEHAVIOUR_*`.
     const BEHAVIOUR: u32;
 
-    /// What its processes keep between callbacks.
+    /// The state of its processes between callbacks.
     type State: Send + 'static;
 
-    /// What people are shown instead of its states and messages.
+    /// Redacts states and messages for people.
     const FORMAT_STATUS: Option<FormatStatus> = None;
 
     /// Begins an init.
     fn init(args: &[u8]) -> Result<Work<Self::State>, Exit>;
 
-    /// Begins any other callback. `Err` is a crash: the state was dropped.
+    /// Begins any other callback. `Err` is a crash, and drops the state.
     fn handle(state: Box<Self::State>, event: Event<'_>) -> Result<Work<Self::State>, Exit>;
 
-    /// Says whether a body would be decoded.
+    /// Returns whether a body can be decoded.
     fn accepts(kind: BodyKind, body: &[u8]) -> Result<(), Exit>;
 
-    /// Describes what it reads and writes.
+    /// Describes the types that it reads and writes.
     fn schema() -> Schema {
         Schema::unknown()
     }
 }
 
-/// A callback module whose processes have a state that can change hands.
+/// A callback module with a state that can be exported and imported.
 pub(crate) trait Stateful: Behaviour {
-    /// Writes a state.
+    /// Encodes a state.
     fn export(state: &Self::State) -> Result<Vec<u8>, Exit>;
 
-    /// Reads a state of the same meaning.
+    /// Decodes a state of the same version.
     fn import(state: &[u8]) -> Result<Self::State, Exit>;
 
-    /// Reads a state of another version, going up.
+    /// Decodes a state of another version, on an upgrade.
     fn change_code(from: &str, state: State, extra: Value) -> Result<Self::State, Exit>;
 
-    /// Writes a state for another version, going down.
+    /// Encodes a state for another version, on a downgrade.
     fn change_code_down(state: &Self::State, to: &str, extra: Value) -> Result<State, Exit>;
 }
 
-/// Says whether a body can be read as `T`.
+/// Checks that a body can be decoded as `T`.
 pub(crate) fn readable<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<(), Exit> {
     read::<T>(what, body)?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Work that blocks, on threads of the node made for it.
+//! Blocking work, on spare threads of the node.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,15 +8,18 @@ use crate::guard::catch;
 use crate::host::{self, Closed};
 use crate::wait::Wait;
 
-/// Runs `work` on a spare thread of the node and waits for its result: for what blocks or computes for long, such as a
-/// library that opens files. The process waits, and nobody else does. OTP: a dirty NIF, or a port. `[callback]`
+/// Runs `work` on a spare thread of the node and waits for its result. Use it for work that blocks
+/// or computes for long, such as a library that opens files. Only the calling process waits. OTP: a
+/// dirty NIF, or a port. `[callback]`
 ///
-/// An upgrade waits for the callback as for any other that waits. Dropping the future, or killing the process, does not
-/// stop the work: its result is dropped when it comes, and its code stays in use so long. Inside `work`, everything else of
-/// this crate is refused. Sixty-four run at once; more wait.
+/// An upgrade waits for the callback, as for any other. Dropping the future or killing the process
+/// does not stop the work: its result is dropped later, and its code stays in use until then.
+/// Inside `work`, all other functions of this crate are refused. At most sixty-four run at once;
+/// further work is queued.
 ///
 /// # Errors
-/// [`CallError::Exit`] with [`Exit::Panic`] when it panicked; [`CallError::Refused`] outside a callback.
+/// [`CallError::Exit`] with [`Exit::Panic`] if `work` panicked; [`CallError::Refused`] outside a
+/// callback.
 ///
 /// ```
 /// # use reld_sdk::{CallError, blocking};
@@ -37,5 +40,5 @@ pub async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'stat
         return Err(CallError::Exit(exit));
     }
     let done = result.lock().unwrap_or_else(PoisonError::into_inner).take();
-    done.unwrap_or_else(|| Err(Exit::error("the work was not run"))).map_err(CallError::Exit)
+    done.unwrap_or_else(|| Err(Exit::error("the work was not carried out"))).map_err(CallError::Exit)
 }

@@ -1,7 +1,7 @@
-//! Bytes on their way over the boundary.
+//! Byte buffers at the boundary.
 //!
-//! The library's allocator is the daemon's, so a `Vec` and a [`reld_abi::Buf`] are the same memory and nothing is
-//! copied when one becomes the other.
+//! The library's allocator is the daemon's, so a `Vec` and a [`reld_abi::Buf`] are the same memory
+//! and nothing is copied when one becomes the other.
 #![expect(
     unsafe_code,
     reason = "pointers and lengths of the boundary become slices and vectors here, nowhere else"
@@ -14,7 +14,7 @@ use reld_abi::{Buf, Bytes, Exit as RawExit};
 use crate::exit::Exit;
 use crate::usage;
 
-/// Hands a vector out.
+/// Passes a vector to the daemon.
 pub(crate) fn give(bytes: Vec<u8>) -> Buf {
     let mut bytes = ManuallyDrop::new(bytes);
     if bytes.capacity() > 0 {
@@ -23,16 +23,18 @@ pub(crate) fn give(bytes: Vec<u8>) -> Buf {
     Buf { ptr: bytes.as_mut_ptr(), len: bytes.len(), cap: bytes.capacity() }
 }
 
-/// Takes a buffer over.
+/// Takes ownership of a buffer.
 ///
 /// # Safety
-/// The buffer is empty, or a live allocation of the daemon's allocator that the caller owns, with `len <= cap`.
+/// The buffer is empty, or a live allocation of the daemon's allocator that the caller owns, with
+/// `len <= cap`.
 pub(crate) unsafe fn take(buf: Buf) -> Vec<u8> {
     if buf.cap == 0 || buf.ptr.is_null() {
         return Vec::new();
     }
     usage::gained(buf.cap);
-    // SAFETY: the caller's promise; the global allocator of this library is the daemon's (`alloc.rs`).
+    // SAFETY: the caller's promise; the global allocator of this library is the daemon's
+    // (`alloc.rs`).
     unsafe { Vec::from_raw_parts(buf.ptr, buf.len, buf.cap) }
 }
 
@@ -41,7 +43,7 @@ pub(crate) const fn lend(bytes: &[u8]) -> Bytes {
     Bytes { ptr: bytes.as_ptr(), len: bytes.len() }
 }
 
-/// Reads a lent slice.
+/// Borrows a lent slice.
 ///
 /// # Safety
 /// The bytes are readable for as long as `'a`, or there are none.
@@ -53,7 +55,7 @@ pub(crate) unsafe fn borrow<'a>(bytes: Bytes) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(bytes.ptr, bytes.len) }
 }
 
-/// Hands an exit reason out.
+/// Passes an exit reason to the daemon.
 pub(crate) fn give_exit(exit: Exit) -> RawExit {
     let (kind, text) = match exit {
         Exit::Normal => (reld_abi::EXIT_NORMAL, String::new()),
@@ -68,7 +70,7 @@ pub(crate) fn give_exit(exit: Exit) -> RawExit {
     RawExit { kind, text: give(text.into_bytes()) }
 }
 
-/// Reads an exit reason. A kind of a newer daemon becomes an error that names it.
+/// Converts an exit reason. A kind that only a newer daemon has becomes an error with its number.
 pub(crate) fn read_exit(kind: u32, text: &[u8]) -> Exit {
     let text = String::from_utf8_lossy(text).into_owned();
     match kind {

@@ -13,19 +13,19 @@ use crate::process::{find, self_pid};
 use crate::time::milliseconds;
 use crate::wait::Wait;
 
-/// Why a call got no reply.
+/// Why a call has no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The time ran out. The server may still do what it was asked for; its late reply is dropped.
+    /// The time-out expired. The server may still handle the request; its late reply is dropped.
     #[error("the call timed out")]
     Timeout,
-    /// The server ended before it replied, or was not there.
+    /// The server ended before it replied, or did not exist.
     #[error("the server ended: {0}")]
     Exit(Exit),
-    /// The request could not be written, or the reply was something else.
+    /// The request could not be serialized, or the reply has another type.
     #[error(transparent)]
     Undecodable(#[from] Undecodable),
-    /// Not inside a callback.
+    /// Not called inside a callback.
     #[error(transparent)]
     Refused(#[from] Refused),
 }
@@ -40,7 +40,8 @@ impl From<CallError> for Exit {
     }
 }
 
-/// Asks a gen_server or a task, and waits for the reply. Unlike OTP, an error is a value and does not end the caller.
+/// Calls a gen_server or a task, and waits for the reply. Unlike OTP, an error is a value and does
+/// not end the caller.
 ///
 /// Nothing is sent before the first poll. Dropping the future gives the call up. `[callback]`
 ///
@@ -72,20 +73,21 @@ pub(crate) async fn request(
     .await
 }
 
-/// Has another process end in order with that reason, and waits until it has: its terminate is called, whether or not it
-/// traps exits. It ends when the callback under way is over, before any message that waits. OTP: `gen_server:stop/3`.
-/// `[callback]`
+/// Stops another process in order with that reason, and waits for its end: its terminate is called,
+/// whether or not it traps exits. It ends after the running callback, before any waiting message.
+/// OTP: `gen_server:stop/3`. `[callback]`
 ///
-/// Its supervisor learns of it like of any other end: a permanent child is restarted.
+/// For its supervisor this is an end like any other: a permanent child is restarted.
 ///
 /// # Errors
-/// [`CallError::Exit`] with the reason that it ended with, when that is another one: [`Exit::Noproc`] of one that was not
-/// there; an error of a task, which takes no such order, and of the running process, which ends by
-/// [`Next::Stop`](crate::Next::Stop). [`CallError::Timeout`] when it has not ended in time; it still will.
+/// [`CallError::Exit`] with the exit reason, if that is another one: [`Exit::Noproc`] if the
+/// process did not exist, and an error for a task, which cannot be stopped this way, and for the
+/// running process, which ends by [`Next::Stop`](crate::Next::Stop). [`CallError::Timeout`] if it
+/// has not ended in time; it still will.
 pub async fn stop(to: impl Into<To>, reason: Exit, timeout: Duration) -> Result<(), CallError> {
     let to = to.into();
     if find(&to).is_some_and(|pid| self_pid() == Some(pid)) {
-        return Err(CallError::Exit(Exit::error("a process does not wait for its own end: see Next::Stop")));
+        return Err(CallError::Exit(Exit::error("a process cannot stop itself by stop; return Next::Stop")));
     }
     let body = codec::encode(&reason).map_err(|error| error.of("reason"))?;
     match request(RequestKind::Stop, to, body, timeout).await {
@@ -116,11 +118,11 @@ pub(crate) async fn start(module: &str, args: &impl Serialize, tie: Tie) -> Resu
     Ok(read("pid", &answer(Wait::for_another(reference)).await?)?)
 }
 
-/// Waits. The process takes no message meanwhile; to be told later instead, use
-/// [`send_after`](crate::send_after). Returns at once outside a callback. `[callback]`
+/// Waits for this time. The process handles no message meanwhile; to get a message later instead,
+/// use [`send_after`](crate::send_after). Returns at once outside a callback. `[callback]`
 pub async fn sleep(time: Duration) {
     if let Ok(Ok(reference)) = host::ask(|host| host.sleep(milliseconds(time))) {
-        // Whatever ends the wait, it is over.
+        // Any answer ends the wait.
         let _ = Wait::new(reference).await;
     }
 }

@@ -1,4 +1,4 @@
-//! One callback on its way: the future that owns the state, polled until it gives the state back.
+//! One running callback: the future that owns the state, polled until it returns the state.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,21 +9,23 @@ use crate::host;
 use crate::wait::Wait;
 use crate::waker::{self, Wakers};
 
-/// A callback's work: owns the state, and gives it back at its end. `Err` is a crash, and the state is gone.
+/// The work of a callback: owns the state, and returns it at the end. `Err` is a crash, and the
+/// state is gone.
 ///
-/// Unlike OTP, no terminate follows a crash: the state that it would get was moved into the future that failed.
+/// Unlike OTP, terminate is not called after a crash: the state was moved into the future that
+/// failed.
 pub(crate) type Work<S> = Pin<Box<dyn Future<Output = Result<Done<S>, Exit>> + Send>>;
 
-/// How a callback ended.
+/// The result of a callback.
 #[derive(Debug)]
 pub(crate) struct Done<S> {
-    /// None once the process ends here.
+    /// `None` if the process ends here.
     pub(crate) state: Option<Box<S>>,
     pub(crate) next: After,
     pub(crate) reply: Option<Vec<u8>>,
 }
 
-/// What the process does next.
+/// The next action of the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum After {
     Continue,
@@ -32,12 +34,12 @@ pub(crate) enum After {
 }
 
 impl<S> Done<S> {
-    /// Goes on with the next message.
+    /// Continues with the next message.
     pub(crate) fn go_on(state: Box<S>) -> Self {
         Self { state: Some(state), next: After::Continue, reply: None }
     }
 
-    /// Makes no process.
+    /// Starts no process.
     pub(crate) fn not_started(why: NotStarted) -> Self {
         let next = match why {
             NotStarted::Ignore => After::Ignore,
@@ -47,7 +49,7 @@ impl<S> Done<S> {
     }
 }
 
-/// How often a callback that wakes itself is polled again before others get their turn.
+/// How often a callback that wakes itself is polled again before other processes get their turn.
 const POLLS_IN_A_ROW: u32 = 16;
 
 /// A callback that may wait.
@@ -63,7 +65,7 @@ impl<S> Callback<S> {
         Self { work, wakers: Wakers::default(), turn: None }
     }
 
-    /// Goes on as far as possible; `completed` are the references that were answered since.
+    /// Runs as far as possible; `completed` has the references that were answered since.
     pub(crate) fn poll(&mut self, completed: &[u64]) -> Poll<Result<Done<S>, Exit>> {
         self.turn = None;
         self.wakers.wake(completed);
@@ -76,7 +78,8 @@ impl<S> Callback<S> {
     }
 }
 
-/// Polls until the work neither ends nor wakes itself, with a bound; beyond it, the wake is left noted.
+/// Polls until the work ends or stops waking itself, up to a limit; at the limit the wake stays
+/// noted.
 fn poll_while_woken<S>(work: &mut Work<S>) -> Poll<Result<Done<S>, Exit>> {
     let mut context = Context::from_waker(waker::root());
     for _ in 0..POLLS_IN_A_ROW {

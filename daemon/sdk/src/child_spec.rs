@@ -1,4 +1,4 @@
-//! What a supervisor's init answers: strategy, intensity and children.
+//! The spec returned by a supervisor's init: strategy, intensity and children.
 
 use std::time::Duration;
 
@@ -11,15 +11,16 @@ use crate::face::face;
 use crate::time::milliseconds;
 
 face! {
-    /// Whether a supervisor ends when significant children have ended by themselves for good. OTP: `auto_shutdown`.
+    /// Whether a supervisor ends when significant children have ended for good. OTP:
+    /// `auto_shutdown`.
     #[derive(Default)]
     pub enum AutoShutdown = wire::AutoShutdown {
-        /// It does not; then no child may be significant.
+        /// Never; then no child may be significant.
         #[default]
         Never,
-        /// When the first of them has.
+        /// When the first of them has ended.
         AnySignificant,
-        /// When the last of them has.
+        /// When the last of them has ended.
         AllSignificant,
     }
 }
@@ -30,25 +31,25 @@ face! {
 pub struct SupervisorSpec(wire::SupervisorSpec);
 
 impl SupervisorSpec {
-    /// Restarts the child that ended, and only that. At most 1 restart in 5 seconds, as in OTP.
+    /// Restarts only the child that ended. At most 1 restart in 5 seconds, as in OTP.
     pub fn one_for_one() -> Self {
         Self::of(Strategy::OneForOne)
     }
 
-    /// When a child ends, ends all others and starts all of them again. For children that cannot do without each other.
-    /// Temporary ones do not come back.
+    /// When a child ends, ends all others and starts all of them again. For children that depend on
+    /// each other. Temporary children are not started again.
     pub fn one_for_all() -> Self {
         Self::of(Strategy::OneForAll)
     }
 
-    /// When a child ends, ends those started after it, and starts it and them again. For children that build on those
-    /// before them. Temporary ones do not come back.
+    /// When a child ends, ends the children started after it, and starts all of these again. For
+    /// children that depend on earlier ones. Temporary children are not started again.
     pub fn rest_for_one() -> Self {
         Self::of(Strategy::RestForOne)
     }
 
     /// Has any number of children of one kind, started by
-    /// [`start_child_of`](crate::supervisor::start_child_of). The template's id is not used.
+    /// [`start_child_of`](crate::supervisor::start_child_of). The id of the template is not used.
     pub fn simple_one_for_one(template: ChildSpec) -> Self {
         Self::of(Strategy::SimpleOneForOne).child(template)
     }
@@ -63,7 +64,8 @@ impl SupervisorSpec {
         })
     }
 
-    /// Gives up, with all children, when more than `restarts` fall into one `period`.
+    /// Sets the restart intensity: the supervisor ends, with all children, after more than
+    /// `restarts` in one `period`.
     #[must_use]
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.0.intensity = Some(restarts);
@@ -71,21 +73,22 @@ impl SupervisorSpec {
         self
     }
 
-    /// Ends the supervisor, by `shutdown`, when [significant](ChildSpec::significant) children have ended for good.
+    /// Ends the supervisor with `shutdown` when [significant](ChildSpec::significant) children have
+    /// ended for good.
     #[must_use]
     pub fn auto_shutdown(mut self, when: AutoShutdown) -> Self {
         self.0.auto_shutdown = (when != AutoShutdown::Never).then(|| when.into());
         self
     }
 
-    /// Adds a child. They start in this order and stop in reverse.
+    /// Adds a child. Children start in this order and stop in reverse order.
     #[must_use]
     pub fn child(mut self, child: ChildSpec) -> Self {
         self.0.children.push(child.0);
         self
     }
 
-    /// Returns the spec as JSON; `None` where an id or a start argument has no such form.
+    /// Returns the spec as JSON; `None` if an id or a start argument has no JSON form.
     pub(crate) fn to_json(&self) -> Option<serde_json::Value> {
         let read = |value: &[u8]| codec::decode::<serde_json::Value>(value).ok();
         let mut json = serde_json::to_value(&self.0).ok()?;
@@ -98,24 +101,24 @@ impl SupervisorSpec {
 }
 
 face! {
-    /// When a child that ended is started again.
+    /// When a child is restarted.
     pub enum Restart = wire::Restart {
         /// Always.
         Permanent,
-        /// After a crash or a kill; not after `normal` and `shutdown`.
+        /// After an abnormal end; not after `normal` and `shutdown`.
         Transient,
-        /// Never, and its spec is forgotten.
+        /// Never; its spec is removed.
         Temporary,
     }
 }
 
-/// How a child is stopped.
+/// How a supervisor stops a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "wire::Shutdown", from = "wire::Shutdown")]
 pub enum Shutdown {
-    /// Asked by `shutdown`, killed when it still runs after that time.
+    /// Sends `shutdown`, and kills the child after that time.
     Within(Duration),
-    /// Asked by `shutdown`, waited for without end. For supervisors.
+    /// Sends `shutdown`, and waits for ever. For supervisors.
     Infinity,
     /// Killed at once. OTP: `brutal_kill`.
     BrutalKill,
@@ -156,7 +159,7 @@ face! {
 #[serde(transparent)]
 pub struct ChildSpec(pub(crate) wire::ChildSpec);
 
-/// The daemon says of each child whether it is significant; here only that it is counts.
+/// The daemon writes `significant` for each child; only `true` is kept here.
 impl From<wire::ChildSpec> for ChildSpec {
     fn from(spec: wire::ChildSpec) -> Self {
         let significant = spec.significant.filter(|is| *is);
@@ -165,12 +168,13 @@ impl From<wire::ChildSpec> for ChildSpec {
 }
 
 impl ChildSpec {
-    /// A child of `module`, started with `args`; permanent, 5 seconds to stop.
+    /// A child of `module`, started with `args`; permanent, with 5 seconds to stop.
     ///
-    /// The id is any value; it is unique in its supervisor.
+    /// The id is any value that is unique in its supervisor.
     ///
     /// # Panics
-    /// When the `Serialize` of `id` or `args` refuses. The supervisor then fails to start, saying so.
+    /// If `id` or `args` cannot be serialized. The start of the supervisor then fails with that
+    /// panic.
     pub fn worker(id: impl Serialize, module: &str, args: impl Serialize) -> Self {
         Self(wire::ChildSpec {
             id: written("id", &id),
@@ -183,7 +187,7 @@ impl ChildSpec {
         })
     }
 
-    /// A child that is a supervisor; permanent, any time to stop.
+    /// A child that is a supervisor; permanent, without a limit to stop.
     ///
     /// # Panics
     /// As [`ChildSpec::worker`].
@@ -193,22 +197,22 @@ impl ChildSpec {
         Self(wire::ChildSpec { shutdown, child_type, ..worker })
     }
 
-    /// Sets when it is restarted.
+    /// Sets when the child is restarted.
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> Self {
         self.0.restart = Some(restart.into());
         self
     }
 
-    /// Makes its end for good count for its supervisor's own, by [`SupervisorSpec::auto_shutdown`]. Only for a transient
-    /// or temporary child, whose end by itself can be for good. OTP: `significant`.
+    /// Makes its end count for [`SupervisorSpec::auto_shutdown`]. Only for a transient or temporary
+    /// child, because a permanent one never ends for good. OTP: `significant`.
     #[must_use]
     pub fn significant(mut self) -> Self {
         self.0.significant = Some(true);
         self
     }
 
-    /// Sets how it is stopped.
+    /// Sets how the child is stopped.
     #[must_use]
     pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
         self.0.shutdown = Some(shutdown.into());
@@ -218,7 +222,7 @@ impl ChildSpec {
 
 fn written(what: &str, value: &impl Serialize) -> ByteBuf {
     let written = codec::encode(value).map(ByteBuf::from);
-    written.unwrap_or_else(|error| panic!("the {what} of a child cannot be written: {error}"))
+    written.unwrap_or_else(|error| panic!("the {what} of a child cannot be serialized: {error}"))
 }
 
 #[cfg(test)]

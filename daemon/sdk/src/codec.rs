@@ -1,7 +1,8 @@
-//! How values become bytes: MessagePack with field names. The one place that chooses the format.
+//! Encodes values as bytes: MessagePack with field names. Only this file chooses the format.
 //!
-//! Positional formats are forbidden: they read a changed struct as wrong data without an error. Enums, maps and options
-//! are in serde's human-readable form, and runs of bytes are MessagePack's bin.
+//! Positional formats are forbidden: they would decode a changed struct to wrong data without an
+//! error. Enums, maps and options use serde's human-readable form, and byte strings are
+//! MessagePack's bin.
 
 mod unread;
 
@@ -9,25 +10,26 @@ use rmp_serde::config::BytesMode;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-/// Bytes could not be read as the type that was asked for, or a value could not be written.
+/// Bytes could not be decoded as the requested type, or a value could not be encoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Undecodable(String);
 
 impl Undecodable {
-    /// Says which body it was.
+    /// Adds the name of the body to the error.
     pub(crate) fn of(self, what: &str) -> Self {
         Self(format!("{what}: {}", self.0))
     }
 }
 
-/// Room for a usual message or state: a vector that grows byte by byte asks the daemon's allocator five times.
+/// The initial capacity, enough for a usual message or state; a growing vector would call the
+/// allocator five times.
 const USUAL: usize = 128;
 
-/// `()` as it is written: nil.
+/// The encoding of `()`: nil.
 pub(crate) const NOTHING: [u8; 1] = [0xc0];
 
-/// Writes a value.
+/// Encodes a value.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Undecodable> {
     let mut bytes = Vec::with_capacity(USUAL);
     let mut serializer = rmp_serde::Serializer::new(&mut bytes)
@@ -38,19 +40,19 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Undeco
     Ok(bytes)
 }
 
-/// Reads a value. Fields that the type does not know are skipped: a newer sender may say more.
+/// Decodes a value. Unknown fields are skipped, because a newer sender may add some.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Undecodable> {
     whole(bytes, |reader| T::deserialize(reader)).map_err(|error| locate::<T>(bytes, error))
 }
 
-/// Reads a body; the error says which one it was.
+/// Decodes a body; the error has its name.
 pub(crate) fn read<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Undecodable> {
     decode(body).map_err(|error| error.of(what))
 }
 
-/// Reads a state. Every field must be read, or stand in `dropped` by its place (`limits.max`).
+/// Decodes a state. Every field must be read, or listed in `dropped` by its path (`limits.max`).
 ///
-/// A field that nobody reads is a forgotten rename or a lost value; neither may become a default in silence.
+/// An unread field is a forgotten rename or a lost value; neither may become a default unnoticed.
 pub(crate) fn decode_all<T: DeserializeOwned>(bytes: &[u8], dropped: &[&str]) -> Result<T, Undecodable> {
     let (value, unread) =
         whole(bytes, |reader| unread::deserialize(reader)).map_err(|error| locate::<T>(bytes, error))?;
@@ -60,7 +62,7 @@ pub(crate) fn decode_all<T: DeserializeOwned>(bytes: &[u8], dropped: &[&str]) ->
     if places.is_empty() {
         return Ok(value);
     }
-    Err(Undecodable(format!("read by nobody and not declared in DROPPED: {}", places.join(", "))))
+    Err(Undecodable(format!("unread fields, not declared in DROPPED: {}", places.join(", "))))
 }
 
 type Reader<'a> = rmp_serde::Deserializer<
@@ -68,7 +70,7 @@ type Reader<'a> = rmp_serde::Deserializer<
     rmp_serde::config::HumanReadableConfig<rmp_serde::config::DefaultConfig>,
 >;
 
-/// Reads one value and makes sure that nothing follows it.
+/// Decodes one value and checks that no bytes follow it.
 fn whole<T>(
     bytes: &[u8],
     read: impl FnOnce(&mut Reader<'_>) -> Result<T, rmp_serde::decode::Error>,
@@ -81,7 +83,8 @@ fn whole<T>(
     }
 }
 
-/// Reads once more to learn which field was at fault; keeping track of that is too dear for values that fit.
+/// Decodes again to find the field at fault; tracking it from the start would be too slow for valid
+/// values.
 fn locate<T: DeserializeOwned>(bytes: &[u8], error: String) -> Undecodable {
     let mut reader = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {
@@ -92,7 +95,7 @@ fn locate<T: DeserializeOwned>(bytes: &[u8], error: String) -> Undecodable {
     }
 }
 
-/// Words for an error of the format: a marker byte means nothing to a person who typed JSON.
+/// Describes an error of the format. Marker bytes mean nothing to a person who typed JSON.
 fn described(error: &rmp_serde::decode::Error) -> String {
     let rmp_serde::decode::Error::TypeMismatch(marker) = error else { return error.to_string() };
     let found = match marker.to_u8() {
@@ -109,7 +112,7 @@ fn described(error: &rmp_serde::decode::Error) -> String {
     format!("invalid type: {found}")
 }
 
-/// Puts values that are written already into one map, by name: what a struct of them would be.
+/// Joins encoded values to one map, by name, like the fields of a struct.
 pub(crate) fn join<const N: usize>(fields: [(&str, &[u8]); N]) -> Result<Vec<u8>, Undecodable> {
     debug_assert!(N < 16, "the header is one byte");
     let mut bytes = Vec::with_capacity(USUAL);
@@ -121,13 +124,13 @@ pub(crate) fn join<const N: usize>(fields: [(&str, &[u8]); N]) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-/// Takes such a map apart without reading the values.
+/// Splits such a map without decoding the values.
 pub(crate) fn split<'a, const N: usize>(
     bytes: &'a [u8],
     names: [&str; N],
 ) -> Result<[&'a [u8]; N], Undecodable> {
     let mut found = [None; N];
-    let (header, mut rest) = bytes.split_first().ok_or_else(|| Undecodable("nothing there".to_owned()))?;
+    let (header, mut rest) = bytes.split_first().ok_or_else(|| Undecodable("no bytes".to_owned()))?;
     if *header != 0x80 | N as u8 {
         return Err(Undecodable(format!("a map of `{}` was expected", names.join("`, `"))));
     }
@@ -158,7 +161,7 @@ fn next<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Undecodable> {
     Ok(value)
 }
 
-/// Shows how a value is written, for tests; runs of bytes as lists of numbers.
+/// Formats an encoded value for tests; byte strings are lists of numbers.
 #[cfg(test)]
 pub(crate) fn shown<T: Serialize>(value: &T) -> String {
     let bytes = encode(value).expect("encodes");
@@ -202,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read_again() {
+    fn encoded_values_decode_to_themselves() {
         survives(&());
         survives(&Some(7_u8));
         survives(&Request::Get);
@@ -219,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
+    fn a_mismatch_is_named() {
         check::<Limits>(&map(&[("max", 1)]), "missing field `names`");
         check::<Limits>(&encode(&("x", ["n"])).expect("encodes"), "field `[0]`");
         check::<Limits>(&encode(&BTreeMap::from([("max", "x")])).expect("encodes"), "field `max`");
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_joined_is_taken_apart_and_reads_as_a_struct() {
+    fn joined_values_can_be_split_and_read_as_a_struct() {
         let names = encode(&["a"]).expect("encodes");
         let joined = join([("max", &[3]), ("names", &names)]).expect("encodes");
         assert_eq!(decode(&joined), Ok(Limits { max: 3, names: vec!["a".into()] }));
@@ -291,7 +294,7 @@ mod tests {
         let by_pid = BTreeMap::from([(Pid::new(1, 2), 3)]);
         let bytes = encode(&Written { gone: 1, by_pid: by_pid.clone() }).expect("encodes");
         assert_eq!(decode_all(&bytes, &["gone"]), Ok(Kept { by_pid }));
-        let error = decode_all::<Kept>(&bytes, &[]).expect_err("has a field that nobody reads");
-        assert_eq!(error.to_string(), "read by nobody and not declared in DROPPED: `gone`");
+        let error = decode_all::<Kept>(&bytes, &[]).expect_err("has an unread field");
+        assert_eq!(error.to_string(), "unread fields, not declared in DROPPED: `gone`");
     }
 }

@@ -1,4 +1,4 @@
-//! The daemon that loaded this library, by its table.
+//! The daemon that loaded this library, through its table.
 #![expect(unsafe_code, reason = "reads the daemon's table")]
 
 use std::mem::offset_of;
@@ -18,7 +18,7 @@ pub(crate) fn table() -> Option<&'static Table> {
     unsafe { table.as_ref() }
 }
 
-/// How every table begins, whatever its version.
+/// The first fields of every table, in any version.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Head {
@@ -29,8 +29,8 @@ struct Head {
 
 const _: () = assert!(offset_of!(Head, abi_minor) == offset_of!(Table, abi_minor));
 
-/// Takes the daemon's table; refuses another major version or a table that lacks a function known here. A newer one has
-/// more, which is not looked at.
+/// Stores the daemon's table. Refuses another major version, or a table that lacks a function that
+/// this SDK needs. A newer table has more functions, which are ignored.
 ///
 /// # Safety
 /// `table` is null or points to a daemon's table that stays for the life of the process.
@@ -56,7 +56,8 @@ pub(crate) unsafe fn load(table: *const Table) -> bool {
             head.abi_minor,
             head.size
         );
-        // SAFETY: a function of the daemon's table; it may be called on any thread, and both strings are lent.
+        // SAFETY: a function of the daemon's table; it may be called on any thread, and both
+        // strings are lent.
         unsafe { log(log::Level::Error as u32, lend(b"reld_sdk"), lend(text.as_bytes())) };
     }
     fits

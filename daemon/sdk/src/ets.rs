@@ -1,15 +1,17 @@
-//! Shared tables: rows that any process reads and writes without asking another one. OTP: `ets`.
+//! Shared tables: rows that any process can read and write without a message to another one. OTP:
+//! `ets`.
 //!
-//! A [`Table`] is a number; a state may keep it over an upgrade, and dropping it does nothing. The rows belong to the node
-//! and are bytes: an upgrade does not touch them, so a newer version must read the rows of an older one, as it reads its
-//! messages: give new fields a `#[serde(default)]`.
+//! A [`Table`] is a number. Your state may keep it across an upgrade, and dropping it does nothing.
+//! The rows belong to the node and are bytes, so an upgrade does not convert them. A newer version
+//! must read the rows of an older one, as it reads its messages: give new fields a
+//! `#[serde(default)]`.
 //!
 //! ```
 //! # use reld_sdk::{Answer, From, GenServer, NotStarted};
 //! use reld_sdk::ets::{self, Table};
 //! use serde::{Deserialize, Serialize};
 //!
-//! /// Who is in which room; read by everybody, written by this server only.
+//! /// The guest of each seat in each room. All processes may read it; only this server writes.
 //! #[derive(Serialize, Deserialize)]
 //! struct Rooms {
 //!     seats: Table<(String, u32), String>,
@@ -26,24 +28,26 @@
 //!         Ok(Self { seats: ets::Options::new().ordered().named("seats").create()? })
 //!     }
 //!
-//!     async fn handle_call(&mut self, (room, seat, who): Self::Call, _from: From) -> Answer<Vec<String>> {
+//!     async fn handle_call(&mut self, (room, seat, guest): Self::Call, _from: From) -> Answer<Vec<String>> {
 //!         let sit = |rooms: &Self| {
-//!             rooms.seats.insert(&(room.clone(), seat), &who)?;
+//!             rooms.seats.insert(&(room.clone(), seat), &guest)?;
 //!             rooms.seats.prefix(&(&room,))
 //!         };
 //!         match sit(self) {
-//!             Ok(rows) => Answer::Reply(rows.into_iter().map(|(_, who)| who).collect()),
+//!             Ok(rows) => Answer::Reply(rows.into_iter().map(|(_, guest)| guest).collect()),
 //!             Err(error) => Answer::stop(error.into()),
 //!         }
 //!     }
 //! }
 //! ```
 //!
-//! Every function here is `[callback]` and does not wait. One request is one step that nobody sees half done; two requests
-//! are two, so use [`Table::update_counter`], [`Table::insert_new`] and [`Table::replace`] where several processes write.
+//! All functions here are `[callback]` and do not wait. Each request is atomic, but two requests
+//! are not: use [`Table::update_counter`], [`Table::insert_new`] and [`Table::replace`] if several
+//! processes write.
 //!
-//! The owner is the process that created the table. When it ends, the table goes, unless there is a
-//! [heir](Options::heir), which is told by [`Info::Table`](crate::Info::Table).
+//! The owner is the process that created the table. When the owner ends, the table is dropped,
+//! unless there is a [heir](Options::heir), which becomes the owner and gets an
+//! [`Info::Table`](crate::Info::Table).
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -61,7 +65,7 @@ use crate::host::{self, Closed, Refused, RequestKind};
 use crate::names::Pid;
 use crate::value::Value;
 
-/// A table with keys of `K` and values of `V`.
+/// A table with keys of type `K` and values of type `V`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(transparent, bound = "")]
 #[schemars(bound = "")]
@@ -71,18 +75,18 @@ pub struct Table<K, V> {
     of: PhantomData<fn(K) -> V>,
 }
 
-/// What a process is told about a table: arrives as [`Info::Table`](crate::Info::Table).
+/// An event of a table: arrives as [`Info::Table`](crate::Info::Table).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// The process is its owner now, by [`Table::give_away`] or as the heir. OTP: `'ETS-TRANSFER'`.
+    /// The process is now the owner, by [`Table::give_away`] or as the heir. OTP: `'ETS-TRANSFER'`.
     Transferred {
         /// The number of the table: see [`Table::is`].
         table: u64,
-        /// Who had it.
+        /// The previous owner.
         from: Pid,
-        /// What the giver said.
+        /// The data that the previous owner passed.
         data: Value,
     },
 }
@@ -97,7 +101,7 @@ impl From<wire::Event> for Event {
     }
 }
 
-/// Why a table did not do what it was asked for.
+/// Why a request to a table failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{text}")]
 pub struct Error {
@@ -110,27 +114,27 @@ pub struct Error {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {
-    /// There is no such table any more.
+    /// The table does not exist.
     NoTable,
-    /// The table's access forbids it.
+    /// The access of the table forbids it.
     NoAccess,
-    /// Another table has the name.
+    /// Another table already has the name.
     NameTaken,
     /// Only the owner may do this.
     NotOwner,
-    /// The process that is to be the owner has ended.
+    /// The new owner has ended.
     NoProcess,
-    /// There is no row to count in.
+    /// There is no row with this key, and no initial value.
     NoRow,
-    /// The value is no integer, or the sum is none of 64 bits.
+    /// The value is not an integer, or the sum does not fit into 64 bits.
     NotANumber,
     /// Only an ordered table can be read in parts.
     NotOrdered,
-    /// Not inside a callback.
+    /// Not called inside a callback.
     Refused,
-    /// A key or value cannot be written, or is something else.
+    /// A key or value cannot be encoded, or has another type.
     Undecodable,
-    /// Anything else; the text says what.
+    /// Any other error; see the text.
     #[serde(other)]
     Other,
 }
@@ -186,32 +190,34 @@ impl From<Undecodable> for Error {
     }
 }
 
-/// How a table behaves. By default a set without name, which everybody reads and its owner writes.
+/// The options of a new table. By default: a set without a name, which all processes read and only
+/// its owner writes.
 #[derive(Debug, Clone, Default)]
 pub struct Options(wire::Options);
 
 impl Options {
-    /// A set without name, which everybody reads and its owner writes.
+    /// Returns the default options: a set without a name, which all processes read and only its
+    /// owner writes.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Keeps the rows in the order of their keys: numbers, then texts, then tuples and lists element by element. OTP:
-    /// `ordered_set`. Unlike there, all integers come before all floats.
+    /// Keeps the rows in the order of their keys: numbers, then strings, then tuples and lists
+    /// element by element. OTP: `ordered_set`. Unlike OTP, all integers come before all floats.
     #[must_use]
     pub fn ordered(mut self) -> Self {
         self.0.kind = wire::Kind::OrderedSet;
         self
     }
 
-    /// Lets everybody write. OTP: `public`.
+    /// Lets all processes write. OTP: `public`.
     #[must_use]
     pub fn public(mut self) -> Self {
         self.0.access = wire::Access::Public;
         self
     }
 
-    /// Lets nobody but the owner read or write. OTP: `private`.
+    /// Lets only the owner read or write. OTP: `private`.
     #[must_use]
     pub fn private(mut self) -> Self {
         self.0.access = wire::Access::Private;
@@ -225,10 +231,11 @@ impl Options {
         self
     }
 
-    /// Names who gets the table when its owner ends, and what that one is told then. OTP: `{heir, Pid, Data}`.
+    /// Sets the process that becomes the owner when the owner ends, and the data that it gets then.
+    /// OTP: `{heir, Pid, Data}`.
     ///
     /// # Errors
-    /// The `Serialize` of `data` refused.
+    /// `data` cannot be encoded.
     pub fn heir(mut self, pid: Pid, data: &impl Serialize) -> Result<Self, Error> {
         self.0.heir = Some(Heir { pid: pid.0, data: bytes(data)? });
         Ok(self)
@@ -243,12 +250,13 @@ impl Options {
     }
 }
 
-/// Returns the table of that name. OTP: `ets:whereis/1`. `[callback]`
+/// Returns the table with that name. OTP: `ets:whereis/1`. `[callback]`
 ///
-/// Of what its keys and values are, the caller must be sure; what is none is [`Reason::Undecodable`] when it is read.
+/// The types of keys and values are not checked here; reading a row of another type fails with
+/// [`Reason::Undecodable`].
 ///
 /// # Errors
-/// Not inside a callback; that there is none is no error.
+/// Not called inside a callback. A missing table is not an error.
 pub fn whereis<K, V>(name: &str) -> Result<Option<Table<K, V>>, Error> {
     let found: Option<u64> = ask(&Request::Whereis { name: name.to_owned() })?;
     Ok(found.map(Table::of))
@@ -263,12 +271,12 @@ impl<K, V> Table<K, V> {
         TableId(self.id)
     }
 
-    /// Says whether an [`Event`] is about this table.
+    /// Returns whether an [`Event`] is about this table.
     pub fn is(self, table: u64) -> bool {
         self.id == table
     }
 
-    /// Returns how many rows it has. `[callback]`
+    /// Returns the number of rows. `[callback]`
     ///
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NoAccess`].
@@ -276,7 +284,7 @@ impl<K, V> Table<K, V> {
         ask(&Request::Size { table: self.id() })
     }
 
-    /// Removes all rows and returns how many there were. OTP: `ets:delete_all_objects/1`. `[callback]`
+    /// Removes all rows and returns their number. OTP: `ets:delete_all_objects/1`. `[callback]`
     ///
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NoAccess`].
@@ -292,7 +300,7 @@ impl<K, V> Table<K, V> {
         ask(&Request::Drop { table: self.id() })
     }
 
-    /// Makes another process the owner, which is told with `data`. OTP: `ets:give_away/3`. `[callback]`
+    /// Makes another process the owner, and sends it `data`. OTP: `ets:give_away/3`. `[callback]`
     ///
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NotOwner`], [`Reason::NoProcess`].
@@ -300,7 +308,7 @@ impl<K, V> Table<K, V> {
         ask(&Request::GiveAway { table: self.id(), to: to.0, data: bytes(data)? })
     }
 
-    /// Names another heir. OTP: `ets:setopts/2`. `[callback]`
+    /// Sets another heir. OTP: `ets:setopts/2`. `[callback]`
     ///
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NotOwner`].
@@ -310,7 +318,7 @@ impl<K, V> Table<K, V> {
 }
 
 impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, V> {
-    /// Puts a row, in place of one with that key. OTP: `ets:insert/2`. `[callback]`
+    /// Inserts a row, or replaces the row with that key. OTP: `ets:insert/2`. `[callback]`
     ///
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NoAccess`].
@@ -318,7 +326,8 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
         ask(&Request::Insert { table: self.id(), key: bytes(key)?, value: bytes(value)? })
     }
 
-    /// Puts a row unless its key is taken; says whether it did. OTP: `ets:insert_new/2`. `[callback]`
+    /// Inserts a row unless its key is present; returns whether it did. OTP: `ets:insert_new/2`.
+    /// `[callback]`
     ///
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NoAccess`].
@@ -344,7 +353,8 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
         value.map(|value| Ok(read("value of a table", &value)?)).transpose()
     }
 
-    /// Puts `new` where `old` is; says whether it was, byte for byte. OTP: `ets:select_replace/2`. `[callback]`
+    /// Replaces the value `old` with `new`; returns whether the row had that value, byte for byte.
+    /// OTP: `ets:select_replace/2`. `[callback]`
     ///
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NoAccess`].
@@ -353,7 +363,8 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
         ask(&Request::Replace { table: self.id(), key: bytes(key)?, old, new })
     }
 
-    /// Returns all rows; in the order of their keys where the table has one. OTP: `ets:tab2list/1`. `[callback]`
+    /// Returns all rows, in the order of their keys if the table is ordered. OTP: `ets:tab2list/1`.
+    /// `[callback]`
     ///
     /// # Errors
     /// As [`Table::get`].
@@ -361,7 +372,8 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
         self.select(Wanted::default())
     }
 
-    /// Returns the rows with keys from `from` to `to`, both included. OTP: a match specification with guards. `[callback]`
+    /// Returns the rows with keys from `from` to `to`, both included. OTP: a match specification
+    /// with guards. `[callback]`
     ///
     /// # Errors
     /// As [`Table::get`].
@@ -369,8 +381,9 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
         self.select(Wanted { from: Some(bytes(from)?), to: Some(bytes(to)?), ..Wanted::default() })
     }
 
-    /// Returns the rows whose keys begin with `prefix`: for keys that are tuples, a shorter one such as `&(room,)`; for
-    /// texts, a text. Quick where the table is ordered, else all rows are looked at. `[callback]`
+    /// Returns the rows with keys that begin with `prefix`. If the keys are tuples, pass a shorter
+    /// tuple such as `&(room,)`; if they are strings, a string. Fast if the table is ordered;
+    /// otherwise all rows are scanned. `[callback]`
     ///
     /// # Errors
     /// As [`Table::get`].
@@ -378,8 +391,8 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
         self.select(Wanted { prefix: Some(bytes(prefix)?), ..Wanted::default() })
     }
 
-    /// Returns the next `limit` rows of an ordered table behind a key, or the first ones: to go through a large table in
-    /// several callbacks. OTP: `ets:next/2`. `[callback]`
+    /// Returns the next `limit` rows of an ordered table after a key, or the first ones. With it
+    /// you can go through a large table in several callbacks. OTP: `ets:next/2`. `[callback]`
     ///
     /// # Errors
     /// [`Reason::NotOrdered`], or as [`Table::get`].
@@ -398,17 +411,18 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
 }
 
 impl<K: Serialize> Table<K, i64> {
-    /// Adds to the value of a key and returns the sum; without such a row, adds to `initial`. OTP: `ets:update_counter/4`.
-    /// `[callback]`
+    /// Adds to the value of a key and returns the sum. If there is no such row, adds to `initial`.
+    /// OTP: `ets:update_counter/4`. `[callback]`
     ///
     /// # Errors
-    /// [`Reason::NoTable`], [`Reason::NoAccess`], [`Reason::NotANumber`]; [`Reason::NoRow`] without `initial`.
+    /// [`Reason::NoTable`], [`Reason::NoAccess`], [`Reason::NotANumber`]; [`Reason::NoRow`] without
+    /// `initial`.
     pub fn update_counter(self, key: &K, by: i64, initial: Option<i64>) -> Result<i64, Error> {
         ask(&Request::UpdateCounter { table: self.id(), key: bytes(key)?, by, initial })
     }
 }
 
-// Derived, these would ask the same of K and V.
+// Derived implementations would require the same traits of K and V.
 
 impl<K, V> Clone for Table<K, V> {
     fn clone(&self) -> Self {
@@ -436,7 +450,7 @@ fn bytes<T: Serialize + ?Sized>(value: &T) -> Result<ByteBuf, Error> {
     Ok(ByteBuf::from(codec::encode(value)?))
 }
 
-/// Asks; the daemon answers before it returns.
+/// Sends a request; the daemon answers before the call returns.
 fn ask<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
     let body = codec::encode(request)?;
     let reference = host::ask(|host| host.call(RequestKind::Table, Pid::NONE, body, reld_abi::INFINITY))??;

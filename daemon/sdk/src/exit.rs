@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::Undecodable;
 
-/// Why a process ended or is to end. OTP: exit reason.
+/// Why a process ended, or is to end. OTP: exit reason.
 ///
-/// Unlike OTP, where any term will do, what a supervisor reacts to is told apart by kind; the text is for people.
+/// In OTP a reason is any term. Here supervisors react to the kind only; the text is for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "reld_wire::Exit", into = "reld_wire::Exit")]
 pub enum Exit {
@@ -20,15 +20,16 @@ pub enum Exit {
     Shutdown(String),
     /// OTP: `killed`. Cannot be trapped.
     Killed,
-    /// OTP: `noproc`: the process was never there, or had ended.
+    /// OTP: `noproc`: the process never existed, or had ended.
     Noproc,
-    /// The app's own code gave up and says why.
+    /// The app's own code gave up, with this explanation.
     Error(String),
-    /// The app's code panicked: message and place.
+    /// The app's code panicked: message and location.
     Panic(String),
     /// A state, message or argument could not be decoded.
     Undecodable(String),
-    /// The answer to a call of a process whose mailbox is full: it was not sent. See [`bound_mailbox`](crate::bound_mailbox).
+    /// The answer to a call when the mailbox of the process is full; the call was not delivered.
+    /// See [`bound_mailbox`](crate::bound_mailbox).
     Overloaded,
 }
 
@@ -38,7 +39,7 @@ impl Exit {
         Self::Shutdown(String::new())
     }
 
-    /// Returns the reason of code that gives up.
+    /// Returns the exit reason of code that gives up.
     pub fn error(why: impl fmt::Display) -> Self {
         Self::Error(why.to_string())
     }
@@ -81,7 +82,7 @@ impl fmt::Display for Exit {
     }
 }
 
-/// A state that holds one is described as what it is written as.
+/// Described by its serialized form, for states that contain one.
 impl JsonSchema for Exit {
     fn schema_name() -> Cow<'static, str> {
         reld_wire::Exit::schema_name()
@@ -104,10 +105,10 @@ impl From<Undecodable> for Exit {
     }
 }
 
-/// Why an init made no process.
+/// Why init started no process.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotStarted {
-    /// There is nothing to do; whoever starts it carries on. OTP: `ignore`.
+    /// There is nothing to do, which is not an error. OTP: `ignore`.
     #[error("ignored")]
     Ignore,
     /// It failed. OTP: `{stop, Reason}`.
@@ -115,7 +116,7 @@ pub enum NotStarted {
     Stop(#[source] Exit),
 }
 
-/// Whatever can end a process can keep it from being started: `?` works in init as in every callback.
+/// Every exit reason is also a reason not to start: `?` works in init as in every callback.
 impl<E: Into<Exit>> From<E> for NotStarted {
     fn from(error: E) -> Self {
         Self::Stop(error.into())

@@ -19,23 +19,24 @@ use crate::supervisor::{self, Supervisor};
 use crate::task::{self, Task};
 use crate::usage;
 
-/// Who built the library, for people.
+/// The builder of the library, for display.
 const BUILT_BY: &str = concat!("reld-sdk ", env!("CARGO_PKG_VERSION"), ", ", env!("RELD_SDK_RUSTC"));
 
-/// Exports an app: once, in the root of a `cdylib` crate.
+/// Exports an app: use it once, in the root of a `cdylib` crate.
 ///
-/// `version` is the app's semantic version, by which appups name it. Each module is `name: behaviour Type`; the names
-/// are unique in a release. A behaviour is `gen_server`, `gen_statem`, `gen_event`, `event_handler`, `supervisor`,
-/// `application` or `task`.
+/// `version` is the app's semantic version, which appups refer to. Each module is `name: behaviour
+/// Type`; the names are unique in a release. A behaviour is `gen_server`, `gen_statem`,
+/// `gen_event`, `event_handler`, `supervisor`, `application` or `task`.
 ///
-/// `unload: function`, after the modules, names a `fn()` that is called once, when nothing of the node refers to the library
-/// any more and before it leaves the address space: the place to end and join threads that it has started itself. An app
-/// with such threads says `threads = true` in its `app.toml`; otherwise it is not replaced while one of them runs.
+/// `unload: function`, after the modules, names a `fn()` that is called once, when the node no
+/// longer refers to the library and before it leaves the address space. Use it to end and join
+/// threads that the library has started itself. An app with such threads sets `threads = true` in
+/// its `app.toml`; otherwise it is not replaced while one of them runs.
 ///
-/// Also makes the daemon's allocator the crate's global allocator, so the crate cannot have another. Works in crates
-/// that `#![forbid(unsafe_code)]`.
+/// Also makes the daemon's allocator the crate's global allocator, so the crate cannot have
+/// another. Works in crates that `#![forbid(unsafe_code)]`.
 ///
-/// See the [crate's documentation](crate) for a whole app.
+/// See the [crate's documentation](crate) for a complete app.
 #[macro_export]
 macro_rules! export_app {
     (
@@ -44,7 +45,8 @@ macro_rules! export_app {
         modules: { $($module:ident : $behaviour:ident $callback:ty),+ $(,)? }
         $(, unload: $unload:path)? $(,)?
     ) => {
-        // Names of the app's own are looked up beside these, so none of these is one that an app may have.
+        // The app's own names are resolved next to these, so an app must not be able to have one of
+        // them.
         const _: () = {
             static __RELD_MODULES: &[&$crate::export::Module] = &[$({
                 struct __ReldModule;
@@ -75,7 +77,7 @@ macro_rules! export_app {
     };
 }
 
-/// Builds the magic block. Fails to compile when two modules have one name.
+/// Builds the magic block. Fails to compile if two modules have the same name.
 pub const fn app(
     name: &'static str,
     version: &'static str,
@@ -180,11 +182,11 @@ unsafe extern "C" fn load(host: *const Host) -> Status {
     if loaded == Ok(true) { reld_abi::OK } else { reld_abi::FAILED }
 }
 
-/// What `App::unload` does: the app's own function, if it has one, and then what is left to do.
+/// Runs `App::unload`: the app's own function, if it has one, and then the SDK's cleanup.
 pub fn unload(own: &[fn()]) {
     for unload in own {
         if let Err(exit) = guard::catch(unload) {
-            log::error!("while the library was unloaded: {exit}");
+            log::error!("error while unloading the library: {exit}");
         }
     }
     ffi::hand_over_output();

@@ -1,8 +1,8 @@
-//! Faces: types of this crate that stand for words of the protocol.
+//! Faces: types of this crate that stand for types of the protocol.
 //!
-//! Authors see no type of `reld-wire`: what the protocol adds for the daemon must not break an app's code. A face is
-//! written and read as the word that it stands for, so names on the boundary are spelled in `reld-wire` only. A word
-//! that comes there does not compile here until it has a face.
+//! Apps see no type of `reld-wire`, so additions to the protocol for the daemon do not break an
+//! app's code. A face is serialized as the protocol type, so the names on the boundary are spelled
+//! in `reld-wire` only. A new variant there does not compile here until it has a face.
 
 /// Defines an enum without content that stands for one of the protocol.
 macro_rules! face {

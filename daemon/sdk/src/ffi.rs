@@ -1,7 +1,8 @@
-//! The fence: what the daemon calls, for any behaviour.
+//! The fence: the functions that the daemon calls, for any behaviour.
 //!
-//! Each function turns pointers into owned values or borrows first, does its work in [`catch`], and writes the result.
-//! A state or future that comes in by pointer is owned from that moment, and dropped here if it cannot be given back.
+//! Each function first turns pointers into owned values or borrows, does its work in [`catch`], and
+//! writes the result. A state or future passed by pointer is owned from then on, and dropped here
+//! if it cannot be given back.
 #![expect(unsafe_code, reason = "the daemon's pointers become values here")]
 
 use std::ffi::c_void;
@@ -18,7 +19,7 @@ use crate::guard::{catch, discard};
 use crate::names::{From, MonitorRef, Pid};
 use crate::value::{State, Value};
 
-/// What a table is called in errors.
+/// The names of a table in errors.
 pub trait Named: 'static {
     /// The module's name.
     const NAME: &'static str;
@@ -200,7 +201,7 @@ pub(crate) unsafe extern "C" fn format_status<B: Behaviour, N: Named>(
     unsafe { answer::<N, _>(shown.and_then(|shown| shown), out, why) }
 }
 
-/// Takes ownership of what [`hand_out`] gave.
+/// Takes ownership of a value from [`hand_out`].
 ///
 /// # Safety
 /// The pointer is null, or came from `hand_out` for a `T` and was not owned again since.
@@ -236,15 +237,14 @@ unsafe fn answer<N: Named, T>(result: Result<T, Exit>, out: *mut T, why: *mut re
     }
 }
 
-/// What a callback is for.
+/// The reason of a callback.
 enum Occasion<'a> {
     Init(&'a [u8]),
     Event(Event<'a>),
     Unknown(u32),
 }
 
-/// Reads an event; a null one is unknown.
-///
+/// Reads an event; a null pointer is an unknown event.
 /// # Safety
 /// The event is null, or readable, with its body, for `'a`.
 unsafe fn read_event<'a>(event: *const reld_abi::Event) -> Occasion<'a> {
@@ -272,7 +272,7 @@ unsafe fn read_event<'a>(event: *const reld_abi::Event) -> Occasion<'a> {
     })
 }
 
-/// Completes a call's origin by the process that was called, which is the running one.
+/// Adds the called process, which is the running one, to the origin of a call.
 fn caller(caller: Pid, reference: u64) -> From {
     From { caller, server: crate::process::self_pid().unwrap_or(Pid::NONE), reference }
 }
@@ -282,9 +282,11 @@ fn begin<B: Behaviour>(state: Option<Box<B::State>>, occasion: Occasion<'_>) -> 
     match (occasion, state) {
         (Occasion::Init(args), None) => B::init(args),
         (Occasion::Event(event), Some(state)) => B::handle(state, event),
-        (Occasion::Init(_), Some(_)) => Err(Exit::error("an init was asked for a process that has a state")),
+        (Occasion::Init(_), Some(_)) => {
+            Err(Exit::error("init was called for a process that already has a state"))
+        }
         (Occasion::Event(event), None) => {
-            Err(Exit::error(format!("{event:?} came for a process without state")))
+            Err(Exit::error(format!("received {event:?} for a process without a state")))
         }
         (Occasion::Unknown(kind), _) => {
             Err(Exit::error(format!("event kind {kind} is unknown to this version of the SDK")))
@@ -292,7 +294,7 @@ fn begin<B: Behaviour>(state: Option<Box<B::State>>, occasion: Occasion<'_>) -> 
     }
 }
 
-/// Polls while the callback is still on the stack: most end here and need no box.
+/// Polls while the callback is still on the stack: most callbacks end here and need no box.
 fn first_poll<B: Behaviour, N: Named>(mut callback: Callback<B::State>, out: &mut Outcome) -> Verdict {
     match catch(|| callback.poll(&[])) {
         Ok(Poll::Pending) => park::<B, N>(Box::new(callback), out),
@@ -301,14 +303,14 @@ fn first_poll<B: Behaviour, N: Named>(mut callback: Callback<B::State>, out: &mu
     }
 }
 
-/// Hands a waiting callback to the daemon.
+/// Passes a waiting callback to the daemon.
 fn park<B: Behaviour, N: Named>(callback: Box<Callback<B::State>>, out: &mut Outcome) -> Verdict {
     out.future =
         Future { data_app: hand_out(callback), poll: Some(poll::<B, N>), drop: Some(drop_future::<B>) };
     reld_abi::VERDICT_PENDING
 }
 
-/// Drops what is left of a callback and writes how it ended.
+/// Drops the rest of a callback and writes its result.
 fn end<B: Behaviour, N: Named>(
     callback: impl Sized,
     ended: Result<Done<B::State>, Exit>,
@@ -339,9 +341,9 @@ fn end<B: Behaviour, N: Named>(
     reld_abi::VERDICT_READY
 }
 
-/// Hands over what `print!` keeps of a line that is not ended: whoever began it will not end it any more.
+/// Writes out an unfinished line of `print!`: the code that began it will not finish it.
 pub(crate) fn hand_over_output() {
-    // There is nobody to tell.
+    // The error cannot be reported.
     let _ = catch(|| std::io::stdout().flush());
 }
 
@@ -351,7 +353,7 @@ fn crash<N: Named>(exit: Exit, out: &mut Outcome) -> Verdict {
     reld_abi::VERDICT_CRASHED
 }
 
-/// Names module and version in front of a field that did not fit.
+/// Adds module and version to the error of a field that did not fit.
 fn blame<N: Named>(exit: Exit) -> Exit {
     match exit {
         Exit::Undecodable(text) => Exit::Undecodable(format!("{} {}: {text}", N::NAME, N::VERSION)),
@@ -369,7 +371,7 @@ fn status_part(kind: u32) -> Result<StatusPart, Exit> {
         reld_abi::EVENT_CALL => Ok(StatusPart::Call),
         reld_abi::EVENT_CAST => Ok(StatusPart::Cast),
         reld_abi::EVENT_INFO => Ok(StatusPart::Message),
-        other => Err(Exit::error(format!("kind {other} is no part of a status"))),
+        other => Err(Exit::error(format!("kind {other} is not a part of a status"))),
     }
 }
 

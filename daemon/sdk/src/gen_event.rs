@@ -1,4 +1,4 @@
-//! gen_event: a manager that hands events to handlers, of its own app and of others.
+//! gen_event: a manager that passes events to handlers, of its own app and of others.
 //!
 //! ```text
 //!   notify, sync_notify, call          +--> handler "log"    a process of module board_log
@@ -6,13 +6,15 @@
 //!                                      +--> handler "lamp"   a process of module lamp, of another app
 //! ```
 //!
-//! Unlike OTP, where handlers are modules inside the manager's process, each handler here is a process of its own, below
-//! the manager in the tree. So a handler that crashes takes nothing along, it has a module entry and a state of its
-//! own, and an upgrade finds and converts it like any other process, though no child spec names it. The manager still
-//! hands one event after the other to one handler after the other, in the order in which they were added: a handler
-//! sees every event whole and in order, and [`sync_notify`] returns when all have.
+//! In OTP, handlers are modules inside the manager's process. Here each handler is a process of its
+//! own, below the manager in the tree. So a crash of a handler affects nothing else. A handler has
+//! its own module entry and state, and an upgrade finds and converts it like any other process,
+//! although no child spec names it. The manager still passes one event after the other to one
+//! handler after the other, in the order in which the handlers were added: each handler gets every
+//! event, in order, and [`sync_notify`] returns when all have handled it.
 //!
-//! The functions here ask a running manager. A handler must not ask its own: it waits for the handler.
+//! The functions here call a running manager. A handler must not call its own manager, because the
+//! manager waits for the handler.
 //!
 //! | OTP | here |
 //! |---|---|
@@ -23,7 +25,7 @@
 //! | `delete_handler` | [`delete_handler`] |
 //! | `swap_handler`, `swap_sup_handler` | [`swap_handler`], [`swap_sup_handler`] |
 //! | `which_handlers` | [`which_handlers`] |
-//! | `call`, `send_request` and its kin | [`call`], whose future can be joined with others, given up, and timed |
+//! | `call`, `send_request` and its kin | [`call`]; its future can be joined with others, dropped, or given a time-out |
 
 mod handler;
 mod manager;
@@ -49,41 +51,42 @@ use crate::process::{SendError, monitor};
 use crate::time::INFINITY;
 use crate::value::{State, Value};
 
-/// A manager of event handlers. OTP: the process that `gen_event:start_link` makes.
+/// A manager of event handlers. OTP: the process started by `gen_event:start_link`.
 pub trait GenEvent: 'static {
     /// The start argument.
     type Args: DeserializeOwned + Send;
 
-    /// Names the first handlers; the place to [register](crate::register) a name. One that does not start fails the
-    /// manager's start.
+    /// Returns the first handlers. If you want a registered name, [register](crate::register) it
+    /// here. If a handler does not start, the start of the manager fails.
     fn init(args: Self::Args) -> impl Future<Output = Result<Vec<HandlerSpec>, NotStarted>> + Send;
 }
 
 /// A handler of events. `Self` is its state. OTP: the callbacks of `gen_event`.
 ///
-/// What it does to itself ([`self_pid`](crate::self_pid), links, timers) concerns its own process; what is
+/// [`self_pid`](crate::self_pid), links and timers belong to the handler's own process. A message
 /// [sent](crate::send) to the manager reaches `handle_info` of every handler.
 pub trait EventHandler: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// The start argument.
     type Args: DeserializeOwned + Send;
-    /// Events. One that cannot be read as this ends the handler: read old forms for one release.
+    /// The events. An event that cannot be decoded ends the handler, so keep reading old forms for
+    /// one release.
     type Event: DeserializeOwned + Send;
-    /// Requests to this handler.
+    /// The requests to this handler.
     type Call: DeserializeOwned + Send;
-    /// The reply to them.
+    /// The reply to a request.
     type Reply: Serialize + Send;
     /// Any other message, to the manager or to the handler's own process.
     type Message: DeserializeOwned + Send;
 
-    /// Fields of an older version's state that this version means to lose, as in
+    /// The fields of an older version's state that this version drops on purpose, as in
     /// [`GenServer::DROPPED`](crate::GenServer::DROPPED).
     const DROPPED: &'static [&'static str] = &[];
 
-    /// Makes the first state. OTP: `init/1`.
+    /// Returns the first state. OTP: `init/1`.
     fn init(args: Self::Args) -> impl Future<Output = Result<Self, NotStarted>> + Send;
 
-    /// Takes the place of another handler; `left` is what that one's terminate returned, none when there was no such
-    /// handler. Starts as usual by default. OTP: `init({Args, Term})`.
+    /// Replaces another handler. `left` is the value that the old handler's terminate returned, or
+    /// `None` if there was no such handler. Calls `init` by default. OTP: `init({Args, Term})`.
     fn swapped(
         args: Self::Args,
         left: Option<Value>,
@@ -95,13 +98,14 @@ pub trait EventHandler: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Handles an event. OTP: `handle_event/2`.
     fn handle_event(&mut self, event: Self::Event) -> impl Future<Output = Handled> + Send;
 
-    /// Handles a request to this handler. By default it ends with an error that says so. OTP: `handle_call/2`.
+    /// Handles a request to this handler. By default the handler ends with an error. OTP:
+    /// `handle_call/2`.
     fn handle_call(
         &mut self,
         request: Self::Call,
     ) -> impl Future<Output = Result<(Handled, Self::Reply), Exit>> + Send {
         drop(request);
-        ready(Err(Exit::error("a call came, but there is no handle_call")))
+        ready(Err(Exit::error("received a call, but handle_call is not implemented")))
     }
 
     /// Handles any other message. By default it is dropped. OTP: `handle_info/2`.
@@ -110,7 +114,8 @@ pub trait EventHandler: Serialize + DeserializeOwned + Send + Sized + 'static {
         ready(Handled::Keep)
     }
 
-    /// Ends in order. What it returns goes to who deletes or replaces the handler. OTP: `terminate/2`.
+    /// Cleans up before the handler ends. The returned value goes to the process that deletes the
+    /// handler, or to the handler that replaces it. OTP: `terminate/2`.
     fn terminate(&mut self, why: HandlerEnd) -> impl Future<Output = Value> + Send {
         drop(why);
         ready(Value::nothing())
@@ -119,7 +124,7 @@ pub trait EventHandler: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// As [`GenServer::change_code`](crate::GenServer::change_code).
     ///
     /// # Errors
-    /// An error takes the whole upgrade back.
+    /// An error undoes the whole upgrade.
     fn change_code(from: &str, state: State, extra: Value) -> Result<Self, Exit> {
         drop((from, extra));
         Ok(state.read_without(Self::DROPPED)?)
@@ -128,7 +133,7 @@ pub trait EventHandler: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// As [`GenServer::change_code_down`](crate::GenServer::change_code_down).
     ///
     /// # Errors
-    /// An error takes the whole downgrade back.
+    /// An error undoes the whole downgrade.
     fn change_code_down(&self, to: &str, extra: Value) -> Result<State, Exit> {
         drop((to, extra));
         Ok(State::write(self)?)
@@ -139,9 +144,9 @@ pub trait EventHandler: Serialize + DeserializeOwned + Send + Sized + 'static {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Handled {
-    /// It stays. OTP: `ok`.
+    /// The handler stays. OTP: `ok`.
     Keep,
-    /// It goes, after terminate. OTP: `remove_handler`.
+    /// The handler is removed, after terminate. OTP: `remove_handler`.
     Remove,
 }
 
@@ -149,13 +154,13 @@ pub enum Handled {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HandlerEnd {
-    /// It said so itself. OTP: `remove_handler`.
+    /// It returned [`Handled::Remove`]. OTP: `remove_handler`.
     Remove,
-    /// Somebody deleted it, with this word. OTP: the `Args` of `delete_handler`.
+    /// It was deleted, with this argument. OTP: the `Args` of `delete_handler`.
     Delete(Value),
-    /// Another one takes its place. OTP: the `Args1` of `swap_handler`.
+    /// It is replaced, with this argument. OTP: the `Args1` of `swap_handler`.
     Swap(Value),
-    /// Its manager ends, or the process that [supervises](add_sup_handler) it has.
+    /// Its manager ends, or the process that [supervises](add_sup_handler) it has ended.
     Stop(Exit),
 }
 
@@ -168,14 +173,15 @@ pub struct HandlerSpec {
 }
 
 impl HandlerSpec {
-    /// A handler of that module, which may be another app's. The id is any value, unique in its manager. OTP:
-    /// `{Module, Id}`.
+    /// Describes a handler of that module, which may belong to another app. The id is any value
+    /// that is unique in its manager. OTP: `{Module, Id}`.
     ///
     /// # Panics
-    /// When the `Serialize` of `id` or `args` refuses, as [`ChildSpec::worker`](crate::ChildSpec::worker) does.
+    /// If `id` or `args` cannot be serialized, as in
+    /// [`ChildSpec::worker`](crate::ChildSpec::worker).
     pub fn new(id: impl Serialize, module: &str, args: impl Serialize) -> Self {
         let written = |what: &str, value: Result<Value, Undecodable>| {
-            value.unwrap_or_else(|error| panic!("the {what} of a handler cannot be written: {error}"))
+            value.unwrap_or_else(|error| panic!("the {what} of a handler cannot be serialized: {error}"))
         };
         Self {
             id: written("id", Value::write(&id)),
@@ -194,39 +200,40 @@ pub struct HandlerRow {
     pub module: String,
     /// Its process.
     pub pid: Pid,
-    /// Whose end is its own. Left out where it says nothing, for managers of an older SDK.
+    /// The process that supervises it. Left out if there is none, for managers of an older SDK.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supervision: Option<Supervision>,
 }
 
-/// A handler that its adder supervises.
+/// A handler that the calling process supervises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupHandler {
     /// The handler's process.
     pub pid: Pid,
-    /// The adder's monitor of it: [`Info::Down`] with this says that the handler is gone, and why.
+    /// The caller's monitor of the handler: [`Info::Down`] with this reference reports that the
+    /// handler is gone, with the reason.
     pub monitor: MonitorRef,
 }
 
-/// Why a manager did not do what it was asked for.
+/// Why a request to a manager failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
     /// There is no such handler. OTP: `bad_module`.
     #[error("there is no such handler")]
     NotFound,
-    /// A handler of that id is there.
-    #[error("a handler with that id is there")]
+    /// There is already a handler with that id.
+    #[error("there is already a handler with that id")]
     AlreadyAdded,
     /// Its init failed.
     #[error("the handler did not start: {0}")]
     StartFailed(String),
-    /// The handler ended over the request, and is no handler any more.
+    /// The handler ended while it handled the request, and was removed.
     #[error("the handler ended: {0}")]
     Ended(String),
-    /// A reason of a newer manager.
+    /// A reason from a newer manager.
     #[error("{0}")]
     Other(String),
-    /// The manager did not answer.
+    /// The manager did not reply.
     #[error(transparent)]
     Call(#[from] CallError),
 }
@@ -237,7 +244,7 @@ impl From<Undecodable> for EventError {
     }
 }
 
-/// Adds a handler, behind those that are there. OTP: `add_handler/3`. `[callback]`
+/// Adds a handler, after the existing ones. OTP: `add_handler/3`. `[callback]`
 ///
 /// # Errors
 /// `AlreadyAdded`, `StartFailed`, `Call`.
@@ -245,13 +252,14 @@ pub async fn add_handler(manager: impl Into<To>, handler: HandlerSpec) -> Result
     ask::<IgnoredAny>(manager.into(), &Request::AddHandler(handler), INFINITY).await.map(drop)
 }
 
-/// As [`add_handler`], with the ends of both bound together: when the calling process ends, the handler does, by
-/// [`HandlerEnd::Stop`]; when the handler goes, the caller is told by [`Info::Down`].
+/// As [`add_handler`], and the caller supervises the handler: when the caller ends, the handler
+/// ends with [`HandlerEnd::Stop`]; when the handler is gone, the caller gets [`Info::Down`].
 ///
-/// The reason is `normal` for a handler that was deleted or removed itself, `shutdown` when the manager ends, `shutdown:
-/// swapped` when another one took its place, which the caller then supervises without being told again, and what ended it
-/// otherwise. OTP: `add_sup_handler/3`, with `{gen_event_EXIT, ..}`; unlike there it is a monitor of the handler's process.
-/// `[callback]`
+/// The reason is `normal` if the handler was deleted or removed itself, and `shutdown` if the
+/// manager ended. It is `shutdown: swapped` if another handler replaced it; the caller then
+/// supervises the new one, without another message. Otherwise it is the handler's exit reason. OTP:
+/// `add_sup_handler/3`, with `{gen_event_EXIT, ..}`; unlike OTP, it is a monitor of the handler's
+/// process. `[callback]`
 ///
 /// # Errors
 /// As [`add_handler`].
@@ -259,7 +267,7 @@ pub async fn add_sup_handler(manager: impl Into<To>, handler: HandlerSpec) -> Re
     watched(ask(manager.into(), &Request::AddSupHandler(handler), INFINITY).await?)
 }
 
-/// As [`swap_handler`], and the new handler is supervised by the caller as [`add_sup_handler`] says. OTP:
+/// As [`swap_handler`], and the caller supervises the new handler as in [`add_sup_handler`]. OTP:
 /// `swap_sup_handler/3`. `[callback]`
 ///
 /// # Errors
@@ -274,13 +282,13 @@ pub async fn swap_sup_handler(
     watched(ask(manager.into(), &request, INFINITY).await?)
 }
 
-/// One that has ended already is told at once.
+/// If the process has ended already, the `Down` comes at once.
 fn watched(pid: Pid) -> Result<SupHandler, EventError> {
     let monitor = monitor(pid).map_err(CallError::from)?;
     Ok(SupHandler { pid, monitor })
 }
 
-/// Removes a handler; returns what its terminate returned. OTP: `delete_handler/3`. `[callback]`
+/// Removes a handler; returns the value from its terminate. OTP: `delete_handler/3`. `[callback]`
 ///
 /// # Errors
 /// `NotFound`, `Ended`, `Call`.
@@ -293,11 +301,11 @@ pub async fn delete_handler(
     ask(manager.into(), &request, INFINITY).await
 }
 
-/// Puts a handler in the place of another one, which may be missing. Who supervises the old one supervises the new one.
-/// OTP: `swap_handler/3`. `[callback]`
+/// Replaces a handler, or adds the new one if the old one is missing. The process that supervises
+/// the old handler supervises the new one. OTP: `swap_handler/3`. `[callback]`
 ///
 /// # Errors
-/// `AlreadyAdded`, `StartFailed` (the old one is gone then), `Call`.
+/// `AlreadyAdded`, `StartFailed` (the old handler is gone then), `Call`.
 pub async fn swap_handler(
     manager: impl Into<To>,
     id: &impl Serialize,
@@ -308,7 +316,8 @@ pub async fn swap_handler(
     ask::<IgnoredAny>(manager.into(), &request, INFINITY).await.map(drop)
 }
 
-/// Returns the handlers, in the order in which they were added. OTP: `which_handlers/1`. `[callback]`
+/// Returns the handlers, in the order in which they were added. OTP: `which_handlers/1`.
+/// `[callback]`
 ///
 /// # Errors
 /// `Call`.
@@ -316,15 +325,16 @@ pub async fn which_handlers(manager: impl Into<To>) -> Result<Vec<HandlerRow>, E
     ask(manager.into(), &Request::WhichHandlers, INFINITY).await
 }
 
-/// Hands an event to all handlers, and does not wait. OTP: `notify/2`. `[callback]`
+/// Passes an event to all handlers, and does not wait. OTP: `notify/2`. `[callback]`
 ///
 /// # Errors
-/// See [`SendError`]; that nobody is there is none.
+/// See [`SendError`]. A missing manager is not an error.
 pub fn notify(manager: impl Into<To>, event: &impl Serialize) -> Result<(), SendError> {
     crate::process::cast(manager, &Notice::Notify(Value::write(event)?))
 }
 
-/// Hands an event to all handlers, and waits until the last has handled it. OTP: `sync_notify/2`. `[callback]`
+/// Passes an event to all handlers, and waits until the last one has handled it. OTP:
+/// `sync_notify/2`. `[callback]`
 ///
 /// # Errors
 /// `Call`.
@@ -333,7 +343,7 @@ pub async fn sync_notify(manager: impl Into<To>, event: &impl Serialize) -> Resu
     ask::<IgnoredAny>(manager.into(), &request, INFINITY).await.map(drop)
 }
 
-/// Asks one handler. OTP: `call/4`. `[callback]`
+/// Calls one handler. OTP: `call/4`. `[callback]`
 ///
 /// # Errors
 /// `NotFound`, `Ended`, `Call`.

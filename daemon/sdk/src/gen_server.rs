@@ -1,4 +1,4 @@
-//! gen_server: a process with a state, driven by the daemon's loop.
+//! gen_server: a process with a state and callbacks, driven by the daemon.
 
 use std::future::{Future, ready};
 use std::marker::PhantomData;
@@ -19,48 +19,53 @@ use crate::{ets, port};
 
 /// A server process. `Self` is its state. OTP: `gen_server`.
 ///
-/// Write the callbacks as plain `async fn`. While one waits, the process takes no other message; the thread is free.
-/// A panic in a callback ends the process with [`Exit::Panic`], and its supervisor decides. Unlike OTP, `terminate` is
-/// not called then: the state went down with the callback.
+/// Write the callbacks as plain `async fn`. While one waits, the process handles no other message,
+/// but its thread is free. A panic in a callback ends the process with [`Exit::Panic`], and its
+/// supervisor decides whether to restart it. Unlike OTP, `terminate` is not called then, because
+/// the state is lost with the callback.
 ///
-/// An upgrade needs the process to be between two callbacks. So a callback should not wait for long; reply later with
-/// [`Answer::NoReply`] and [`reply`](crate::reply) instead.
+/// An upgrade needs the process to be between two callbacks, so a callback should not wait for
+/// long. Return [`Answer::NoReply`] and [`reply`](crate::reply) later instead.
 pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// The start argument.
     type Args: DeserializeOwned + Send;
-    /// Requests that want a reply.
+    /// The requests that expect a reply.
     type Call: DeserializeOwned + Send;
-    /// The reply to them.
+    /// The reply to a call.
     type Reply: Serialize + Send;
-    /// Requests without reply.
+    /// The requests without a reply.
     type Cast: DeserializeOwned + Send;
-    /// Any other message: of [`send`](crate::send), of timers.
+    /// Any other message, from [`send`](crate::send) or a timer.
     type Message: DeserializeOwned + Send;
 
-    /// Fields of an older version's state that this version means to lose, each by its place (`"limits.max"`).
+    /// The fields of an older version's state that this version drops on purpose, each by its path
+    /// (`"limits.max"`).
     ///
-    /// A field that is neither read nor named here fails the upgrade, with an error that spells its place; so does `relctl
-    /// diff`. A place is the names on the way to it, with dots between them, as the older version wrote them:
+    /// A field that is neither read nor listed here fails the upgrade, and `relctl diff`, with an
+    /// error that names its path. A path consists of the names that lead to the field, joined by
+    /// dots, as the older version wrote them:
     ///
-    /// | What leads there | is called | so `max` is at |
+    /// | Container | name in the path | path of `max` |
     /// |---|---|---|
-    /// | a field of a struct | by its name, as serde writes it | `limits.max` |
-    /// | an `Option`, a `Box`, a newtype | not at all | `limits.max` |
-    /// | an element of a list, set, array or tuple: any of them | `[]` | `limits.[].max` |
+    /// | a field of a struct | its name, as serde writes it | `limits.max` |
+    /// | an `Option`, a `Box`, a newtype | none | `limits.max` |
+    /// | any element of a list, set, array or tuple | `[]` | `limits.[].max` |
     /// | a value of a map, under any key | `*` | `limits.*.max` |
-    /// | what a variant of an enum holds | by the variant's name | `mode.Busy.max`, `mode.Busy.[].max` |
-    /// | a key of a map that has parts itself | `?` | `limits.?.max` |
+    /// | the content of an enum variant | the name of the variant | `mode.Busy.max`, `mode.Busy.[].max` |
+    /// | a compound key of a map | `?` | `limits.?.max` |
     ///
-    /// Going down, it says that such a field is no other name of one that this version has added:
-    /// those are left out then.
+    /// On a downgrade, this list also declares that a removed field is not just another name of a
+    /// field that this version added. The added fields are cut out then.
     ///
-    /// In a type that holds itself each depth is a place of its own, so no list names them all:
-    /// [`change_code`](Self::change_code) has to leave such a field out. Below an enum that is `untagged`, or tagged within,
-    /// and among flattened fields, serde shows nobody what is not read ([`State`]).
+    /// In a recursive type each depth has its own path, so no list can have all of them: leave such
+    /// a field out in [`change_code`](Self::change_code). Below an enum that is `untagged` or
+    /// internally tagged, and among flattened fields, serde does not report unread fields
+    /// ([`State`]).
     const DROPPED: &'static [&'static str] = &[];
 
-    /// What people are shown of this server: its state in `relctl sys status`, and the messages to it in `relctl proc`, in
-    /// `relctl sys log` and in crash reports. For secrets. By default all of it. OTP: `format_status/1`.
+    /// Redacts secrets of this server for people: its state in `relctl sys status`, and its
+    /// messages in `relctl proc`, in `relctl sys log` and in crash reports. By default everything
+    /// is shown. OTP: `format_status/1`.
     ///
     /// ```
     /// # use reld_sdk::{FormatStatus, GenServer, NotStarted, StatusPart, Value};
@@ -78,111 +83,115 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// }
     /// ```
     ///
-    /// Nothing is shown of what it fails for. It does not run inside the process: everything that works in callbacks only
-    /// is refused. As in OTP, who asks for the state itself gets it (`relctl state`), and a trace shows what is sent.
+    /// If it returns an error, that value is not shown at all. It does not run inside the process,
+    /// so functions marked `[callback]` are refused. As in OTP, `relctl state` shows the state
+    /// unredacted, and a trace shows the messages unredacted.
     const FORMAT_STATUS: Option<FormatStatus> = None;
 
-    /// Makes the first state. OTP: `init/1`.
+    /// Returns the first state. OTP: `init/1`.
     fn init(args: Self::Args) -> impl Future<Output = Result<Self, NotStarted>> + Send;
 
-    /// Handles a request that wants a reply. By default the process ends with an error that says so.
+    /// Handles a request that expects a reply. By default the process ends with an error.
     fn handle_call(
         &mut self,
         request: Self::Call,
         from: From,
     ) -> impl Future<Output = Answer<Self::Reply>> + Send {
         drop((request, from));
-        ready(Answer::stop(Exit::error("a call came, but there is no handle_call")))
+        ready(Answer::stop(Exit::error("received a call, but handle_call is not implemented")))
     }
 
-    /// Handles a request without reply. By default the process ends with an error that says so.
+    /// Handles a request without a reply. By default the process ends with an error.
     fn handle_cast(&mut self, request: Self::Cast) -> impl Future<Output = Next> + Send {
         drop(request);
-        ready(Next::Stop(Exit::error("a cast came, but there is no handle_cast")))
+        ready(Next::Stop(Exit::error("received a cast, but handle_cast is not implemented")))
     }
 
-    /// Handles any other message. By default it is logged and dropped, as a stray message is no reason to end.
+    /// Handles any other message. By default the message is logged and dropped, because a stray
+    /// message is no reason to end.
     fn handle_info(&mut self, info: Info<Self::Message>) -> impl Future<Output = Next> + Send {
-        log::warn!("dropped, as there is no handle_info: {}", info.kind());
+        log::warn!("dropped {}, because handle_info is not implemented", info.kind());
         drop(info);
         ready(Next::Continue)
     }
 
-    /// Does what the last callback left to do by [`continue_with`](crate::continue_with), before any other message. By
-    /// default the process ends with an error that says so. OTP: `handle_continue/2`.
+    /// Continues the last callback, which called [`continue_with`](crate::continue_with), before
+    /// any other message. By default the process ends with an error. OTP: `handle_continue/2`.
     fn handle_continue(&mut self, argument: Value) -> impl Future<Output = Next> + Send {
         drop(argument);
-        ready(Next::Stop(Exit::error("there is something to continue with, but no handle_continue")))
+        ready(Next::Stop(Exit::error("continue_with was called, but handle_continue is not implemented")))
     }
 
-    /// Nothing came for as long as the last callback said by [`receive_timeout`](crate::receive_timeout). By default the
-    /// process ends with an error that says so. OTP: the message `timeout` in `handle_info`.
+    /// Called when no message arrives for the time that the last callback set by
+    /// [`receive_timeout`](crate::receive_timeout). By default the process ends with an error. OTP:
+    /// the message `timeout` in `handle_info`.
     fn handle_timeout(&mut self) -> impl Future<Output = Next> + Send {
-        ready(Next::Stop(Exit::error("the time is over, but there is no handle_timeout")))
+        ready(Next::Stop(Exit::error("receive_timeout has expired, but handle_timeout is not implemented")))
     }
 
-    /// Ends in order: called before a [`Next::Stop`], and before its supervisor's `shutdown` if it traps exits.
+    /// Cleans up before the process ends: called after [`Next::Stop`], and after a shutdown by its
+    /// supervisor if the process traps exits.
     fn terminate(&mut self, reason: Exit) -> impl Future<Output = ()> + Send {
         drop(reason);
         ready(())
     }
 
-    /// Makes a state of this version from one of the older version `from`. `extra` is the appup's.
+    /// Makes a state of this version from a state of the older version `from`. `extra` comes from
+    /// the appup.
     ///
     /// Reads the state as it is by default, so new fields need a `#[serde(default)]` and renamed
-    /// ones an alias. May run several times for one upgrade, whose last result counts, and as a
-    /// trial before a downgrade. OTP: `code_change/3`.
+    /// ones an alias. May run several times in one upgrade, with only the last result kept, and as
+    /// a trial before a downgrade. OTP: `code_change/3`.
     ///
     /// # Errors
-    /// An error takes the whole upgrade back.
+    /// An error undoes the whole upgrade.
     fn change_code(from: &str, state: State, extra: Value) -> Result<Self, Exit> {
         drop((from, extra));
         Ok(state.read_without(Self::DROPPED)?)
     }
 
-    /// Makes a state that the older version `to` can read. `extra` is the appup's.
+    /// Makes a state that the older version `to` can read. `extra` comes from the appup.
     ///
-    /// Writes the state as it is by default. Where both versions have a
-    /// [`schema`](Self::schema), fields that only this one has are cut out of what it writes. May
-    /// run several times for one downgrade, and as a trial before an upgrade. OTP:
-    /// `code_change({down, Vsn}, ..)`.
+    /// Writes the state as it is by default. If both versions have a [`schema`](Self::schema),
+    /// fields that only this one has are cut out of the result. May run several times in one
+    /// downgrade, and as a trial before an upgrade. OTP: `code_change({down, Vsn}, ..)`.
     ///
     /// # Errors
-    /// An error takes the whole downgrade back.
+    /// An error undoes the whole downgrade.
     fn change_code_down(&self, to: &str, extra: Value) -> Result<State, Exit> {
         drop((to, extra));
         Ok(State::write(self)?)
     }
 
-    /// Describes the types, so that `relctl diff` can compare this version with another one, and a
-    /// way down can leave out what this one has added. What the description does not have counts as
-    /// not there: describe what `Serialize` and `Deserialize` really do.
+    /// Describes the types of this server, so that `relctl diff` can compare it with another
+    /// version, and a downgrade can cut out added fields. Anything missing from the description
+    /// counts as absent: describe exactly what `Serialize` and `Deserialize` do.
     ///
-    /// Unknown by default. With `#[derive(JsonSchema)]` on the state and the types above it is one line:
-    /// `Schema::of_server::<Self>()`.
+    /// Unknown by default. With `#[derive(JsonSchema)]` on the state and the types above, one line
+    /// is enough: `Schema::of_server::<Self>()`.
     fn schema() -> Schema {
         Schema::unknown()
     }
 }
 
-/// How a call is answered.
+/// The answer of `handle_call`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer<R> {
-    /// Now. OTP: `{reply, R, S}`.
+    /// Replies now. OTP: `{reply, R, S}`.
     Reply(R),
-    /// Later, by [`reply`](crate::reply). OTP: `{noreply, S}`.
+    /// Replies later, by [`reply`](crate::reply). OTP: `{noreply, S}`.
     NoReply,
-    /// Now or never, and the process ends. OTP: `{stop, Reason, Reply, S}`.
+    /// Ends the process, with or without a reply. OTP: `{stop, Reason, Reply, S}`.
     Stop {
-        /// Why it ends.
+        /// The exit reason.
         exit: Exit,
-        /// What the caller gets; without one it gets the exit.
+        /// The reply; without one the caller gets the exit reason.
         reply: Option<R>,
     },
 }
 
 impl<R> Answer<R> {
-    /// Ends the process; the caller gets the exit.
+    /// Ends the process; the caller gets the exit reason.
     pub fn stop(exit: Exit) -> Self {
         Self::Stop { exit, reply: None }
     }
@@ -193,16 +202,16 @@ impl<R> Answer<R> {
     }
 }
 
-/// What a server does after a callback.
+/// The next action of a server after a callback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// Takes its next message. OTP: `{noreply, S}`.
+    /// Handles the next message. OTP: `{noreply, S}`.
     Continue,
-    /// Ends, after terminate. OTP: `{stop, Reason, S}`.
+    /// Ends after `terminate`. OTP: `{stop, Reason, S}`.
     Stop(Exit),
 }
 
-/// A message that is neither call nor cast.
+/// A message that is neither a call nor a cast.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Info<M> {
     /// Sent by [`send`](crate::send) or a timer.
@@ -211,21 +220,21 @@ pub enum Info<M> {
     Exit {
         /// The process that ended.
         from: Pid,
-        /// Why.
+        /// The exit reason.
         reason: Exit,
     },
     /// A monitored process ended.
     Down {
-        /// The monitor, which is used up.
+        /// The monitor, which ends with this message.
         monitor: MonitorRef,
         /// The process that ended.
         from: Pid,
-        /// Why.
+        /// The exit reason.
         reason: Exit,
     },
-    /// What became of a request to a port, such as [`request_read`](port::Connection::request_read).
+    /// The result of a request to a port, such as [`request_read`](port::Connection::request_read).
     Port(port::Event),
-    /// What became of a shared table.
+    /// An event of a shared table.
     Table(ets::Event),
 }
 
@@ -244,8 +253,8 @@ impl<M> Info<M> {
             Self::Message(_) => "a message",
             Self::Exit { .. } => "an exit signal",
             Self::Down { .. } => "the end of a monitored process",
-            Self::Port(_) => "what became of a request to a port",
-            Self::Table(_) => "what became of a table",
+            Self::Port(_) => "an event of a port",
+            Self::Table(_) => "an event of a table",
         }
     }
 }
@@ -269,7 +278,7 @@ impl<S: GenServer> Behaviour for Server<S> {
             Event::Call(from, body) => Box::pin(call(state, read("call", body)?, from)),
             Event::Cast(body) => Box::pin(cast(state, read("cast", body)?)),
             Event::Info(body) => Box::pin(info(state, Info::Message(read("message", body)?))),
-            Event::Told(told) => Box::pin(info(state, read::<Told>("what the node tells", told)?.into())),
+            Event::Told(told) => Box::pin(info(state, read::<Told>("event of the node", told)?.into())),
             Event::Exit(from, reason) => Box::pin(info(state, Info::Exit { from, reason })),
             Event::Down(monitor, from, reason) => Box::pin(info(state, Info::Down { monitor, from, reason })),
             Event::Continue(body) => Box::pin(continue_on(state, Value::from_bytes(body))),
@@ -313,7 +322,7 @@ impl<S: GenServer> Stateful for Server<S> {
     }
 }
 
-// Each callback is its own small future: one with all of them would be as large as the largest.
+// Each callback is a small future of its own; one for all of them would be as large as the largest.
 
 async fn init<S: GenServer>(args: S::Args) -> Result<Done<S>, Exit> {
     Ok(match S::init(args).await {
@@ -379,7 +388,7 @@ impl Schema {
                 Message: JsonSchema,
             >,
     {
-        // A reply is what the module writes; the rest is what it reads.
+        // The module writes replies, and reads everything else.
         let spoken = [
             ("args", schema::both::<S::Args>()),
             ("call", schema::both::<S::Call>()),

@@ -1,9 +1,10 @@
-//! gen_statem: a state machine with data, driven by the daemon's loop.
+//! gen_statem: a state machine with data, driven by the daemon.
 //!
-//! The engine lives in the library, on top of what a gen_server is to the daemon. One callback takes one event and
-//! whatever that leads to in the machine itself: inserted events, state enter calls, and the postponed events that a
-//! change of state brings back. What the engine keeps between two callbacks is plain data, and moves to another version
-//! with the author's: see `machine.rs`.
+//! The engine is part of the library, on top of a process that the daemon treats as a gen_server.
+//! One callback handles one event and all events that follow from it inside the machine: inserted
+//! events, state enter calls, and the postponed events that a change of state brings back. Between
+//! two callbacks the engine's data is plain data, and moves to another version with the app's: see
+//! `machine.rs`.
 
 mod event;
 mod machine;
@@ -25,16 +26,18 @@ use crate::exit::{Exit, NotStarted};
 use crate::names::From;
 use crate::value::{State, Value};
 
-/// A state machine. `Self` is its data; `Self::State` says where it stands. OTP: `gen_statem`, `handle_event_function`.
+/// A state machine. `Self` is its data; `Self::State` is its current state. OTP: `gen_statem`,
+/// `handle_event_function`.
 ///
-/// One callback handles every event in every state, so that `match (state, event)` is the machine's table:
+/// One callback handles every event in every state, so that `match (state, event)` is the machine's
+/// table:
 ///
 /// ```
 /// use std::time::Duration;
 /// use reld_sdk::{GenStatem, NotStarted, StatemEvent, Transition};
 /// use serde::{Deserialize, Serialize};
 ///
-/// /// A door that locks itself, and keeps who knocks waiting until it is open.
+/// /// A door that locks itself, and answers a knock only once it is open.
 /// #[derive(Serialize, Deserialize)]
 /// struct Door { code: u32 }
 ///
@@ -76,27 +79,28 @@ use crate::value::{State, Value};
 pub trait GenStatem: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// The start argument.
     type Args: DeserializeOwned + Send;
-    /// The states, usually an enum. Two that are equal are one state.
+    /// The states, usually an enum. Equal values are the same state.
     type State: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync;
-    /// Requests that want a reply.
+    /// The requests that expect a reply.
     type Call: DeserializeOwned + Send;
-    /// The reply to them.
+    /// The reply to a call.
     type Reply: Serialize + Send;
-    /// Requests without reply.
+    /// The requests without a reply.
     type Cast: DeserializeOwned + Send;
     /// Any other message.
     type Message: DeserializeOwned + Send;
-    /// What the machine tells itself: the content of time-outs and of [internal events](Transition::internal).
+    /// The machine's messages to itself: the content of time-outs and of [internal
+    /// events](Transition::internal).
     type Own: Serialize + DeserializeOwned + Send;
 
     /// Whether entering a state is an event: [`StatemEvent::Enter`]. OTP: `state_enter`.
     const STATE_ENTER: bool = false;
 
-    /// Fields of an older version's data that this version means to lose, as in
+    /// The fields of an older version's data that this version drops on purpose, as in
     /// [`GenServer::DROPPED`](crate::GenServer::DROPPED).
     const DROPPED: &'static [&'static str] = &[];
 
-    /// Makes the first data, and the transition to the first state. OTP: `init/1`.
+    /// Returns the first data, and the transition to the first state. OTP: `init/1`.
     fn init(args: Self::Args) -> impl Future<Output = Result<(Transition<Self>, Self), NotStarted>> + Send;
 
     /// Handles an event. OTP: `handle_event/4`.
@@ -106,35 +110,39 @@ pub trait GenStatem: Serialize + DeserializeOwned + Send + Sized + 'static {
         event: StatemEvent<Self>,
     ) -> impl Future<Output = Transition<Self>> + Send;
 
-    /// Ends in order, as [`GenServer::terminate`](crate::GenServer::terminate).
+    /// Cleans up before the process ends, as [`GenServer::terminate`](crate::GenServer::terminate).
     fn terminate(&mut self, state: &Self::State, reason: Exit) -> impl Future<Output = ()> + Send {
         let _ = (state, reason);
         ready(())
     }
 
-    /// Makes state and data of this version from those of the older version `from`. OTP: `code_change/4`.
+    /// Makes the state and data of this version from those of the older version `from`. OTP:
+    /// `code_change/4`.
     ///
-    /// Reads them as they are by default. Postponed events and time-outs that run are carried over by themselves; what
-    /// is in them is read when its turn comes, like any message that an older version sent.
+    /// Reads them as they are by default. Postponed events and running time-outs are carried over
+    /// automatically; their content is read when its turn comes, like any message of an older
+    /// version.
     ///
     /// # Errors
-    /// An error takes the whole upgrade back.
+    /// An error undoes the whole upgrade.
     fn change_code(from: &str, state: State, data: State, extra: Value) -> Result<(Self::State, Self), Exit> {
         let _ = (from, extra);
         Ok((state.read()?, data.read_without(Self::DROPPED)?))
     }
 
-    /// Makes a state and data that the older version `to` can read. OTP: `code_change({down, Vsn}, ..)`.
+    /// Makes a state and data that the older version `to` can read. OTP: `code_change({down, Vsn},
+    /// ..)`.
     ///
     /// # Errors
-    /// An error takes the whole downgrade back.
+    /// An error undoes the whole downgrade.
     fn change_code_down(&self, state: &Self::State, to: &str, extra: Value) -> Result<(State, State), Exit> {
         let _ = (to, extra);
         Ok((State::write(state)?, State::write(self)?))
     }
 }
 
-/// What a machine does after an event: where it goes, and actions. OTP: the result of a state callback.
+/// The reaction of a machine to an event: its next state, and actions. OTP: the result of a state
+/// callback.
 #[must_use]
 #[derive(Debug)]
 pub struct Transition<M: GenStatem> {
@@ -143,7 +151,7 @@ pub struct Transition<M: GenStatem> {
     pub(crate) replies: Vec<(From, Vec<u8>)>,
     pub(crate) timeouts: Vec<SetTimeout>,
     pub(crate) inserted: Vec<Kept>,
-    /// The first thing that could not be written.
+    /// The first value that could not be serialized.
     pub(crate) failed: Option<Undecodable>,
 }
 
@@ -169,34 +177,34 @@ impl<M: GenStatem> Transition<M> {
         Self { to, postpone: false, replies, timeouts, inserted, failed: None }
     }
 
-    /// Stays. OTP: `keep_state`.
+    /// Keeps the state. OTP: `keep_state`.
     pub fn keep() -> Self {
         Self::to(Target::Keep)
     }
 
-    /// Stays, and enters the state once more where entering is an event. OTP: `repeat_state`.
+    /// Keeps the state, and enters it once more if `STATE_ENTER` is set. OTP: `repeat_state`.
     pub fn repeat() -> Self {
         Self::to(Target::Repeat)
     }
 
-    /// Goes to a state. When it is another one, the state's time-out ends and what was postponed comes back, the oldest
-    /// first. OTP: `next_state`.
+    /// Changes the state. If it is another one, the state time-out is cancelled and postponed
+    /// events come back, oldest first. OTP: `next_state`.
     pub fn next(state: M::State) -> Self {
         Self::to(Target::Next(state))
     }
 
-    /// Ends, after terminate. Replies go out before. OTP: `stop`.
+    /// Ends the machine after terminate. Replies are sent before. OTP: `stop`.
     pub fn stop(exit: Exit) -> Self {
         Self::to(Target::Stop(exit))
     }
 
-    /// Keeps this event until the state changes. OTP: `postpone`.
+    /// Postpones this event until the state changes. OTP: `postpone`.
     pub fn postpone(mut self) -> Self {
         self.postpone = true;
         self
     }
 
-    /// Answers a call, this one or one kept in the data.
+    /// Answers a call: the current one, or one whose `From` you kept in the data.
     pub fn reply(mut self, to: From, reply: &M::Reply) -> Self {
         if let Some(reply) = self.written(reply) {
             self.replies.push((to, reply));
@@ -204,13 +212,13 @@ impl<M: GenStatem> Transition<M> {
         self
     }
 
-    /// Sets the time-out of the state: [`StatemEvent::StateTimeout`], unless the state changes before. Another one that
-    /// runs is replaced.
+    /// Sets the state time-out: [`StatemEvent::StateTimeout`], unless the state changes before.
+    /// Replaces a running one.
     pub fn state_timeout(self, after: Duration, content: &M::Own) -> Self {
         self.set(TimeoutKind::State, after, content)
     }
 
-    /// Ends the state's time-out.
+    /// Cancels the state time-out.
     pub fn cancel_state_timeout(self) -> Self {
         self.cancel(TimeoutKind::State)
     }
@@ -220,19 +228,19 @@ impl<M: GenStatem> Transition<M> {
         self.set(TimeoutKind::Event, after, content)
     }
 
-    /// Sets a time-out of that name: [`StatemEvent::Timeout`], whatever comes before. Another one of that name is
-    /// replaced. OTP: `{{timeout, Name}, ..}`.
+    /// Sets a time-out with that name: [`StatemEvent::Timeout`], independent of other events.
+    /// Replaces a running one with the same name. OTP: `{{timeout, Name}, ..}`.
     pub fn timeout(self, name: &str, after: Duration, content: &M::Own) -> Self {
         self.set(TimeoutKind::Named(name.to_owned()), after, content)
     }
 
-    /// Ends the time-out of that name.
+    /// Cancels the time-out with that name.
     pub fn cancel_timeout(self, name: &str) -> Self {
         self.cancel(TimeoutKind::Named(name.to_owned()))
     }
 
-    /// Inserts an event before all that wait. Several come in the order in which they are inserted. OTP:
-    /// `{next_event, internal, ..}`.
+    /// Inserts an event before all waiting ones. Several are handled in the order of their
+    /// insertion. OTP: `{next_event, internal, ..}`.
     pub fn internal(mut self, content: &M::Own) -> Self {
         if let Some(body) = self.value(content) {
             self.inserted.push(Kept::Internal { body });
@@ -300,7 +308,7 @@ impl<M: GenStatem> Behaviour for Statem<M> {
                 None => Kept::Info { body: Value::from_bytes(body) },
                 Some(number) => match machine.fired(number) {
                     Some(fired) => fired,
-                    // It was cancelled when its message was on its way.
+                    // It was cancelled while its message was on its way.
                     None => return Ok(Box::pin(async move { Ok(Done::go_on(machine)) })),
                 },
             },

@@ -1,4 +1,5 @@
-//! What a library writes, through the functions that authors call: the golden bytes, see `daemon/wire/golden`.
+//! The bytes that a library writes through the functions that apps call: the golden bytes, see
+//! `daemon/wire/golden`.
 
 #[path = "../../wire/golden/book.rs"]
 mod book;
@@ -28,7 +29,8 @@ use crate::{
     Stopping, Supervisor, SupervisorSpec, Value, codec, stop, task, waker,
 };
 
-/// Runs `work` with a daemon that answers so; returns what it asked first, and what came of it.
+/// Runs `work` with a daemon that gives this answer; returns the first request, and the result of
+/// `work`.
 fn run<R>(answer: Closed, work: impl Future<Output = R>) -> (Vec<u8>, R) {
     let recorder = Rc::new(Recorder::default());
     recorder.answers.borrow_mut().push_back(answer);
@@ -45,12 +47,12 @@ fn run<R>(answer: Closed, work: impl Future<Output = R>) -> (Vec<u8>, R) {
     (asked, ended.expect("it came to its end"))
 }
 
-/// Returns what is asked first, whatever comes of it.
+/// Returns the first request, and ignores the result.
 fn asked<R>(work: impl Future<Output = R>) -> Vec<u8> {
     run(Closed::Timeout, work).0
 }
 
-/// Returns what comes of it when the daemon answers with that entry.
+/// Returns the result when the daemon answers with that entry.
 fn answered<R>(daemon: &Book, name: &str, work: impl Future<Output = R>) -> R {
     run(Closed::Reply(daemon.bytes(name).to_vec()), work).1
 }
@@ -59,7 +61,7 @@ fn pid() -> Pid {
     Pid::new(3, 7)
 }
 
-/// Returns a port of that number, as a state that was kept would hold it.
+/// Returns a port with that number, as a stored state contains it.
 fn connection() -> Connection {
     Connection::of(9)
 }
@@ -102,7 +104,7 @@ impl Supervisor for Tall {
 }
 
 #[test]
-fn a_library_writes_the_bytes_that_libraries_have_always_written() {
+fn a_library_writes_the_recorded_bytes() {
     let mut golden = Book::of("library");
     for (which, name) in (0_u8..).zip([
         "init.one_for_one",
@@ -200,7 +202,7 @@ fn exits() -> [Exit; 8] {
     ]
 }
 
-/// Runs an init; returns what it replies.
+/// Runs an init; returns its reply.
 fn init<B: Behaviour>(args: &impl serde::Serialize) -> Option<Vec<u8>> {
     let args = codec::encode(args).expect("encodes");
     let mut callback = Callback::new(B::init(&args).expect("it reads its argument"));
@@ -208,14 +210,14 @@ fn init<B: Behaviour>(args: &impl serde::Serialize) -> Option<Vec<u8>> {
     done.reply
 }
 
-/// Reads an entry that comes as the body of an event.
+/// Decodes an entry that is the body of an event.
 #[track_caller]
 fn body<T: serde::de::DeserializeOwned>(daemon: &Book, name: &str) -> T {
     codec::decode(daemon.bytes(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 #[test]
-fn a_library_reads_what_supervisors_have_always_answered() {
+fn a_library_reads_the_recorded_answers_of_supervisors() {
     let daemon = Book::of("daemon");
     let child = || ChildSpec::worker("a", "m", 1);
     let started = |name: &str| answered(&daemon, name, supervisor::start_child(pid(), child()));
@@ -267,7 +269,7 @@ fn a_library_reads_what_supervisors_have_always_answered() {
 }
 
 #[test]
-fn a_library_reads_what_ports_have_always_answered() {
+fn a_library_reads_the_recorded_answers_of_ports() {
     let daemon = Book::of("daemon");
     let second = Duration::from_secs(1);
     let opened = answered(&daemon, "port.ok.port", async { port::Options::new().request_connect("a") });
@@ -301,7 +303,7 @@ fn a_library_reads_what_ports_have_always_answered() {
 }
 
 #[test]
-fn a_library_reads_what_tables_have_always_answered() {
+fn a_library_reads_the_recorded_answers_of_tables() {
     let daemon = Book::of("daemon");
     let key = ("a".to_owned(), 1);
     let created = answered(&daemon, "table.ok.table", async { ets::Options::new().create() });
@@ -335,7 +337,7 @@ fn a_library_reads_what_tables_have_always_answered() {
 }
 
 #[test]
-fn a_library_reads_what_the_node_has_always_told() {
+fn a_library_reads_the_recorded_events_of_the_node() {
     let daemon = Book::of("daemon");
     let told = |name: &str| match body::<Told>(&daemon, &format!("told.port.{name}")) {
         Told::Port(event) => port::Event::from(event),
@@ -358,7 +360,7 @@ fn a_library_reads_what_the_node_has_always_told() {
 }
 
 #[test]
-fn an_application_reads_what_it_has_always_been_told() {
+fn an_application_reads_its_recorded_arguments() {
     let daemon = Book::of("daemon");
     let args = StartArgs::parse(daemon.bytes("application.init")).expect("it can be read");
     assert_eq!(args.env(), Ok(BTreeMap::from([("port".to_owned(), 80)])));

@@ -1,7 +1,7 @@
 //! No panic leaves the library.
 //!
-//! A panic that crosses an `extern "C"` frame, or is caught by another image's runtime, aborts the whole daemon. So each
-//! entry runs its work in [`catch`].
+//! A panic that crosses an `extern "C"` frame, or is caught by the runtime of another image, aborts
+//! the whole daemon. So each entry point runs its work in [`catch`].
 
 use std::any::Any;
 use std::cell::Cell;
@@ -11,14 +11,14 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use crate::exit::Exit;
 
 thread_local! {
-    /// Where the latest panic of this thread began. `ManuallyDrop`: see `host::HARNESS`.
+    /// The location of the latest panic of this thread. `ManuallyDrop`: see `host::HARNESS`.
     static PLACE: Cell<ManuallyDrop<Option<String>>> = const { Cell::new(ManuallyDrop::new(None)) };
 }
 
-/// Runs `work`; a panic becomes [`Exit::Panic`] with its message and place.
+/// Runs `work`; a panic becomes [`Exit::Panic`] with its message and location.
 ///
-/// What `work` borrows may be left half changed by a panic; callers drop it or never touch it again, which is why
-/// asserting unwind safety is right.
+/// A panic may leave values borrowed by `work` half changed. Callers drop them or never touch them
+/// again, so asserting unwind safety is sound.
 pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Exit> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
         let message = message_of(payload.as_ref());
@@ -34,14 +34,15 @@ pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Exit> {
 /// Drops a value of the app; a panic of its `Drop` is logged and goes no further.
 pub(crate) fn discard<T>(value: T) {
     if let Err(exit) = catch(|| drop(value)) {
-        log::error!("while a value was dropped: {exit}");
+        log::error!("error while dropping a value: {exit}");
     }
 }
 
-/// Installs a hook that only notes the place.
+/// Installs a hook that only notes the location.
 ///
-/// The standard hook would print to the daemon's stderr and, with RUST_BACKTRACE set, parse the debug information of
-/// every loaded object into a cache of this library that is never freed: about 35 MB for each version.
+/// The standard hook would print to the daemon's stderr and, with RUST_BACKTRACE set, parse the
+/// debug information of every loaded object into a cache of this library that is never freed: about
+/// 35 MB for each version.
 pub(crate) fn install_hook() {
     std::panic::set_hook(Box::new(note_place));
 }
@@ -62,7 +63,8 @@ fn message_of(payload: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "a value without text".to_owned())
 }
 
-/// Drops a payload. One that panics in turn is leaked with its successor: there is nobody left to tell.
+/// Drops a payload. If that panics again, the new payload is leaked: the error cannot be reported
+/// any more.
 fn swallow(payload: Box<dyn Any + Send>) {
     if let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         take_place();
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_an_earlier_panic_is_not_told_again() {
+    fn the_location_of_an_earlier_panic_is_not_used_again() {
         PLACE.set(ManuallyDrop::new(Some("x.rs:1:2".to_owned())));
         check(|| std::panic::resume_unwind(Box::new("first")), "first, x.rs:1:2");
         assert_eq!(

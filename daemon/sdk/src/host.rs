@@ -1,6 +1,6 @@
-//! What the SDK asks of the daemon, in safe Rust.
+//! The functions of the daemon that the SDK uses, in safe Rust.
 //!
-//! The daemon's table (`table.rs`) is one host; the harness, for an author's unit tests, is the other.
+//! The daemon's table (`table.rs`) is one host; the harness for unit tests is the other.
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
@@ -11,12 +11,12 @@ use crate::exit::Exit;
 use crate::job::Job;
 use crate::names::{From, MonitorRef, Pid, Timer};
 
-/// The daemon said no: not inside a callback, or an argument that names nothing.
+/// The daemon refused: not inside a callback, or an argument that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("refused: not inside a callback, or there is no such thing")]
+#[error("refused: not inside a callback, or the argument does not exist")]
 pub struct Refused;
 
-/// What an open request came to.
+/// The result of an open request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Closed {
     Reply(Vec<u8>),
@@ -32,18 +32,18 @@ pub(crate) enum Mail {
     Info(Pid, Vec<u8>),
     Exit(Pid, Exit),
     Down(MonitorRef, Pid, Exit),
-    /// From the node itself.
+    /// An event of the node itself.
     Told(Vec<u8>),
 }
 
-/// How a message without reply arrives.
+/// The kind of a message without a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SendKind {
     Cast,
     Info,
 }
 
-/// How a process is bound to the one that spawns it.
+/// The tie between a process and the one that spawns it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tie {
     None,
@@ -52,14 +52,14 @@ pub(crate) enum Tie {
     Child,
 }
 
-/// Whom a request is for.
+/// The receiver of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequestKind {
     Call,
     Supervisor,
-    /// That it end.
+    /// The stop of a process.
     Stop,
-    /// To no process: to the node.
+    /// The node, for a port.
     Port,
     Table,
 }
@@ -68,11 +68,12 @@ pub(crate) enum RequestKind {
 pub(crate) trait Host {
     fn self_pid(&self) -> Option<Pid>;
     fn send(&self, kind: SendKind, to: Pid, body: Vec<u8>) -> Result<(), Refused>;
-    /// Puts an event before all that waits for the running process; for a task, says where it goes on.
+    /// Inserts an event before all messages of the running process; for a task, sets where it
+    /// continues.
     fn continue_with(&self, body: Vec<u8>) -> Result<(), Refused>;
-    /// Lets no more than so many messages wait for the running process; 0 is no bound.
+    /// Bounds the mailbox of the running process; 0 is no bound.
     fn bound_mailbox(&self, messages: u64) -> Result<(), Refused>;
-    /// Tells the running process when nothing has come for so long.
+    /// Sets the receive time-out of the running process.
     fn receive_timeout(&self, after_ms: u64) -> Result<(), Refused>;
     fn call(&self, kind: RequestKind, to: Pid, body: Vec<u8>, timeout_ms: u64) -> Result<u64, Refused>;
     fn take(&self, reference: u64) -> Result<Option<Closed>, Refused>;
@@ -100,12 +101,13 @@ pub(crate) trait Host {
 }
 
 thread_local! {
-    /// The harness's host while it runs a callback on this thread. `ManuallyDrop`, so that no destructor is registered
-    /// with the thread: that would keep the library mapped after its purge, or crash the thread.
+    /// The harness's host while it runs a callback on this thread. `ManuallyDrop`, so that the
+    /// thread gets no destructor: that would keep the library mapped after its purge, or crash the
+    /// thread.
     static HARNESS: Cell<ManuallyDrop<Option<Rc<dyn Host>>>> = const { Cell::new(ManuallyDrop::new(None)) };
 }
 
-/// Asks the host of the callback that runs here.
+/// Calls the host of the callback that runs on this thread.
 pub(crate) fn ask<R>(question: impl FnOnce(&dyn Host) -> R) -> Result<R, Refused> {
     if let Some(daemon) = daemon::table() {
         return Ok(question(daemon));
@@ -116,7 +118,7 @@ pub(crate) fn ask<R>(question: impl FnOnce(&dyn Host) -> R) -> Result<R, Refused
     ManuallyDrop::into_inner(asked).as_deref().map(question).ok_or(Refused)
 }
 
-/// Runs `work` with the harness in the daemon's place.
+/// Runs `work` with the harness as the host.
 pub(crate) fn with_harness<R>(harness: Rc<dyn Host>, work: impl FnOnce() -> R) -> R {
     struct Restore(Option<Rc<dyn Host>>);
     impl Drop for Restore {

@@ -1,7 +1,8 @@
-//! What an app author uses: behaviours, supervisors, calls, timers and [`export_app!`].
+//! The SDK for apps of reld: behaviours, supervisors, calls, timers and [`export_app!`].
 //!
-//! An app is a `cdylib` crate whose library a reld node loads, runs, and replaces by a newer version while it runs. A
-//! whole one, with a server that counts and a supervisor that keeps it alive:
+//! An app is a `cdylib` crate. A reld node loads its library, runs it, and replaces it with a newer
+//! version while it runs. This is a complete app, with a server that counts and a supervisor that
+//! keeps it alive:
 //!
 //! ```rust,standalone_crate
 //! #![forbid(unsafe_code)]
@@ -14,7 +15,7 @@
 //! };
 //! use serde::{Deserialize, Serialize};
 //!
-//! /// The state: plain data that can be written and read, since it moves to the next version as bytes.
+//! /// The state: serializable data, because it moves to the next version as bytes.
 //! #[derive(Serialize, Deserialize)]
 //! struct Counter {
 //!     n: u64,
@@ -25,7 +26,7 @@
 //!     Get,
 //! }
 //!
-//! /// What the server sends itself.
+//! /// The message that the server sends to itself.
 //! #[derive(Serialize, Deserialize)]
 //! struct Tick;
 //!
@@ -96,55 +97,61 @@
 //! # fn main() {}
 //! ```
 //!
-//! Its `Cargo.toml` says `crate-type = ["cdylib"]` and `panic = "unwind"` (the default), `app.toml` beside it says how
-//! the app is called and which module starts it, and from the second version on `appup.toml` says how to get there.
+//! In its `Cargo.toml`, set `crate-type = ["cdylib"]` and `panic = "unwind"` (the default). The
+//! file `app.toml` beside it has the name of the app and the module that starts it. From the second
+//! version on, `appup.toml` describes the upgrade.
 //!
 //! # From one version to the next
 //!
-//! `appup.toml` lies with the newer version and serves both directions. Its first `[[up]]` entry whose `from` fits the
-//! version left, or `[[down]]` entry whose `to` fits the version gone to, counts: a full version such as `1.2.0` is that
-//! very one, anything shorter or with an operator (`1.2`, `>=1, <3`) a requirement as in `Cargo.toml`.
+//! `appup.toml` is part of the newer version and serves both directions. On an upgrade, the first
+//! `[[up]]` entry with a `from` that matches the old version is used; on a downgrade, the first
+//! `[[down]]` entry with a `to` that matches the target version. A full version such as `1.2.0`
+//! matches only itself. A shorter one, or one with an operator (`1.2`, `>=1, <3`), is a requirement
+//! as in `Cargo.toml`.
 //!
-//! | instruction | what it does | further keys |
+//! | instruction | effect | further keys |
 //! |---|---|---|
 //! | `{ update = "m" }` | suspends the processes of `m`, loads it, converts their states, resumes them | `change`, `timeout`, `deps`, `pre_purge`, `post_purge` |
-//! | `{ load_module = "m" }` | loads it; nobody is suspended by name | `deps`, `pre_purge`, `post_purge` |
+//! | `{ load_module = "m" }` | loads it; its processes move when they rest, and none has to | `deps`, `pre_purge`, `post_purge` |
 //! | `{ add_module = "m" }` | loads a module that is new | `deps` |
-//! | `{ delete_module = "m" }` | removes a module, and ends who still runs it | `deps` |
+//! | `{ delete_module = "m" }` | removes a module, and ends the processes that still run it | `deps` |
 //! | `{ restart_application = "a" }` | stops the app and starts its new version; its state is lost | |
 //! | `{ apply = "m:f", args = [..] }` | calls a function, see below | `undo = { apply = "m:g", args = [..] }` |
 //!
-//! * `change`: `"soft"` (the default) reads the state as it is, going down without what was added;
-//!   `{ advanced = DATA }` calls `change_code` with that data as `extra`; `"supervisor"` asks init
-//!   for new child specs: children stay, and new ones are not started. For each id that only one of
-//!   the two inits names there must be an `apply`; and a child that was added at run time must have
-//!   a start argument that the new code takes.
-//! * `timeout`: milliseconds, or `"infinity"`, for the processes to come to rest; without it one second, and
-//!   `relctl upgrade --suspend-timeout` overrides both.
-//! * `deps`: modules that must be loaded before this one going up, and after it going down.
-//! * `pre_purge`, `post_purge`: `"soft"` (the default: code that somebody runs stays, and is listed) or `"brutal"` (who
-//!   still runs it is killed). OTP's default is `"brutal"`.
-//! * `keep = ["m"]`, beside `instructions`: modules that stay on the old library. All others of the app move, with or
-//!   without an instruction.
+//! * `change`: `"soft"` (the default) reads the state as it is; on a downgrade, added fields are
+//!   cut out. `{ advanced = DATA }` calls `change_code` with that data as `extra`. `"supervisor"`
+//!   calls init again for new child specs: children stay, and new ones are not started. For each id
+//!   that only one of the two inits names you need an `apply`. A child that was added at run time
+//!   needs a start argument that the new code accepts.
+//! * `timeout`: the time for the processes to come to rest, in milliseconds or `"infinity"`. The
+//!   default is one second. `relctl upgrade --suspend-timeout` overrides both.
+//! * `deps`: modules that must be loaded before this one on an upgrade, and after it on a
+//!   downgrade.
+//! * `pre_purge`, `post_purge`: with `"soft"` (the default), code that still has processes stays,
+//!   and is listed. With `"brutal"`, these processes are killed. OTP's default is `"brutal"`.
+//! * `keep = ["m"]`, beside `instructions`: modules that stay on the old library. All others of the
+//!   app move, with or without an instruction.
 //!
 //! `apply` of the module `supervisor` or `application`:
 //!
 //! | call | when |
 //! |---|---|
-//! | `supervisor:rename_child` with `[SUP, ID, NEW]`: the child runs on under another id | before the pause |
-//! | `supervisor:restart_child` with `[SUP, ID]`: starts what a new init names | after the switch, in the pause |
+//! | `supervisor:rename_child` with `[SUP, ID, NEW]`: gives a running child another id | before the pause |
+//! | `supervisor:restart_child` with `[SUP, ID]`: starts a child that only the new init names | after the switch, in the pause |
 //! | `supervisor:start_child` with `[SUP, { id = .., module = .., args = .. }]` | after the switch, in the pause |
 //! | `supervisor:terminate_child`, then `delete_child`, with `[SUP, ID]` | after the switch |
 //! | `application:start`, `stop`, `load`, `unload` with `[APP]` | after the switch |
 //!
-//! SUP is a registered name or a place: `"shop"` is the root of the app `shop`, `"shop/tills"` its child `tills`. What
-//! does not start after the switch takes the upgrade back by a downgrade. A child that starts is there when new code runs
-//! for the first time: processes of the updated modules are held until it runs, for half a second at most, and answer its
-//! calls meanwhile. But written behind a call that ends something, or one of an app's function, it starts when they
-//! go on.
+//! SUP is a registered name or a place: `"shop"` is the root of the app `shop`, `"shop/tills"` its
+//! child `tills`. If a child does not start after the switch, the upgrade is undone by a downgrade.
+//! A child that starts is there before new code runs for the first time: processes of the updated
+//! modules are held until it runs, for at most half a second, and answer its calls meanwhile. But
+//! if you write the start after a call that ends something, or after a call of an app's function,
+//! the child starts when the processes are resumed.
 //!
-//! `apply` of another module calls a [`Task`]: its argument is the function and its arguments, which serde reads as an
-//! adjacently tagged enum. `{ apply = "moving:shift", args = ["till", 3] }` calls
+//! `apply` of another module runs a [`Task`]. Its argument holds the function and the function's
+//! arguments, which serde reads as an adjacently tagged enum. `{ apply = "moving:shift", args =
+//! ["till", 3] }` calls
 //!
 //! ```
 //! # use reld_sdk::{Exit, Task};
@@ -175,78 +182,90 @@
 //! # assert!(matches!(serde_json::from_value(body).unwrap(), Function::Open(_)));
 //! ```
 //!
-//! Before `"point_of_no_return"` it runs in the old code, behind it in the new one, inside the pause and in the order
-//! written; it must not call processes of the updated modules there. It may take five seconds. An error, a panic or a
-//! late end takes the upgrade back, and `undo` takes back the call.
+//! Before `"point_of_no_return"` the task runs in the old code; after it, in the new code, inside
+//! the pause and in the order written. There it must not call processes of the updated modules. It
+//! has five seconds. An error, a panic or a time-out undoes the upgrade, and `undo` reverts the
+//! call.
 //!
-//! Written behind something that waits for the switch, such as `restart_child`, it runs behind that. A failure then takes
-//! the upgrade back by a downgrade, so that the opposite entry has to take back the call, not its `undo`. But a call that
-//! an advanced or supervisor update of its app or appup is written behind may prepare that, and runs inside the pause.
-//! `relctl plan` and `--dry-run` show with each step what of the order written is not kept.
+//! A task that you write after an instruction that waits for the switch, such as `restart_child`,
+//! also runs after the switch. Its failure undoes the upgrade by a downgrade, so the opposite entry
+//! has to revert the call; its `undo` does not run. There is one exception: if an advanced or
+//! supervisor update of the task's app or appup follows the call, the call may prepare that update,
+//! so it runs inside the pause. `relctl plan` and `--dry-run` show each step that leaves the
+//! written order.
 //!
-//! A conversion that needs something from outside the node (a child of the operating system, a device) has it opened by
-//! such a call with an `undo` that closes it, written before the update: the states behind a call are converted inside
-//! the pause, once. `change_code` takes what was opened, for instance out of a `static` of the library, into the new
-//! state, and leaves the old thing open, since all may be taken back; the next callback closes it.
+//! If a conversion needs a resource outside of the node (a child process of the operating system, a
+//! device), open it with such a call before the update, and close it in the call's `undo`. States
+//! of updates after a call are converted inside the pause, once. In `change_code`, move the opened
+//! resource into the new state, for instance out of a `static` of the library. Leave the old
+//! resource open, because the upgrade may still be undone; close it in the next callback.
 //!
-//! While states are converted nobody runs: two upgraded modules never talk across versions inside the window. What was
-//! sent before it is handled after it, by the newer code. Converting one state may take five seconds
-//! (`--code-change-timeout`); then, as when a conversion fails, everything is as before. Ending `relctl` ends no
-//! upgrade: the node finishes or takes back what it began, and `relctl status` shows it.
+//! No process of an updated module runs while states are converted: two upgraded modules never talk
+//! across versions inside the window. Messages sent before the window are handled after it, by the
+//! newer code. Converting one state may take five seconds (`--code-change-timeout`). After a
+//! time-out or a failed conversion, everything is as before. Ending `relctl` does not end the
+//! upgrade: the node finishes or undoes it, and `relctl status` shows it.
 //!
-//! Where a release is watched (`--settle`, `--probe`) or something can fail after the switch (a
-//! child that starts), the way back is tried before anybody is held: each new state is written,
-//! goes through what the opposite entry says, is read by the older code, and is dropped. A state
-//! that has no way back fails the upgrade, and so does an appup without the opposite entry; `relctl
-//! upgrade --one-way` goes all the same. So both conversions may run, and their results be dropped,
-//! in either direction. Not tried are states behind a call, states that changed just before the
-//! pause, and all that the new code makes of them later: a field that only it can write needs its
-//! way back as well.
+//! If a release is watched (`--settle`, `--probe`) or a step after the switch can fail (a child
+//! that starts), the way back is tried before any process is held. Each new state is written,
+//! converted by the opposite entry, read by the older code, and dropped. The upgrade fails if a
+//! state has no way back, or if the appup has no opposite entry; `relctl upgrade --one-way`
+//! upgrades anyway. So both conversions may run in either direction, and their results may be
+//! dropped. Some states are not tried: those converted after a call, those that changed just before
+//! the pause, and those that the new code makes later. So a field that only the new code can write
+//! needs a way back too.
 //!
-//! # What an author must know
+//! # Rules for apps
 //!
-//! * **States are bytes.** Between two versions a state, a message or an argument travels as MessagePack with field
-//!   names. An added field needs `#[serde(default)]`, a renamed one `#[serde(alias)]`, and what else changed is the work
-//!   of [`GenServer::change_code`]. A field of the old state that the new version reads nowhere fails the upgrade,
-//!   unless it stands in [`GenServer::DROPPED`]. Literals, closures and pointers cannot be in a state.
-//! * **The way back needs no code for what was added.** Where both versions describe their states
-//!   ([`GenServer::schema`]), the node cuts fields that only the newer version has out of a state
-//!   before the older version reads it, and `relctl plan NEW OLD` lists them. It cuts nothing where
-//!   the older version has a field that the newer one lacks: that may be the same under another
-//!   name, and the plan is refused. Convert such a state in [`GenServer::change_code_down`] and say
-//!   `{ advanced = {} }`, or declare in [`GenServer::DROPPED`] what was removed. Nothing is cut
-//!   below an `untagged` enum, among flattened fields, in a type that holds itself, in the keys of a
-//!   map, or in a module without a schema: the older version refuses what it does not know. But serde
-//!   reads an `untagged` enum as the first variant that fits, and passes over the rest, up and down:
-//!   where such a type changed, `relctl plan` and `relctl diff` warn, and [`GenServer::change_code`]
-//!   has to decide. A schema does not say what the keys of a map look like, so no plan warns of
-//!   those.
-//! * **Messages outlive versions, too.** What an older version sent may be handled by a newer one: keep reading the old
-//!   form for one release.
-//! * **What cannot be decoded ends the server**, as a message without a clause does in OTP. `relctl call` and `cast`
-//!   ask first and send nothing that would; other apps' messages are delivered as they are.
-//! * **[`Pid`], [`From`], [`Timer`], [`MonitorRef`], [`port::Listener`], [`port::Connection`] and [`ets::Table`] are
-//!   plain values** that a state may hold. Dropping them does nothing: a timer goes on, a caller keeps waiting, a connection stays open.
-//! * **`Drop` has no effects on the node.** States and futures are dropped outside callbacks, copies of a state among
-//!   them. There, everything in this crate is refused.
-//! * **tokio is not available in an app**, nor any crate that needs a runtime of its own: it would keep thread-locals and
-//!   threads that forbid unloading the library. Wait with [`call()`], [`sleep`] and timers; the combinators of the
-//!   `futures` crate work on them. A future that is woken from another thread is not polled again.
-//! * **Do not block and do not spin.** A callback that computes or blocks for long keeps one of the node's few threads,
-//!   and its process cannot be upgraded meanwhile. [`blocking()`] runs such work beside them.
-//! * **What is printed is logged**, each line with app, module and pid. `print!` without the end of the line waits in the
-//!   library, as in any program, until somebody ends the line, a process ends by itself, or the library is unloaded; `eprint!`
-//!   is logged when the callback returns or waits. There is no terminal. A child process prints to the daemon's own stdout.
-//! * **A panic ends the process, not the node.** A panic during a panic aborts the node, like a stack overflow: the
-//!   language offers nothing to catch them.
-//! * **`relctl diff` writes the first draft of an appup** from what two versions say about their types. A server says
-//!   it with `#[derive(JsonSchema)]` on its types, after `use reld_sdk::schemars::{self, JsonSchema};`, and one line:
-//!   see [`GenServer::schema`]. A supervisor whose start argument is `()` is described by its `init`, which
-//!   `relctl pack` asks. A module that says nothing is compared by hand.
+//! * **States are bytes.** Between two versions, a state, a message or an argument is MessagePack
+//!   with field names. Give an added field `#[serde(default)]` and a renamed one `#[serde(alias)]`;
+//!   convert other changes in [`GenServer::change_code`]. A field of the old state that the new
+//!   version never reads fails the upgrade, unless you list it in [`GenServer::DROPPED`]. Literals,
+//!   closures and pointers cannot be in a state.
+//! * **Added fields need no code for a downgrade.** If both versions describe their states
+//!   ([`GenServer::schema`]), the node cuts the fields that only the newer version has before the
+//!   older version reads a state, and `relctl plan NEW OLD` lists them. If the older version has a
+//!   field that the newer one lacks, the node cuts nothing and the plan is refused: the field may
+//!   be the same one under another name. Then convert the state in [`GenServer::change_code_down`]
+//!   and write `{ advanced = {} }`, or list the removed field in [`GenServer::DROPPED`]. Nothing is
+//!   cut below an `untagged` enum, among flattened fields, in a recursive type, in the keys of a
+//!   map, or in a module without a schema: there the older version refuses unknown fields. But
+//!   serde reads an `untagged` enum as the first variant that fits and skips the rest, in both
+//!   directions. If such a type changed, `relctl plan` and `relctl diff` warn, and
+//!   [`GenServer::change_code`] has to decide. A schema does not describe the keys of a map, so no
+//!   plan warns about those.
+//! * **Messages outlive versions, too.** A newer version may handle messages of an older one, so
+//!   keep reading the old form for one release.
+//! * **A message that cannot be decoded ends the server**, as a message without a matching clause
+//!   does in OTP. `relctl call` and `cast` check this first and do not send such a message;
+//!   messages of other apps are delivered unchecked.
+//! * **[`Pid`], [`From`], [`Timer`], [`MonitorRef`], [`port::Listener`], [`port::Connection`] and
+//!   [`ets::Table`] are plain values** that you may keep in a state. Dropping them does nothing: a
+//!   timer goes on, a caller keeps waiting, a connection stays open.
+//! * **`Drop` cannot affect the node.** States, including copies of a state, and futures are
+//!   dropped outside of callbacks. There, every function of this crate is refused.
+//! * **tokio is not available in an app**, nor is any crate with a runtime of its own: its
+//!   thread-locals and threads would prevent unloading the library. Wait with [`call()`], [`sleep`]
+//!   and timers; the combinators of the `futures` crate work on them. A future that is woken from
+//!   another thread is not polled again.
+//! * **Do not block and do not spin.** A callback that computes or blocks for long occupies one of
+//!   the node's few threads, and its process cannot be upgraded meanwhile. Run such work with
+//!   [`blocking()`].
+//! * **Printed lines are logged** with app, module and pid. Text of `print!` without a newline
+//!   waits in the library, as in any program, until the line is ended, a process ends by itself, or
+//!   the library is unloaded; `eprint!` is logged when the callback returns or waits. There is no
+//!   terminal. A child process prints to the daemon's own stdout.
+//! * **A panic ends the process, not the node.** A panic during a panic aborts the node, and so
+//!   does a stack overflow: Rust cannot catch them.
+//! * **`relctl diff` writes the first draft of an appup** from the types of two versions. To
+//!   describe the types of a server, write `use reld_sdk::schemars::{self, JsonSchema};`, put
+//!   `#[derive(JsonSchema)]` on them, and add one line: see [`GenServer::schema`]. A supervisor
+//!   with the start argument `()` is described by its `init`, which `relctl pack` calls. Compare a
+//!   module without a description by hand.
 //! * **`cargo test` needs no node**: see [`harness`].
 //!
-//! `[callback]` in a function's documentation says that it works inside callbacks only and is refused elsewhere; `[task]`,
-//! that it works in the one function of a [`Task`] only.
+//! A function marked `[callback]` works inside callbacks only and is refused elsewhere. One marked
+//! `[task]` works only in the function of a [`Task`].
 
 mod alloc;
 mod application;

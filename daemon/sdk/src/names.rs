@@ -1,19 +1,19 @@
-//! Plain values that name things of the daemon: processes, open calls, timers, monitors.
+//! Handles of the daemon's objects: processes, open calls, timers, monitors.
 //!
-//! A state may keep them over an upgrade. Dropping one does nothing.
+//! They are plain values, so a state may keep them across an upgrade. Dropping one does nothing.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A process. Never reused for another one.
+/// A process. A pid is never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Pid(pub(crate) reld_wire::Pid);
 
 impl Pid {
-    /// Says no process.
+    /// No process.
     pub(crate) const NONE: Self = Self(reld_wire::Pid::NONE);
 
     pub(crate) const fn new(slot: u32, generation: u32) -> Self {
@@ -35,9 +35,9 @@ impl fmt::Display for Pid {
     }
 }
 
-/// Where the reply to a call goes: for [`reply`](crate::reply). OTP: `From`.
+/// The caller of a call: for [`reply`](crate::reply). OTP: `From`.
 ///
-/// Shadows the trait of the prelude where it is imported; write `reld_sdk::From` where both are needed.
+/// Importing it shadows the trait of the prelude; write `reld_sdk::From` if you need both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct From {
     pub(crate) caller: Pid,
@@ -46,7 +46,7 @@ pub struct From {
 }
 
 impl From {
-    /// Returns the process that called.
+    /// Returns the pid of the caller.
     pub fn pid(&self) -> Pid {
         self.caller
     }
@@ -59,16 +59,16 @@ pub struct Timer {
     pub(crate) at_ns: u64,
 }
 
-/// A monitor: for [`demonitor`](crate::demonitor), and to tell one `Down` from another.
+/// A monitor: for [`demonitor`](crate::demonitor), and to identify a `Down`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct MonitorRef(pub(crate) u64);
 
-/// Whom a message is for: a process or a registered name.
+/// The receiver of a message: a process or a registered name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum To {
     /// A process.
     Pid(Pid),
-    /// Whoever has the name when the message is sent.
+    /// The process that has the name when the message is sent.
     Name(String),
 }
 

@@ -1,17 +1,19 @@
 //! Sockets: TCP and Unix, listeners and connections. OTP: `gen_tcp`.
 //!
-//! All sockets belong to the node. An app holds [`Listener`] and [`Connection`]: numbers, which a state may keep over an
-//! upgrade. Nothing is lost meanwhile: clients that connect wait in the kernel's queue, and what they send waits in the
-//! node until somebody reads it.
+//! All sockets belong to the node. An app holds [`Listener`] and [`Connection`], which are numbers
+//! that a state may keep across an upgrade. Nothing is lost during the upgrade: new clients wait in
+//! the kernel's queue, and their bytes wait in the node until a process reads them.
 //!
-//! Every wait exists in two forms. **Told**: [`Listener::request_accept`], [`Connection::request_read`] and the like
-//! return at once, and the result arrives as [`Info::Port`](crate::Info::Port). A process that waits so is idle, takes
-//! other messages meanwhile, and never holds up an upgrade: this is the form for a server. **Awaited**:
-//! [`Listener::accept`], [`Connection::read`] and the like park the callback, and with it the process, until there is
-//! something. That is handy in tasks and for a short exchange; an upgrade has to wait for such a callback, and is refused
-//! when it does not come back in time.
+//! Each wait has two forms. **By message**: [`Listener::request_accept`],
+//! [`Connection::request_read`] and the like return at once, and the result arrives as
+//! [`Info::Port`](crate::Info::Port). Meanwhile the process is idle, handles other messages, and
+//! never delays an upgrade; use this form in a server. **By await**: [`Listener::accept`],
+//! [`Connection::read`] and the like park the callback, and with it the process, until there is a
+//! result. That is handy in tasks and for a short exchange. But an upgrade has to wait for such a
+//! callback, and fails if it does not return in time.
 //!
-//! A server that answers each line with its number. One process serves one client; what it holds is its state:
+//! This server answers each line with its number. One process serves one client, and keeps its
+//! connection in the state:
 //!
 //! ```
 //! use reld_sdk::port::{self, Connection, Listener};
@@ -31,7 +33,7 @@
 //!     type Message = ();
 //!
 //!     async fn init(address: String) -> Result<Self, NotStarted> {
-//!         // The supervisor's: a door that is restarted finds it open.
+//!         // Owned by the supervisor, so that it stays open while the door is restarted.
 //!         let listener = port::Options::new().line(1024).supervisor().listen(&address)?;
 //!         listener.request_accept()?;
 //!         Ok(Self { listener })
@@ -40,8 +42,8 @@
 //!     async fn handle_info(&mut self, info: Info<()>) -> Next {
 //!         let Info::Port(port::Event::Accepted { connection, .. }) = info else { return Next::Continue };
 //!         if let Err(exit) = let_in(connection).await {
-//!             // A client that has left already is no reason to close the door.
-//!             log::info!("a client is turned away: {exit}");
+//!             // A client that has left already must not end the acceptor.
+//!             log::info!("a client was turned away: {exit}");
 //!             let _ = connection.close();
 //!         }
 //!         self.listener.request_accept().map_or_else(|error| Next::Stop(error.into()), |()| Next::Continue)
@@ -49,9 +51,9 @@
 //! }
 //!
 //! async fn let_in(connection: Connection) -> Result<(), Exit> {
-//!     // A simple_one_for_one supervisor would be asked by start_child_of.
+//!     // With a simple_one_for_one supervisor, use start_child_of instead.
 //!     let session = spawn("session", &connection).await?;
-//!     // A session that ends takes its connection with it.
+//!     // The connection is closed when the session ends.
 //!     Ok(connection.controlling_process(session)?)
 //! }
 //!
@@ -78,7 +80,7 @@
 //!             Info::Port(port::Event::Data { bytes, .. }) => {
 //!                 self.lines += 1;
 //!                 let line = [format!("{} ", self.lines).as_bytes(), &bytes].concat();
-//!                 // Waits while the client does not read: it gets no further line meanwhile.
+//!                 // Waits until the client reads; meanwhile no further line is read.
 //!                 let answered = self.connection.write(&line).await;
 //!                 match answered.and_then(|()| self.connection.request_read()) {
 //!                     Ok(()) => Next::Continue,
@@ -92,7 +94,7 @@
 //! }
 //! ```
 //!
-//! The [harness](crate::harness) tells such a process what came in, and shows what it wrote:
+//! The [harness](crate::harness) sends input to such a process, and returns its output:
 //!
 //! ```
 //! # use reld_sdk::port::{self, Connection};
@@ -121,23 +123,26 @@
 //! # Ok::<(), NotStarted>(())
 //! ```
 //!
-//! # Who owns what
+//! # Ownership
 //!
-//! The process that listens or connects owns the port, and who accepts a connection owns that. When the owner ends, the
-//! port is closed, after what was written has been sent; dropping a handle does nothing. Any process may read, write and
-//! close; [`Connection::controlling_process`] makes another one the owner.
+//! The process that listens or connects owns the port, and the process that accepts a connection
+//! owns that. When the owner ends, written bytes are sent and the port is closed; dropping a handle
+//! does nothing. Any process may read, write and close; [`Connection::controlling_process`] makes
+//! another process the owner.
 //!
-//! # How often an acceptor may end
+//! # Acceptors and restart intensity
 //!
-//! A client that connects and leaves at once fails whatever is done with its connection next. An acceptor that ends of
-//! that uses up the restart intensity of its supervisor with a handful of clients, and an app of type `permanent` takes
-//! the node down. So an acceptor ends only where its *listener* fails, and an intensity of a few in some seconds fits it.
-//! Sessions are children of type `temporary`: their ends count for nothing.
+//! If a client connects and leaves at once, the next operation on its connection fails. If the
+//! acceptor ended each time, a few clients would use up the restart intensity of its supervisor,
+//! and an app of type `permanent` would take the node down. So let an acceptor end only if its
+//! *listener* fails; then a small intensity is enough. Make sessions children of type `temporary`,
+//! which are never restarted and do not count.
 //!
 //! # Backpressure
 //!
-//! In each direction [`Options::buffer`] bytes wait in the node. A process that does not read stops its peer. For one
-//! that writes faster than its peer reads, [`Connection::send`] answers [`Reason::Busy`] and [`Connection::write`] waits.
+//! In each direction, at most [`Options::buffer`] bytes wait in the node. A process that does not
+//! read stops its peer. If a process writes faster than its peer reads, [`Connection::send`] fails
+//! with [`Reason::Busy`] and [`Connection::write`] waits.
 
 mod wire;
 
@@ -152,7 +157,7 @@ use crate::time::INFINITY;
 
 pub use self::wire::{Connection, Error, Event, Listener, Options, Reason};
 
-/// Listens with the usual options. See [`Options::listen`]. `[callback]`
+/// Listens with the default options. See [`Options::listen`]. `[callback]`
 ///
 /// # Errors
 /// As [`Options::listen`].
@@ -160,7 +165,7 @@ pub fn listen(address: &str) -> Result<Listener, Error> {
     Options::new().listen(address)
 }
 
-/// Connects with the usual options. See [`Options::connect`]. `[callback]`
+/// Connects with the default options. See [`Options::connect`]. `[callback]`
 ///
 /// # Errors
 /// As [`Options::connect`].
@@ -173,7 +178,7 @@ impl Listener {
         PortId(self.0)
     }
 
-    /// Asks for one client; [`Event::Accepted`] tells of it. `[callback]`
+    /// Requests one client, which arrives as [`Event::Accepted`]. `[callback]`
     ///
     /// # Errors
     /// [`Reason::Closed`].
@@ -181,7 +186,8 @@ impl Listener {
         now(&Request::Accept { port: self.id(), how: How::Tell })
     }
 
-    /// Waits for a client. An upgrade waits for the callback; prefer [`Listener::request_accept`]. `[callback]`
+    /// Waits for a client. An upgrade has to wait for the callback, so prefer
+    /// [`Listener::request_accept`]. `[callback]`
     ///
     /// # Errors
     /// [`Reason::Closed`], [`Reason::TimedOut`].
@@ -192,7 +198,7 @@ impl Listener {
         }
     }
 
-    /// Returns where it listens. `[callback]`
+    /// Returns its address. `[callback]`
     ///
     /// # Errors
     /// [`Reason::Closed`].
@@ -200,7 +206,7 @@ impl Listener {
         Ok(addresses(self.id())?.local)
     }
 
-    /// Makes another process the owner. Only the owner may. `[callback]`
+    /// Makes another process the owner. Only the owner may call it. `[callback]`
     ///
     /// # Errors
     /// [`Reason::NotOwner`], [`Reason::NoProcess`], [`Reason::Closed`].
@@ -208,10 +214,10 @@ impl Listener {
         now(&Request::Give { port: self.id(), to: to.0 })
     }
 
-    /// Stops listening. Clients that nobody has accepted are turned away. `[callback]`
+    /// Stops listening. Clients that no process has accepted are turned away. `[callback]`
     ///
     /// # Errors
-    /// Not inside a callback; that it is closed already is none.
+    /// Not called inside a callback. It is not an error if the listener is already closed.
     pub fn close(self) -> Result<(), Error> {
         now(&Request::Close { port: self.id() })
     }
@@ -230,20 +236,21 @@ impl Connection {
         self.0
     }
 
-    /// Asks for the next line, packet or bytes; [`Event::Data`] or [`Event::Closed`] brings it. OTP: `{active, once}`.
-    /// `[callback]`
+    /// Requests the next line, packet or bytes, which arrive as [`Event::Data`] or
+    /// [`Event::Closed`]. OTP: `{active, once}`. `[callback]`
     ///
     /// # Errors
-    /// [`Reason::Closed`] once the end was told.
+    /// [`Reason::Closed`] after the end of the input was delivered.
     pub fn request_read(self) -> Result<(), Error> {
         now(&Request::Read { port: self.id(), how: How::Tell })
     }
 
-    /// Waits for the next line, packet or bytes. An upgrade waits for the callback; prefer
+    /// Waits for the next line, packet or bytes. An upgrade has to wait for the callback, so prefer
     /// [`Connection::request_read`]. OTP: `gen_tcp:recv/3`. `[callback]`
     ///
     /// # Errors
-    /// [`Reason::Closed`] at the end, [`Reason::TooLong`], [`Reason::TimedOut`]; after the last, nothing is lost.
+    /// [`Reason::Closed`] at the end of the input, [`Reason::TooLong`], [`Reason::TimedOut`]. No
+    /// input is lost by a time-out.
     pub async fn read(self, timeout: Duration) -> Result<Vec<u8>, Error> {
         match later(|| Request::Read { port: self.id(), how: How::Wait }, timeout).await? {
             Event::Data { bytes, .. } => Ok(bytes),
@@ -251,15 +258,17 @@ impl Connection {
         }
     }
 
-    /// Hands bytes to the node, which sends them, in order, even if the process ends. A write is never cut. `[callback]`
+    /// Passes bytes to the node, which sends them in order, even after the process ends. A write is
+    /// never split. `[callback]`
     ///
     /// # Errors
-    /// [`Reason::Busy`] while the peer does not read: nothing was taken. [`Reason::Closed`].
+    /// [`Reason::Busy`] while the peer does not read; then no byte was taken. [`Reason::Closed`].
     pub fn send(self, bytes: &[u8]) -> Result<(), Error> {
         now(&Request::Write { port: self.id(), bytes: Bytes::new(bytes) })
     }
 
-    /// As [`Connection::send`], but waits while the peer does not read. OTP: `gen_tcp:send/2`. `[callback]`
+    /// As [`Connection::send`], but waits while the peer does not read. OTP: `gen_tcp:send/2`.
+    /// `[callback]`
     ///
     /// # Errors
     /// [`Reason::Closed`].
@@ -272,7 +281,7 @@ impl Connection {
         }
     }
 
-    /// Waits until [`Connection::send`] takes more. `[callback]`
+    /// Waits until [`Connection::send`] takes more bytes. `[callback]`
     ///
     /// # Errors
     /// [`Reason::Closed`], [`Reason::TimedOut`].
@@ -280,7 +289,7 @@ impl Connection {
         later(|| Request::Writable { port: self.id(), how: How::Wait }, timeout).await.map(|_| ())
     }
 
-    /// Asks to be told by [`Event::Writable`] when [`Connection::send`] takes more. `[callback]`
+    /// Requests an [`Event::Writable`] for when [`Connection::send`] takes more bytes. `[callback]`
     ///
     /// # Errors
     /// [`Reason::Closed`].
@@ -288,20 +297,20 @@ impl Connection {
         now(&Request::Writable { port: self.id(), how: How::Tell })
     }
 
-    /// Says whether an [`Event::Closed`] is about this connection.
+    /// Returns whether an [`Event::Closed`] is about this connection.
     pub fn is(self, port: u64) -> bool {
         self.0 == port
     }
 
-    /// Returns the address of the other end. OTP: `inet:peername/1`. `[callback]`
+    /// Returns the address of the peer. OTP: `inet:peername/1`. `[callback]`
     ///
     /// # Errors
-    /// [`Reason::Closed`], also while it is not connected yet.
+    /// [`Reason::Closed`], also if it is not connected yet.
     pub fn peer(self) -> Result<String, Error> {
         Ok(addresses(self.id())?.peer.unwrap_or_default())
     }
 
-    /// Returns the address of this end. OTP: `inet:sockname/1`. `[callback]`
+    /// Returns the local address. OTP: `inet:sockname/1`. `[callback]`
     ///
     /// # Errors
     /// As [`Connection::peer`].
@@ -309,8 +318,9 @@ impl Connection {
         Ok(addresses(self.id())?.local)
     }
 
-    /// Makes another process the owner. Only the owner may. OTP: `gen_tcp:controlling_process/2`, without its moving of
-    /// messages: what was requested arrives where it was requested. `[callback]`
+    /// Makes another process the owner. Only the owner may call it. OTP:
+    /// `gen_tcp:controlling_process/2`. Unlike OTP, no messages move: a result goes to the process
+    /// that requested it. `[callback]`
     ///
     /// # Errors
     /// [`Reason::NotOwner`], [`Reason::NoProcess`], [`Reason::Closed`].
@@ -318,10 +328,10 @@ impl Connection {
         now(&Request::Give { port: self.id(), to: to.0 })
     }
 
-    /// Closes it; what was written before is still sent, for five seconds at most. `[callback]`
+    /// Closes it. Bytes written before are still sent, for at most five seconds. `[callback]`
     ///
     /// # Errors
-    /// Not inside a callback; that it is closed already is none.
+    /// Not called inside a callback. It is not an error if the connection is already closed.
     pub fn close(self) -> Result<(), Error> {
         now(&Request::Close { port: self.id() })
     }

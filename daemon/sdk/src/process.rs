@@ -1,4 +1,4 @@
-//! What a callback may do to its own process and to others, without waiting.
+//! Actions of a callback on its own process and on others, without waiting.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::time::milliseconds;
 /// Why a message could not be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The message's `Serialize` refused.
+    /// The message cannot be serialized.
     #[error(transparent)]
     Undecodable(#[from] Undecodable),
-    /// Not inside a callback.
+    /// Not called inside a callback.
     #[error(transparent)]
     Refused(#[from] Refused),
 }
@@ -38,7 +38,7 @@ fn ask<T>(question: impl FnOnce(&dyn Host) -> Result<T, Refused>) -> Result<T, R
     host::ask(question).and_then(|answer| answer)
 }
 
-/// Returns the process that a message would reach.
+/// Returns the process that would get a message.
 pub(crate) fn find(to: &To) -> Option<Pid> {
     match to {
         To::Pid(pid) => Some(*pid),
@@ -51,18 +51,20 @@ pub fn self_pid() -> Option<Pid> {
     host::ask(|host| host.self_pid()).ok().flatten()
 }
 
-/// Sends a request without reply. To nobody, it is dropped. OTP: `gen_server:cast/2`. `[callback]`
+/// Sends a request without a reply. If there is no such process, the request is dropped. OTP:
+/// `gen_server:cast/2`. `[callback]`
 ///
 /// # Errors
-/// See [`SendError`]; that nobody is there is none.
+/// See [`SendError`]. A missing process is not an error.
 pub fn cast(to: impl Into<To>, request: &impl Serialize) -> Result<(), SendError> {
     deliver(SendKind::Cast, &to.into(), request)
 }
 
-/// Sends a message that arrives in handle_info. To nobody, it is dropped. OTP: `!`. `[callback]`
+/// Sends a message that arrives in handle_info. If there is no such process, the message is
+/// dropped. OTP: `!`. `[callback]`
 ///
 /// # Errors
-/// See [`SendError`]; that nobody is there is none.
+/// See [`SendError`]. A missing process is not an error.
 pub fn send(to: impl Into<To>, message: &impl Serialize) -> Result<(), SendError> {
     deliver(SendKind::Info, &to.into(), message)
 }
@@ -75,42 +77,44 @@ fn deliver(kind: SendKind, to: &To, message: &impl Serialize) -> Result<(), Send
     }
 }
 
-/// Goes on with [`GenServer::handle_continue`](crate::GenServer::handle_continue) when this callback, which may be init,
-/// is over: after its reply, and before any other message. OTP: `{continue, Term}`. `[callback]`
+/// Calls [`GenServer::handle_continue`](crate::GenServer::handle_continue) after this callback,
+/// which may be init: after its reply, and before any other message. OTP: `{continue, Term}`.
+/// `[callback]`
 ///
 /// # Errors
-/// See [`SendError`]. [`Refused`] also in processes that are no gen_servers.
+/// See [`SendError`]. [`Refused`] also in processes that are not gen_servers.
 pub fn continue_with(argument: &impl Serialize) -> Result<(), SendError> {
     let body = codec::encode(argument)?;
     Ok(ask(|host| host.continue_with(body))?)
 }
 
-/// Calls [`GenServer::handle_timeout`](crate::GenServer::handle_timeout) when nothing else has come for so long after this
-/// callback. Any other callback ends the wait. It outlives an upgrade. OTP: the time-out of `{noreply, State, Timeout}`.
-/// `[callback]`
+/// Calls [`GenServer::handle_timeout`](crate::GenServer::handle_timeout) if no message arrives for
+/// this long after the callback. Any other callback ends the wait. The time-out outlives an
+/// upgrade. OTP: the time-out of `{noreply, State, Timeout}`. `[callback]`
 ///
 /// # Errors
-/// [`Refused`] outside a callback, and in processes that are no gen_servers.
+/// [`Refused`] outside a callback, and in processes that are not gen_servers.
 pub fn receive_timeout(after: Duration) -> Result<(), Refused> {
     ask(|host| host.receive_timeout(milliseconds(after)))
 }
 
-/// Lets no more than so many messages wait for the running process; 0 takes the bound away. For a server that would
-/// rather refuse than answer late; the place to ask for it is init.
+/// Bounds the mailbox of the running process to this many messages; 0 removes the bound. Use it in
+/// a server that would rather refuse a request than answer it late, usually in init.
 ///
-/// What others send when so many wait is not taken: a call is answered with [`Exit::Overloaded`] at once, and whatever
-/// wants no answer is dropped and counted, as are ticks of an interval. What the process asked for itself always comes:
-/// what it sends itself, its timers, the ends of what it monitors, what its ports tell. Nor are system messages refused,
-/// and the bound outlives upgrades. `relctl proc` shows it. Unlike OTP, where mailboxes have no bound. `[callback]`
+/// When the mailbox is full, messages of other processes are refused: a call is answered with
+/// [`Exit::Overloaded`] at once; other messages and the ticks of intervals are dropped and counted.
+/// Messages that the process asked for always arrive: those from itself, its timers, the ends of
+/// monitored processes, and events of its ports. System messages are not refused either. The bound
+/// outlives upgrades, and `relctl proc` shows it. In OTP, mailboxes have no bound. `[callback]`
 ///
 /// # Errors
-/// Not inside a callback, or in a supervisor or application.
+/// Not called inside a callback, or called in a supervisor or application.
 pub fn bound_mailbox(messages: usize) -> Result<(), Refused> {
     ask(|host| host.bound_mailbox(messages as u64))
 }
 
-/// Answers a call that was left open by [`Answer::NoReply`](crate::Answer::NoReply). An answer that comes too late is
-/// dropped. OTP: `gen_server:reply/2`. `[callback]`
+/// Answers a call after [`Answer::NoReply`](crate::Answer::NoReply). An answer that comes too late
+/// is dropped. OTP: `gen_server:reply/2`. `[callback]`
 ///
 /// # Errors
 /// See [`SendError`].
@@ -119,7 +123,8 @@ pub fn reply(to: From, reply: &impl Serialize) -> Result<(), SendError> {
     Ok(ask(|host| host.reply(to, body))?)
 }
 
-/// Sends a message after a time. The timer outlives upgrades, not its target. OTP: `erlang:send_after/3`. `[callback]`
+/// Sends a message after this time. The timer outlives upgrades, but not its target. OTP:
+/// `erlang:send_after/3`. `[callback]`
 ///
 /// # Errors
 /// See [`SendError`].
@@ -128,8 +133,9 @@ pub fn send_after(to: Pid, after: Duration, message: &impl Serialize) -> Result<
     Ok(ask(|host| host.send_after(to, milliseconds(after), body))?)
 }
 
-/// Sends a message again and again, first after one period, until it is cancelled or its target ends. It goes on through
-/// upgrades. OTP: `timer:send_interval/3`. Unlike there, periods that a node missed are not made up for. `[callback]`
+/// Sends a message periodically, first after one period, until it is cancelled or its target ends.
+/// The interval outlives upgrades. OTP: `timer:send_interval/3`. Unlike OTP, periods that a node
+/// missed are skipped. `[callback]`
 ///
 /// # Errors
 /// See [`SendError`].
@@ -138,30 +144,30 @@ pub fn send_interval(to: Pid, every: Duration, message: &impl Serialize) -> Resu
     Ok(ask(|host| host.send_interval(to, milliseconds(every), body))?)
 }
 
-/// Returns in what time a timer fires, in whole milliseconds; `None` when it has fired or was stopped. OTP:
-/// `erlang:read_timer/1`. `[callback]`
+/// Returns the time until a timer fires, in whole milliseconds; `None` if it has fired or was
+/// cancelled. OTP: `erlang:read_timer/1`. `[callback]`
 pub fn read_timer(timer: Timer) -> Option<Duration> {
     host::ask(|host| host.read_timer(timer)).ok().flatten().map(Duration::from_millis)
 }
 
-/// Stops a timer or an interval. Returns whether it would have fired, or fired again. A message that
-/// it has fired may still come. OTP: `erlang:cancel_timer/1`. `[callback]`
+/// Cancels a timer or an interval. Returns whether it would have fired, or fired again. A message
+/// that was sent before may still arrive. OTP: `erlang:cancel_timer/1`. `[callback]`
 pub fn cancel_timer(timer: Timer) -> bool {
     host::ask(|host| host.cancel_timer(timer)).unwrap_or(false)
 }
 
-/// Why a process did not get a name.
+/// Why a name could not be registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {
-    /// Another process has it, or this one.
+    /// A process has the name already; it may be this one.
     #[error("the name {name:?} is taken by {holder}")]
     Taken {
         /// The name.
         name: String,
-        /// Who has it.
+        /// The process that has it.
         holder: Pid,
     },
-    /// Not inside a callback.
+    /// Not called inside a callback.
     #[error(transparent)]
     Refused(#[from] Refused),
 }
@@ -172,7 +178,7 @@ impl std::convert::From<RegisterError> for Exit {
     }
 }
 
-/// Gives the running process a name. OTP: `erlang:register/2`. `[callback]`
+/// Registers a name for the running process. OTP: `erlang:register/2`. `[callback]`
 ///
 /// # Errors
 /// See [`RegisterError`].
@@ -183,23 +189,24 @@ pub fn register(name: &str) -> Result<(), RegisterError> {
     })
 }
 
-/// Frees a name of the running process. `[callback]`
+/// Unregisters a name of the running process. `[callback]`
 ///
 /// # Errors
-/// It does not have that name.
+/// The running process does not have that name.
 pub fn unregister(name: &str) -> Result<(), Refused> {
     ask(|host| host.unregister(name))
 }
 
-/// Returns the process of that name.
+/// Returns the process with that name.
 pub fn whereis(name: &str) -> Option<Pid> {
     host::ask(|host| host.whereis(name)).ok().flatten()
 }
 
-/// Links the running process with another: when one ends abnormally, so does the other. `[callback]`
+/// Links the running process with another: when one ends abnormally, so does the other.
+/// `[callback]`
 ///
 /// # Errors
-/// Not inside a callback.
+/// Not called inside a callback.
 pub fn link(with: Pid) -> Result<(), Refused> {
     ask(|host| host.link(with))
 }
@@ -207,20 +214,21 @@ pub fn link(with: Pid) -> Result<(), Refused> {
 /// Removes a link. `[callback]`
 ///
 /// # Errors
-/// Not inside a callback.
+/// Not called inside a callback.
 pub fn unlink(with: Pid) -> Result<(), Refused> {
     ask(|host| host.unlink(with))
 }
 
-/// Watches a process: one `Down` with the returned reference when it ends, or at once if it is not there. `[callback]`
+/// Monitors a process: one `Down` with the returned reference arrives when it ends, or at once if
+/// it does not exist. `[callback]`
 ///
 /// # Errors
-/// Not inside a callback.
+/// Not called inside a callback.
 pub fn monitor(pid: Pid) -> Result<MonitorRef, Refused> {
     ask(|host| host.monitor(pid))
 }
 
-/// Stops watching. `[callback]`
+/// Removes a monitor. `[callback]`
 ///
 /// # Errors
 /// Not a monitor of the running process.
@@ -231,21 +239,23 @@ pub fn demonitor(monitor: MonitorRef) -> Result<(), Refused> {
 /// Sends an exit signal. [`Exit::Killed`] cannot be trapped. OTP: `exit/2`. `[callback]`
 ///
 /// # Errors
-/// Not inside a callback.
+/// Not called inside a callback.
 pub fn exit(to: Pid, reason: Exit) -> Result<(), Refused> {
     ask(|host| host.exit(to, reason))
 }
 
-/// Turns exit signals of linked processes into [`Info::Exit`](crate::Info::Exit), or back, and lets terminate run when
-/// the supervisor stops the process. OTP: `process_flag(trap_exit, _)`. `[callback]`
+/// With `true`, exit signals of linked processes arrive as [`Info::Exit`](crate::Info::Exit), and
+/// terminate runs when the supervisor stops the process. OTP: `process_flag(trap_exit, _)`.
+/// `[callback]`
 ///
 /// # Errors
-/// Not inside a callback.
+/// Not called inside a callback.
 pub fn trap_exit(on: bool) -> Result<(), Refused> {
     ask(|host| host.trap_exit(on))
 }
 
-/// Reads one key of the app's environment; `None` when it is not set. OTP: `application:get_env/1`. `[callback]`
+/// Reads one key of the app's environment; `None` when it is not set. OTP: `application:get_env/1`.
+/// `[callback]`
 ///
 /// # Errors
 /// The value is not a `T`.

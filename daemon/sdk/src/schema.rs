@@ -1,5 +1,5 @@
-//! What a module reads and writes, as JSON schemas: what `relctl diff`, and the planner of a way
-//! down, compare two versions by.
+//! The types of a module, as JSON schemas. `relctl diff` and the planner of a downgrade compare two
+//! versions by them.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -7,20 +7,21 @@ use serde_json::{Map, Value};
 
 use crate::child_spec::SupervisorSpec;
 
-/// What a module reads and writes: its state, start argument, messages and replies.
+/// The types that a module reads and writes: its state, start argument, messages and replies.
 ///
-/// Never asked for on a node: `relctl pack` does, and stores the answer beside `app.toml`. serde's attributes count, but
-/// for `alias`, which JSON schemas do not have: `relctl diff` shows a renamed field with an alias as one that is gone.
+/// Nodes never ask for it; `relctl pack` stores it beside `app.toml`. serde's attributes are
+/// respected, except `alias`, which JSON schemas do not have: `relctl diff` shows a renamed field
+/// with an alias as gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema(Option<Map<String, Value>>);
 
 impl Schema {
-    /// Says nothing: two versions of the module are compared by hand.
+    /// Describes nothing: you have to compare two versions of the module by hand.
     pub fn unknown() -> Self {
         Self(None)
     }
 
-    /// Describes a server by its state, and by what crosses its boundary.
+    /// Describes a server by its state and messages.
     pub(crate) fn of_spoken<const N: usize>(
         state: Value,
         dropped: Value,
@@ -34,7 +35,8 @@ impl Schema {
         Self::of_parts(parts.chain((!other.is_empty()).then_some(("other", Value::Object(other)))))
     }
 
-    /// Describes a supervisor by what its init answers; unknown where an id or an argument has no form in JSON.
+    /// Describes a supervisor by the spec from its init; unknown if an id or an argument has no
+    /// JSON form.
     pub(crate) fn of_specs(spec: &SupervisorSpec) -> Self {
         spec.to_json().map_or_else(Self::unknown, |spec| Self::of_parts([("supervisor", spec)]))
     }
@@ -49,7 +51,7 @@ impl Schema {
     }
 }
 
-/// A type as it crosses the boundary in its own direction, and as it does in the other one.
+/// A type as it crosses the boundary in its usual direction, and in the other one.
 pub(crate) struct Forms {
     own: Value,
     other: Value,
@@ -62,17 +64,17 @@ impl Forms {
     }
 }
 
-/// Returns what can be read as a `T`, and what one is written as.
+/// Returns the schema for reading a `T`, and the one for writing it.
 pub(crate) fn both<T: JsonSchema>() -> Forms {
     Forms { own: read::<T>(), other: written::<T>() }
 }
 
-/// Returns the schema of what can be read as a `T`.
+/// Returns the schema for reading a `T`.
 pub(crate) fn read<T: JsonSchema>() -> Value {
     SchemaSettings::default().into_generator().into_root_schema_for::<T>().to_value()
 }
 
-/// Returns the schema of what a `T` is written as.
+/// Returns the schema for writing a `T`.
 fn written<T: JsonSchema>() -> Value {
     SchemaSettings::default().for_serialize().into_generator().into_root_schema_for::<T>().to_value()
 }
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_is_written_otherwise_than_it_is_read_has_both_forms() {
+    fn a_type_with_different_read_and_written_forms_has_both() {
         let schema = described(Server::schema());
         assert_eq!(schema["cast"].get("required"), None);
         assert_eq!(schema["other"]["cast"]["required"], json!(["by"]));

@@ -1,6 +1,6 @@
-//! supervisor: the daemon's own loop; the module only says what to supervise.
+//! supervisor: the daemon runs it; your module only returns its spec.
 //!
-//! The functions here ask a running supervisor; they wait as long as it takes, as in OTP.
+//! The functions here call a running supervisor. As in OTP, they have no time-out.
 
 use std::marker::PhantomData;
 
@@ -28,11 +28,11 @@ pub trait Supervisor: 'static {
     /// The start argument.
     type Args: DeserializeOwned + Send;
 
-    /// Says what to supervise. Called at the start, and again with the same argument by an appup's
-    /// `change = "supervisor"`, so it should do nothing else. A check of an upgrade asks it in a process that is thrown
-    /// away. Only at the start it runs in a process of the node: afterwards [`env`](crate::env) answers nothing, so what it
-    /// needs comes with its argument. Where the argument is `()`, `relctl pack` calls it too, to store the child specs for
-    /// `relctl diff`.
+    /// Returns the spec. Called at the start, and again with the same argument for `change =
+    /// "supervisor"` in an appup, so it should have no other effect. The check of an upgrade calls
+    /// it in a separate system process. Only at the start does it run in a process of the node:
+    /// later [`env`](crate::env) returns `None`, so pass configuration in the argument. If the
+    /// argument is `()`, `relctl pack` calls it too, to store the child specs for `relctl diff`.
     fn init(args: Self::Args) -> SupervisorSpec;
 }
 
@@ -42,9 +42,9 @@ pub trait Supervisor: 'static {
 pub struct Child {
     /// The child's id.
     pub id: Value,
-    /// The process, while there is one.
+    /// Its process, while there is one.
     pub pid: Option<Pid>,
-    /// Whether it is about to be started again.
+    /// Whether it is being restarted.
     pub restarting: bool,
     /// Whether it is a supervisor.
     pub child_type: ChildType,
@@ -63,13 +63,13 @@ impl From<wire::Child> for Child {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(from = "wire::Counts")]
 pub struct Counts {
-    /// Child specs.
+    /// The number of child specs.
     pub specs: usize,
-    /// Children that run.
+    /// The number of running children.
     pub active: usize,
-    /// Specs of supervisors, running or not.
+    /// The number of supervisors, running or not.
     pub supervisors: usize,
-    /// Specs of workers, running or not.
+    /// The number of workers, running or not.
     pub workers: usize,
 }
 
@@ -80,40 +80,40 @@ impl From<wire::Counts> for Counts {
     }
 }
 
-/// Why a supervisor did not do what it was asked for.
+/// Why a request to a supervisor failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SupervisorError {
-    /// A child of that id runs.
+    /// A child with that id is running.
     #[error("a child with that id runs as {0}")]
     AlreadyStarted(Pid),
-    /// A child of that id is known, but does not run. Restart or delete it.
-    #[error("a child with that id is known and does not run: restart or delete it")]
+    /// A child with that id exists, but does not run. Restart or delete it.
+    #[error("a child with that id exists, but does not run; restart or delete it")]
     AlreadyPresent,
-    /// No child of that id or pid.
+    /// There is no child with that id or pid.
     #[error("there is no such child")]
     NotFound,
-    /// The child runs.
-    #[error("the child runs")]
+    /// The child is running.
+    #[error("the child is running")]
     Running,
-    /// The child is about to be started again.
+    /// The child is being restarted.
     #[error("the child is being restarted")]
     Restarting,
-    /// Two children have one id.
-    #[error("two children have one id: {0}")]
+    /// Two children have the same id.
+    #[error("two children have the same id: {0}")]
     DuplicateId(String),
     /// The child's init failed.
     #[error("the child did not start: {0}")]
     StartFailed(String),
-    /// The child spec was refused.
+    /// The child spec is invalid.
     #[error("bad child spec: {0}")]
     BadSpec(String),
-    /// The node has no such module.
+    /// The node does not have that module.
     #[error("unknown module: {0}")]
     UnknownModule(String),
-    /// A reason of a newer daemon.
+    /// A reason from a newer daemon.
     #[error("{0}")]
     Other(String),
-    /// The supervisor did not answer.
+    /// The supervisor did not reply.
     #[error(transparent)]
     Call(#[from] CallError),
 }
@@ -124,7 +124,8 @@ impl From<Undecodable> for SupervisorError {
     }
 }
 
-/// Adds a child and starts it. Returns `None` when its init said [`Ignore`](crate::NotStarted::Ignore).
+/// Adds a child and starts it. Returns `None` if its init returned
+/// [`Ignore`](crate::NotStarted::Ignore).
 ///
 /// # Errors
 /// `AlreadyStarted`, `AlreadyPresent`, `StartFailed`, `BadSpec`, `UnknownModule`, `Call`.
@@ -135,8 +136,8 @@ pub async fn start_child(
     ask(supervisor.into(), &Request::StartChild(child.0)).await
 }
 
-/// Starts one more child of a simple_one_for_one supervisor. Unlike OTP, `args` is its whole start argument: nothing of
-/// the template's is added.
+/// Starts one more child of a simple_one_for_one supervisor. Unlike OTP, `args` is the whole start
+/// argument, and is not appended to that of the template.
 ///
 /// # Errors
 /// `StartFailed`, `UnknownModule`, `Call`.
@@ -165,7 +166,8 @@ pub async fn terminate_child_pid(supervisor: impl Into<To>, child: Pid) -> Resul
     done(ask(supervisor.into(), &Request::TerminatePid(child.0)).await)
 }
 
-/// Starts a child that does not run. Returns `None` when its init said [`Ignore`](crate::NotStarted::Ignore).
+/// Starts a stopped child. Returns `None` if its init returned
+/// [`Ignore`](crate::NotStarted::Ignore).
 ///
 /// # Errors
 /// `NotFound`, `Running`, `Restarting`, `StartFailed`, `Call`.
@@ -177,7 +179,7 @@ pub async fn restart_child(
     ask(supervisor.into(), &request).await
 }
 
-/// Forgets a child that does not run.
+/// Removes the spec of a stopped child.
 ///
 /// # Errors
 /// `NotFound`, `Running`, `Restarting`, `Call`.
@@ -186,8 +188,8 @@ pub async fn delete_child(supervisor: impl Into<To>, id: &impl Serialize) -> Res
     done(ask(supervisor.into(), &request).await)
 }
 
-/// Returns the spec of a child, its defaults filled in. Where the daemon never needs it again, as with a temporary
-/// child, its start argument is nil.
+/// Returns the spec of a child, with defaults filled in. If the daemon never needs the start
+/// argument again, as for a temporary child, it is nil.
 ///
 /// # Errors
 /// `NotFound`, `Call`.
@@ -198,7 +200,7 @@ pub async fn get_childspec(
     spec(ask(supervisor.into(), &Request::GetChildspec(bytes(id)?)).await)
 }
 
-/// Returns the spec of a child that runs.
+/// Returns the spec of a running child.
 ///
 /// # Errors
 /// `NotFound`, `Call`.
@@ -206,7 +208,7 @@ pub async fn get_childspec_of(supervisor: impl Into<To>, child: Pid) -> Result<C
     spec(ask(supervisor.into(), &Request::GetChildspecOf(child.0)).await)
 }
 
-/// Returns the children, the latest started first.
+/// Returns the children, latest started first.
 ///
 /// # Errors
 /// `Call`.
@@ -222,7 +224,7 @@ pub async fn count_children(supervisor: impl Into<To>) -> Result<Counts, Supervi
     ask(supervisor.into(), &Request::CountChildren).await
 }
 
-/// Writes an id or an argument.
+/// Encodes an id or an argument.
 fn bytes(value: &impl Serialize) -> Result<ByteBuf, Undecodable> {
     codec::encode(value).map(ByteBuf::from)
 }
@@ -238,7 +240,7 @@ fn spec(reply: Result<reld_wire::spec::ChildSpec, SupervisorError>) -> Result<Ch
     reply.map(ChildSpec::from)
 }
 
-/// Drops the value of a reply that only says ok.
+/// Drops the value of a reply that is only ok.
 fn done(reply: Result<serde::de::IgnoredAny, SupervisorError>) -> Result<(), SupervisorError> {
     reply.map(|_| ())
 }
@@ -296,7 +298,7 @@ impl<S: Supervisor> Behaviour for Tree<S> {
         }
     }
 
-    /// Asks init where it takes nothing; which other argument an app starts it with is not known here.
+    /// Calls init if the argument is `()`; no other argument is known here.
     fn schema() -> Schema {
         let Ok(nothing) = codec::decode(&codec::NOTHING) else { return Schema::unknown() };
         catch(|| S::init(nothing)).map_or_else(|_| Schema::unknown(), |spec| Schema::of_specs(&spec))

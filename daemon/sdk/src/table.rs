@@ -211,7 +211,7 @@ fn ok(status: reld_abi::Status) -> Result<(), Refused> {
     if status == reld_abi::OK { Ok(()) } else { Err(Refused) }
 }
 
-/// Reads a reference; 0 names nothing.
+/// Converts a reference; 0 means refused.
 fn opened(reference: u64) -> Result<u64, Refused> {
     if reference == 0 { Err(Refused) } else { Ok(reference) }
 }
@@ -220,7 +220,7 @@ fn give_pid(pid: Pid) -> reld_abi::Pid {
     reld_abi::Pid { slot: pid.slot(), generation: pid.generation() }
 }
 
-/// Reads a pid that may be none.
+/// Converts a pid that may be none.
 fn read_pid(pid: reld_abi::Pid) -> Option<Pid> {
     let pid = Pid::new(pid.slot, pid.generation);
     (pid != Pid::NONE).then_some(pid)

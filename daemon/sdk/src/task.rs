@@ -1,4 +1,4 @@
-//! task: a home-brewed process, one `async fn` with its own loop.
+//! task: a process with a loop of its own, in one `async fn`.
 
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
@@ -19,54 +19,55 @@ use crate::names::{From, MonitorRef, Pid};
 use crate::waker;
 use crate::{ets, port};
 
-/// A process that is one function. Stays on its version until it ends or [goes on](continue_with) in the current one, and
-/// keeps that version's library in use: prefer [`GenServer`](crate::GenServer) for all that lives long. OTP: a process made by `spawn`.
+/// A process that is one function. It stays on its version until it ends or
+/// [continues](continue_with) in the current one, and keeps the library of that version in use.
+/// Prefer [`GenServer`](crate::GenServer) for long-lived processes. OTP: a process made by `spawn`.
 pub trait Task: 'static {
     /// The start argument.
     type Args: DeserializeOwned + Send;
 
-    /// Runs; the process ends when it returns, `Ok` as `normal`.
+    /// Runs the task. The process ends when the function returns; `Ok` means `normal`.
     fn run(args: Self::Args) -> impl Future<Output = Result<(), Exit>> + Send;
 }
 
 /// A message of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message<M> {
-    /// A request that wants a [`reply`](crate::reply).
+    /// A request that expects a [`reply`](crate::reply).
     Call(From, M),
-    /// A request without reply, and who sent it.
+    /// A request without a reply, and its sender.
     Cast(Pid, M),
-    /// Any other message, and who sent it.
+    /// Any other message, and its sender.
     Info(Pid, M),
     /// A linked process ended, and this one traps exits.
     Exit {
         /// The process that ended.
         from: Pid,
-        /// Why.
+        /// The exit reason.
         reason: Exit,
     },
     /// A monitored process ended.
     Down {
-        /// The monitor, which is used up.
+        /// The monitor, which ends with this message.
         monitor: MonitorRef,
         /// The process that ended.
         from: Pid,
-        /// Why.
+        /// The exit reason.
         reason: Exit,
     },
-    /// What became of a request to a port.
+    /// The result of a request to a port.
     Port(port::Event),
-    /// What became of a shared table.
+    /// An event of a shared table.
     Table(ets::Event),
 }
 
-/// Why [`recv`] gave no message.
+/// Why [`recv`] returned no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecvError {
-    /// The message is not an `M`. It is gone; the next one can be taken.
+    /// The message is not an `M`, and is dropped; you can receive the next one.
     #[error(transparent)]
     Undecodable(#[from] Undecodable),
-    /// Only a task may take its messages itself.
+    /// Only a task can receive messages itself.
     #[error("only a task can receive")]
     Refused,
 }
@@ -83,7 +84,8 @@ impl std::convert::From<RecvError> for Exit {
 /// Waits for the task's next message. `[task]`
 ///
 /// # Errors
-/// [`RecvError::Undecodable`] for a message that is not an `M`, [`RecvError::Refused`] outside a task.
+/// [`RecvError::Undecodable`] for a message that is not an `M`, [`RecvError::Refused`] outside a
+/// task.
 pub async fn recv<M: DeserializeOwned>() -> Result<Message<M>, RecvError> {
     let mail = poll_fn(|context| match host::ask(|host| host.recv()).and_then(|taken| taken) {
         Ok(None) => {
@@ -96,7 +98,7 @@ pub async fn recv<M: DeserializeOwned>() -> Result<Message<M>, RecvError> {
         Mail::Call(from, body) => Ok(Message::Call(from, read("call", &body)?)),
         Mail::Cast(from, body) => Ok(Message::Cast(from, read("cast", &body)?)),
         Mail::Info(from, body) => Ok(Message::Info(from, read("message", &body)?)),
-        Mail::Told(told) => Ok(match read::<Told>("what the node tells", &told)? {
+        Mail::Told(told) => Ok(match read::<Told>("event of the node", &told)? {
             Told::Port(event) => Message::Port(event.into()),
             Told::Table(event) => Message::Table(event.into()),
         }),
@@ -105,9 +107,10 @@ pub async fn recv<M: DeserializeOwned>() -> Result<Message<M>, RecvError> {
     }
 }
 
-/// Goes on in the current version of a task's module, which may be the task's own: as the last thing that `run` does, as
-/// the answer of it. The process stays the same, with its mail, names, links, monitors and timers; open requests are given
-/// up. So a task comes to new code, and a purge finds it in none that is old. OTP: `?MODULE:loop(State)`. `[task]`
+/// Continues in the current version of a task's module, which may be the task's own. Call it last
+/// in `run`, and return its result. The process stays the same, with its mail, names, links,
+/// monitors and timers; open requests are given up. So a task moves to new code, and a purge does
+/// not find it in old code. OTP: `?MODULE:loop(State)`. `[task]`
 ///
 /// ```
 /// use reld_sdk::{Exit, Task, task};
@@ -125,12 +128,16 @@ pub async fn recv<M: DeserializeOwned>() -> Result<Message<M>, RecvError> {
 /// ```
 ///
 /// # Errors
-/// There is no such module, it makes no tasks, or this is none.
+/// There is no such module, it is not a task, or this process is not a task.
 pub fn continue_with(module: &str, args: &impl Serialize) -> Result<(), Exit> {
     let args = codec::encode(args).map_err(|error| error.of("start argument"))?;
     let entry = codec::encode(&Entry { module: module.to_owned(), args: ByteBuf::from(args) })?;
     let asked = host::ask(|host| host.continue_with(entry)).and_then(|taken| taken);
-    asked.map_err(|Refused| Exit::error(format!("{module:?} is no module of a task that could go on there")))
+    asked.map_err(|Refused| {
+        Exit::error(format!(
+            "cannot continue in module {module:?}: it is not a loaded task, or this process is not a task"
+        ))
+    })
 }
 
 /// The task behaviour of a callback type.
@@ -153,7 +160,7 @@ impl<T: Task> Behaviour for Run<T> {
     fn accepts(kind: BodyKind, body: &[u8]) -> Result<(), Exit> {
         match kind {
             BodyKind::Init => readable::<T::Args>("start argument", body),
-            // What a task receives is known to its code only.
+            // Only the code of the task knows its message types.
             _ => Ok(()),
         }
     }

@@ -1,7 +1,8 @@
-//! How much this library has allocated and not freed.
+//! Counts the memory that this library has allocated and not freed.
 //!
-//! Counted where it is allocated, in parts that the daemon adds up ([`reld_abi::Usage`]). Each thread has a part to itself
-//! as long as there are any, so it adds without a lock and without waiting for another's cache line; those that come later
+//! The counts are kept in parts that the daemon adds up ([`reld_abi::Usage`]). Each thread has its
+//! own part as long as there are any, so it counts without a lock and without waiting for another's
+//! cache line; later threads share the last part.
 //! share the last one.
 
 use std::cell::Cell;
@@ -9,9 +10,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use reld_abi::Usage;
 
-/// More than threads of a pool and its company; some kilobytes for each library.
+/// More than the number of threads of a pool and its helpers; some kilobytes for each library.
 const PARTS: usize = 64;
-/// The part that threads share which have none to themselves.
+/// The part shared by threads without one of their own.
 const SHARED: usize = PARTS - 1;
 
 #[repr(align(64))]
@@ -22,7 +23,7 @@ static COUNTED: Parts =
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    // Without a destructor: an allocator may be called when those have run.
+    // Without a destructor: the allocator may be called after destructors have run.
     static PART: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
@@ -31,19 +32,19 @@ pub(crate) const fn parts() -> &'static [Usage] {
     &COUNTED.0
 }
 
-/// Takes note of a block that is the library's from now on.
+/// Counts a block that the library now owns.
 #[inline]
 pub(crate) fn gained(bytes: usize) {
     count(1, bytes as u64);
 }
 
-/// Takes note of a block that is the library's no more.
+/// Counts a block that the library no longer owns.
 #[inline]
 pub(crate) fn lost(bytes: usize) {
     count(1_u64.wrapping_neg(), (bytes as u64).wrapping_neg());
 }
 
-/// Takes note of another size of a block.
+/// Counts a change of a block's size.
 #[inline]
 pub(crate) fn resized(from: usize, to: usize) {
     count(0, (to as u64).wrapping_sub(from as u64));
@@ -57,7 +58,7 @@ fn count(blocks: u64, bytes: u64) {
         all_blocks.fetch_add(blocks, Ordering::Relaxed);
         all_bytes.fetch_add(bytes, Ordering::Relaxed);
     } else {
-        // Nobody else writes here.
+        // Only this thread writes here.
         all_blocks.store(all_blocks.load(Ordering::Relaxed).wrapping_add(blocks), Ordering::Relaxed);
         all_bytes.store(all_bytes.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed);
     }
@@ -80,7 +81,7 @@ fn take_part() -> usize {
 mod tests {
     use super::*;
 
-    /// Far more than what other tests of this program hand out meanwhile.
+    /// Far more than other tests of this program allocate meanwhile.
     const HUGE: usize = 1 << 40;
 
     fn bytes() -> u64 {
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_thread_allocates_and_another_frees_is_counted_by_as_many_threads_as_there_are() {
+    fn memory_that_one_thread_allocates_and_another_frees_is_counted_with_any_number_of_threads() {
         let before = bytes();
         for _ in 0..2 * PARTS {
             let thread = std::thread::spawn(|| {

@@ -1,4 +1,5 @@
-//! Values whose type the SDK does not know: states on their way between versions, start arguments, child ids.
+//! Values of a type that the SDK does not know: states between two versions, start arguments, child
+//! ids.
 
 use std::fmt;
 
@@ -9,34 +10,35 @@ use serde_bytes::ByteBuf;
 
 use crate::codec::{self, Undecodable};
 
-/// Some value, as bytes: a child's id, a start argument, the `extra` of an appup.
+/// Any value, as bytes: a child's id, a start argument, the `extra` of an appup.
 ///
-/// Two values are equal when their bytes are.
+/// Two values are equal if their bytes are equal.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 pub struct Value(
-    /// `None` is nil, which needs no memory: nearly every `extra` is, and an upgrade makes one for each process.
+    /// `None` is nil, which needs no memory: nearly every `extra` is nil, and an upgrade makes one
+    /// for each process.
     #[schemars(with = "Vec<u8>")]
     Option<Vec<u8>>,
 );
 
 impl Value {
-    /// Writes a value.
+    /// Encodes a value.
     ///
     /// # Errors
-    /// Its `Serialize` refused.
+    /// The value cannot be serialized.
     pub fn write<T: Serialize + ?Sized>(value: &T) -> Result<Self, Undecodable> {
         codec::encode(value).map(|bytes| Self::from(ByteBuf::from(bytes)))
     }
 
-    /// Reads the value.
+    /// Decodes the value.
     ///
     /// # Errors
-    /// It is not a `T`; the error calls it `value`, to tell it from a state.
+    /// It is not a `T`. The error calls it `value`, to distinguish it from a state.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Undecodable> {
         codec::decode(self.bytes()).map_err(|error| error.of("value"))
     }
 
-    /// The value that says nothing: nil.
+    /// Returns the empty value, nil.
     pub fn nothing() -> Self {
         Self(None)
     }
@@ -80,22 +82,22 @@ impl fmt::Debug for Value {
 
 /// The state of a process on its way from one version to another.
 ///
-/// Reading is strict: a field that nobody reads is an error, since it is a forgotten rename or a value about to be
-/// lost. serde cannot see fields below `#[serde(flatten)]`, `#[serde(tag)]` and `#[serde(untagged)]`; read a state
-/// that has them with a type that spells them out.
+/// Reading is strict: an unread field is an error, because it is a forgotten rename or a value
+/// about to be lost. serde cannot see fields below `#[serde(flatten)]`, `#[serde(tag)]` and
+/// `#[serde(untagged)]`. Read a state that has them with a type that lists these fields.
 #[derive(Clone, PartialEq, Eq)]
 pub struct State(Vec<u8>);
 
 impl State {
-    /// Writes a state.
+    /// Encodes a state.
     ///
     /// # Errors
-    /// Its `Serialize` refused.
+    /// The state cannot be serialized.
     pub fn write<T: Serialize + ?Sized>(state: &T) -> Result<Self, Undecodable> {
         codec::encode(state).map(Self)
     }
 
-    /// Reads all of the state.
+    /// Decodes the whole state.
     ///
     /// # Errors
     /// A field is missing, of another type, or not in `T`.
@@ -103,7 +105,7 @@ impl State {
         self.read_without(&[])
     }
 
-    /// Reads the state except the fields named by their places, such as `"limits.max"`: those of
+    /// Decodes the state except the fields with these paths, such as `"limits.max"`: those of
     /// [`GenServer::DROPPED`](crate::GenServer::DROPPED).
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The future of an open request: the one leaf that all waiting is made of.
+//! The future of an open request; all waits are built from it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,12 +7,12 @@ use std::task::{Context, Poll};
 use crate::host::{self, Closed, Refused};
 use crate::waker;
 
-/// Waits for the answer to a reference. Dropped before that, it gives the reference up.
+/// Waits for the answer to a reference. Gives the reference up if dropped before.
 #[derive(Debug)]
 pub(crate) struct Wait {
     reference: u64,
     open: bool,
-    /// It is worth asking.
+    /// The answer may be there, so the daemon is asked.
     asks: bool,
 }
 
@@ -21,9 +21,9 @@ impl Wait {
         Self { reference, open: true, asks: true }
     }
 
-    /// Waits for another process, which cannot have answered before the first poll is over.
+    /// Waits for another process, which cannot answer before the end of the first poll.
     pub(crate) fn for_another(reference: u64) -> Self {
-        // Written out: what is left of another one would be dropped here, which gives the reference up.
+        // No struct update: it would drop another `Self`, which gives the reference up.
         Self { reference, open: true, asks: false }
     }
 }
@@ -48,7 +48,7 @@ impl Drop for Wait {
     fn drop(&mut self) {
         if self.open {
             waker::unpark(self.reference);
-            // Refused when the process is being killed: its references go with it.
+            // Refused if the process is being killed; then its references are gone anyway.
             let _ = host::ask(|host| host.forget(self.reference));
         }
     }

@@ -1,12 +1,14 @@
 //! Wakers stay in the library.
 //!
-//! The daemon wakes a process, never a future: it polls the process's callback and says which references were answered.
-//! Futures that wait put their waker into a table that belongs to the callback; it is lent to the thread for the length
-//! of one poll. So combinators with wakers of their own (`join_all`, `select`, `FuturesUnordered`) work, and no code of
-//! this library hangs in a queue of the daemon, where it would forbid unmapping.
+//! The daemon wakes a process, never a future: it polls the process's callback and passes the
+//! references that were answered. Waiting futures put their waker into a table of the callback,
+//! which is lent to the thread during one poll. So combinators with wakers of their own
+//! (`join_all`, `select`, `FuturesUnordered`) work, and no code of this library is stored in a
+//! queue of the daemon, where it would prevent unmapping.
 //!
-//! Thread-locals here are `Cell`s of values without destructor: a destructor registered with a daemon's thread would
-//! run library code when that thread ends, after the library was unmapped.
+//! Thread-locals here are `Cell`s of values without a destructor. A destructor registered with a
+//! thread of the daemon would run library code when that thread ends, after the library was
+//! unmapped.
 #![expect(
     unsafe_code,
     reason = "a waker without data or allocation can only be made from its function table"
@@ -17,14 +19,14 @@ use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-/// The wakers of a callback's waiting futures. Nothing as long as only the root waits, which needs none.
+/// The wakers of a callback's waiting futures. Empty while only the root waits, which needs none.
 #[derive(Debug, Default)]
 pub(crate) struct Wakers(Option<Box<Waiting>>);
 
 #[derive(Debug, Default)]
 struct Waiting {
     by_reference: BTreeMap<u64, Waker>,
-    /// Those that wait for the next message of a task.
+    /// Futures that wait for the next message of a task.
     for_mail: Vec<Waker>,
 }
 
@@ -35,7 +37,8 @@ impl Wakers {
         self.0.get_or_insert_default()
     }
 
-    /// Wakes whoever waits for an answered reference, and whoever waits for mail: each poll may have brought some.
+    /// Wakes the futures that wait for an answered reference, and those that wait for mail: each
+    /// poll may have brought some.
     pub(crate) fn wake(&mut self, completed: &[u64]) {
         let Some(waiting) = &mut self.0 else { return };
         for reference in completed {
@@ -51,7 +54,7 @@ impl Wakers {
 
 thread_local! {
     static LENT: Cell<ManuallyDrop<Wakers>> = const { Cell::new(ManuallyDrop::new(Wakers::NEW)) };
-    /// Whether the root future was woken during the poll that runs here.
+    /// Whether the root future was woken during the current poll.
     static WOKEN: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -71,14 +74,15 @@ pub(crate) fn lend<R>(wakers: &mut Wakers, poll: impl FnOnce() -> R) -> R {
     poll()
 }
 
-/// Keeps the waker of a future that waits for a reference. The root's need not be kept: the root is always polled.
+/// Keeps the waker of a future that waits for a reference. The root's is not kept, because the root
+/// is always polled.
 pub(crate) fn park(reference: u64, waker: &Waker) {
     if !waker.will_wake(root()) {
         with_lent(|wakers| wakers.waiting().by_reference.insert(reference, waker.clone()));
     }
 }
 
-/// Forgets the waker of a future that no longer waits.
+/// Removes the waker of a future that no longer waits.
 pub(crate) fn unpark(reference: u64) {
     drop(with_lent(|wakers| wakers.0.as_mut()?.by_reference.remove(&reference)));
 }
@@ -90,17 +94,17 @@ pub(crate) fn park_for_mail(waker: &Waker) {
     }
 }
 
-/// Returns the waker that root futures are polled with: it notes that there is more to do now.
+/// Returns the waker for polling root futures: it notes that the root was woken.
 pub(crate) fn root() -> &'static Waker {
     &ROOT
 }
 
-/// Says whether the root was woken since [`clear_woken`].
+/// Returns whether the root was woken since [`clear_woken`].
 pub(crate) fn is_woken() -> bool {
     WOKEN.get()
 }
 
-/// Forgets earlier wakes: the root is about to be polled.
+/// Clears earlier wakes, before the root is polled.
 pub(crate) fn clear_woken() {
     WOKEN.set(false);
 }

@@ -1,4 +1,4 @@
-//! An app whose own names are those that `export_app!` might use itself.
+//! An app with names that `export_app!` might use itself.
 #![expect(unsafe_code, reason = "the table is called as the daemon calls it")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ static ALLOCATOR: AtomicBool = AtomicBool::new(false);
 /// A task that ends at once.
 struct ReldModule;
 
-/// The same.
+/// Another task.
 #[expect(clippy::upper_case_acronyms, reason = "the table of an app could be called so")]
 struct TABLE;
 

@@ -1,11 +1,13 @@
-//! Finds what nobody reads: a deserializer around another one that knows the place of each value.
+//! Finds unread fields: a deserializer around another one that tracks the path of each value.
 //!
-//! Wherever serde skips a value (`deserialize_ignored_any`: a field that a type does not know), its place is noted. Almost
-//! always there is none, and a live upgrade reads the state of each process, so knowing a place must cost next to nothing: it
-//! is a link on the stack, its name is borrowed from the bytes, and only one that is noted is spelled.
+//! When serde skips a value (`deserialize_ignored_any`: a field unknown to the type), its path is
+//! noted. Nearly always there is none, and a live upgrade reads the state of each process, so
+//! tracking must cost next to nothing: a path is a linked list on the stack with names borrowed
+//! from the bytes, and only a noted one is formatted.
 //!
-//! Places are spelled as the table at [`GenServer::DROPPED`](crate::GenServer::DROPPED) says. serde does not say whether a map
-//! is one or a struct, but asks for the names of fields and variants as *identifiers*, and for the keys of maps as what they are.
+//! Paths are formatted by the table at [`GenServer::DROPPED`](crate::GenServer::DROPPED). serde
+//! does not reveal whether a map is a struct, but it asks for the names of fields and variants as
+//! *identifiers*, and for the keys of maps by their own types.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -16,10 +18,10 @@ use serde::de::{
     Visitor,
 };
 
-/// The places of what was skipped, each once. A set is only made where there is one.
+/// The paths of the skipped values, without duplicates. A set is only allocated if there is one.
 pub(super) type Unread = Option<BTreeSet<String>>;
 
-/// Reads a value, and finds what was skipped in it.
+/// Decodes a value, and finds the skipped values in it.
 #[inline]
 pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     inner: D,
@@ -29,10 +31,10 @@ pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     Ok((value, unread.into_inner()))
 }
 
-/// Where a value stands.
+/// The path of a value.
 struct Place<'a, 'de> {
     parent: Option<&'a Self>,
-    /// What it is called within its parent.
+    /// Its name within its parent.
     name: &'de str,
     unread: &'a RefCell<Unread>,
 }
@@ -65,11 +67,11 @@ impl fmt::Display for Place<'_, '_> {
     }
 }
 
-/// Anything of serde's that reads one value, with the value's place.
+/// A serde object that reads one value, with the path of that value.
 struct Placed<'a, 'de, X> {
     inner: X,
     place: &'a Place<'a, 'de>,
-    /// Takes the text of an identifier, where one may be read.
+    /// Receives the text of an identifier, if one can be read.
     identifier: Option<&'a Cell<&'de str>>,
 }
 
@@ -238,7 +240,7 @@ impl<'a, 'de, A: EnumAccess<'de>> EnumAccess<'de> for Placed<'a, 'de, A> {
     }
 }
 
-/// What a variant holds.
+/// The content of a variant.
 struct Variant<'a, 'de, A> {
     inner: A,
     place: Place<'a, 'de>,
@@ -296,7 +298,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Elements<'_, 'de, A> {
 struct Entries<'a, 'de, A> {
     inner: A,
     place: &'a Place<'a, 'de>,
-    /// Of the entry whose key was read last.
+    /// The name of the entry with the key read last.
     name: &'de str,
 }
 

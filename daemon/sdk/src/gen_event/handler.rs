@@ -1,4 +1,4 @@
-//! A handler's side: a process that does what its manager orders.
+//! The handler's side: a process that carries out the orders of its manager.
 
 use std::marker::PhantomData;
 
@@ -13,32 +13,32 @@ use crate::exit::Exit;
 use crate::gen_server::Info;
 use crate::value::{State, Value};
 
-/// How a manager starts a handler.
+/// The start argument that a manager passes to a handler.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct HandlerStart {
     pub(crate) args: Value,
-    /// It takes the place of another one.
+    /// It replaces another handler.
     pub(crate) swaps: bool,
-    /// What that one left.
+    /// The value that the old handler's terminate returned.
     pub(crate) left: Option<Value>,
 }
 
-/// What a manager orders. A call, whose answer is a [`HandlerAnswer`].
+/// An order of a manager. It is sent as a call; the answer is a [`HandlerAnswer`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
     Event(Value),
     Call(Value),
-    /// Sent to the manager.
+    /// A message that was sent to the manager.
     Message(Value),
     End(HandlerEnd),
 }
 
-/// What became of an order.
+/// The answer to an order.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct HandlerAnswer {
     pub(crate) handled: Handled,
-    /// The reply to a call; what terminate returned when the handler ends.
+    /// The reply to a call, or the value from terminate if the handler ends.
     pub(crate) reply: Value,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct HandlerAnswer {
 #[derive(Debug)]
 pub struct Hosted<H> {
     handler: H,
-    /// Its terminate has run; the process ends.
+    /// Its terminate has run, so the process ends.
     is_ended: bool,
 }
 
@@ -87,7 +87,7 @@ impl<H: EventHandler> Behaviour for Handler<H> {
                 Order::End(why) => Box::pin(end(state, why)),
             },
             Event::Info(body) => Box::pin(info(state, Info::Message(read("message", body)?))),
-            Event::Told(told) => Box::pin(info(state, read::<Told>("what the node tells", told)?.into())),
+            Event::Told(told) => Box::pin(info(state, read::<Told>("event of the node", told)?.into())),
             Event::Exit(from, reason) => Box::pin(info(state, Info::Exit { from, reason })),
             Event::Down(monitor, from, reason) => Box::pin(info(state, Info::Down { monitor, from, reason })),
             Event::Terminate(reason) => Box::pin(terminate(state, reason)),
@@ -163,13 +163,13 @@ async fn info<H: EventHandler>(
     info: Info<H::Message>,
 ) -> Result<Done<Hosted<H>>, Exit> {
     let handled = state.handler.handle_info(info).await;
-    // Nobody waits for an answer; the manager hears of the end.
+    // No caller waits for an answer; the manager notices the end.
     Ok(Done { reply: None, ..answer(state, handled, Value::nothing()).await? })
 }
 
 async fn end<H: EventHandler>(mut state: Box<Hosted<H>>, why: HandlerEnd) -> Result<Done<Hosted<H>>, Exit> {
     state.is_ended = true;
-    // Who supervises it learns by the reason what became of it.
+    // The reason tells the supervising process how the handler ended.
     let exit = match why {
         HandlerEnd::Remove | HandlerEnd::Delete(_) => Exit::Normal,
         HandlerEnd::Swap(_) => Exit::Shutdown("swapped".to_owned()),
@@ -179,7 +179,7 @@ async fn end<H: EventHandler>(mut state: Box<Hosted<H>>, why: HandlerEnd) -> Res
     Ok(Done { next: After::Stop(exit), ..done(state, Handled::Remove, reply)? })
 }
 
-/// Answers an order; a handler that goes ends in the same callback.
+/// Answers an order. A handler that is removed ends in the same callback.
 async fn answer<H: EventHandler>(
     mut state: Box<Hosted<H>>,
     handled: Handled,
@@ -217,7 +217,7 @@ mod tests {
     use crate::exit::NotStarted;
     use crate::harness::Node;
 
-    /// Adds up, until it has enough.
+    /// A sum that ends once it is large enough.
     #[derive(Debug, Serialize, Deserialize)]
     struct Sum {
         sum: u64,
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handler_handles_events_and_requests_and_goes_when_it_says_so() {
+    fn a_handler_handles_events_and_requests_and_is_removed_when_it_asks_for_it() {
         let mut sum = Node::new().start_handler::<Sum>(&1_u64).expect("it starts");
         assert_eq!(sum.notify(&4_u64), Ok(Handled::Keep));
         assert_eq!(sum.request::<u64>(&()), Ok(5));
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_a_place_gets_what_was_left_there() {
+    fn a_replacing_handler_gets_the_value_that_the_old_one_returned() {
         let mut old = Node::new().start_handler::<Sum>(&7_u64).expect("it starts");
         let why = HandlerEnd::Swap(Value::nothing());
         let answer: HandlerAnswer = old.call(&Order::End(why)).expect("it answers");

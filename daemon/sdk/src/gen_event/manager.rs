@@ -1,4 +1,4 @@
-//! The manager's side: who the handlers are, and one event after the other.
+//! The manager's side: keeps the handlers, and passes them one event after the other.
 
 use std::marker::PhantomData;
 
@@ -25,16 +25,16 @@ pub struct Handlers {
     handlers: Vec<HandlerRow>,
 }
 
-/// Whose end is a handler's own.
+/// The supervision of a handler by the process that added it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Supervision {
-    /// The process that added it.
+    /// The process that added the handler.
     pub by: Pid,
-    /// The manager's monitor of that.
+    /// The manager's monitor of that process.
     pub(super) monitor: MonitorRef,
 }
 
-/// What a manager can be asked.
+/// The calls to a manager.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Request {
@@ -60,28 +60,28 @@ pub(super) enum Request {
         id: Value,
         request: Value,
     },
-    /// As `Call`, from a terminal.
+    /// As `Call`, from `relctl`.
     Ask {
         id: serde_json::Value,
         request: serde_json::Value,
     },
 }
 
-/// What a manager can be told.
+/// The casts to a manager.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Notice {
     Notify(Value),
-    /// As `Notify`, from a terminal.
+    /// As `Notify`, from `relctl`.
     Event(serde_json::Value),
 }
 
-/// How a handler comes.
+/// How a handler is started.
 #[derive(Default)]
 struct StartAs {
-    /// In the place of another one, rather than by itself.
+    /// It replaces another handler.
     swaps: bool,
-    /// What that one left.
+    /// The value that the old handler's terminate returned.
     left: Option<Value>,
 }
 
@@ -128,7 +128,7 @@ impl Handlers {
         self.handlers.iter().position(|row| row.id == *id).ok_or_else(Refusal::not_found)
     }
 
-    /// Adds a handler, which `by` supervises if it is somebody.
+    /// Adds a handler, supervised by `by` if it is given.
     async fn add(&mut self, spec: HandlerSpec, start_as: StartAs, by: Option<Pid>) -> Result<Pid, Refusal> {
         if self.find(&spec.id).is_ok() {
             return Err(Refusal::new("already_added", ""));
@@ -146,7 +146,7 @@ impl Handlers {
     fn remove(&mut self, at: usize) -> HandlerRow {
         let row = self.handlers.remove(at);
         if let Some(Supervision { monitor, .. }) = row.supervision {
-            // Used up when it is that process's end which removes the handler.
+            // The monitor is gone already if the end of that process removes the handler.
             let _ = demonitor(monitor);
         }
         row
@@ -158,7 +158,8 @@ impl Handlers {
         ended.map(|answer| answer.reply).map_err(|error| Refusal::new("ended", error))
     }
 
-    /// Who supervises the old one supervises the new one, unless `by` is somebody.
+    /// Replaces a handler. The process that supervises the old one supervises the new one, unless
+    /// `by` is given.
     async fn swap(
         &mut self,
         id: &Value,
@@ -192,7 +193,7 @@ impl Handlers {
         }
     }
 
-    /// Gives all handlers the same order, one after the other. One that ends over it is no handler any more.
+    /// Gives all handlers the same order, one after the other. Removes those that end.
     async fn tell(&mut self, order_: &Order) -> Result<(), Undecodable> {
         let body = codec::encode(order_)?;
         let mut at = 0;
@@ -293,7 +294,7 @@ impl<M: GenEvent> Behaviour for Manager<M> {
             BodyKind::Init => readable::<M::Args>("start argument", body),
             BodyKind::Call => readable::<Request>("call", body),
             BodyKind::Cast => readable::<Notice>("cast", body),
-            // Whether handlers understand it is theirs to say.
+            // Only the handlers know their message types.
             BodyKind::Info => readable::<IgnoredAny>("message", body),
         }
     }
@@ -318,7 +319,7 @@ impl<M: GenEvent> Stateful for Manager<M> {
 }
 
 async fn init<M: GenEvent>(args: M::Args) -> Result<Done<Handlers>, Exit> {
-    // The ends of handlers are its work.
+    // It has to notice the ends of handlers.
     trap_exit(true)?;
     let specs = match M::init(args).await {
         Ok(specs) => specs,
@@ -344,7 +345,7 @@ async fn tell(mut state: Box<Handlers>, order: Order) -> Result<Done<Handlers>, 
     Ok(Done::go_on(state))
 }
 
-/// Forgets a handler that ended by itself, or was killed.
+/// Removes a handler that ended by itself, or was killed.
 fn forget(mut state: Box<Handlers>, pid: Pid, reason: &Exit) -> Done<Handlers> {
     if let Some(at) = state.handlers.iter().position(|row| row.pid == pid) {
         gone(&state.remove(at), reason);
@@ -352,22 +353,22 @@ fn forget(mut state: Box<Handlers>, pid: Pid, reason: &Exit) -> Done<Handlers> {
     Done::go_on(state)
 }
 
-/// Ends the handlers of a process that supervised them and has ended.
+/// Ends the handlers that were supervised by a process that has ended.
 async fn orphan(mut state: Box<Handlers>, pid: Pid, reason: Exit) -> Result<Done<Handlers>, Exit> {
     let is_orphan = |row: &HandlerRow| row.supervision.is_some_and(|supervision| supervision.by == pid);
     while let Some(at) = state.handlers.iter().position(is_orphan) {
         if let Err(Refusal { text, .. }) = state.end(at, HandlerEnd::Stop(reason.clone())).await {
-            log::warn!("an event handler ended badly: {text}");
+            log::warn!("an event handler ended with an error: {text}");
         }
     }
     Ok(Done::go_on(state))
 }
 
-/// Ends the handlers, the last added first.
+/// Ends the handlers, last added first.
 async fn terminate(mut state: Box<Handlers>, reason: Exit) -> Result<Done<Handlers>, Exit> {
     while let Some(at) = state.handlers.len().checked_sub(1) {
         if let Err(Refusal { text, .. }) = state.end(at, HandlerEnd::Stop(reason.clone())).await {
-            log::warn!("an event handler ended badly: {text}");
+            log::warn!("an event handler ended with an error: {text}");
         }
     }
     Ok(Done::go_on(state))

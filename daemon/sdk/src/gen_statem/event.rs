@@ -1,4 +1,4 @@
-//! The events of a machine: as its author sees them, and as they are kept.
+//! The events of a machine, as the app gets them and as they are stored.
 
 use reld_wire::told::Told;
 use serde::{Deserialize, Serialize};
@@ -10,25 +10,26 @@ use crate::gen_server::Info;
 use crate::names::{From, MonitorRef, Pid};
 use crate::value::Value;
 
-/// What a machine is to react to. OTP: event type and content.
+/// An event of a machine. OTP: event type and content.
 #[derive(Debug)]
 pub enum StatemEvent<M: GenStatem> {
-    /// A state is entered, from this one; from itself at the start and by [`Transition::repeat`](super::Transition).
-    /// Only with [`GenStatem::STATE_ENTER`]. Its transition can neither leave the state nor postpone.
+    /// A state is entered, with the previous state. At the start and after
+    /// [`Transition::repeat`](super::Transition) that is the same state. Only with
+    /// [`GenStatem::STATE_ENTER`]. The transition can neither change the state nor postpone.
     Enter(M::State),
-    /// A request that wants a reply.
+    /// A request that expects a reply.
     Call(From, M::Call),
-    /// A request without reply.
+    /// A request without a reply.
     Cast(M::Cast),
     /// Any other message.
     Info(Info<M::Message>),
-    /// The machine has told itself.
+    /// An event that the machine inserted.
     Internal(M::Own),
-    /// The state lasted for its time-out.
+    /// The state time-out has fired.
     StateTimeout(M::Own),
-    /// No event came for so long.
+    /// The event time-out has fired: no event came for that time.
     EventTimeout(M::Own),
-    /// The time-out of that name is over.
+    /// The time-out with that name has fired.
     Timeout(String, M::Own),
 }
 
@@ -46,7 +47,7 @@ pub(crate) enum Kept {
     Timeout { kind: TimeoutKind, body: Value },
 }
 
-/// Which time-out it is; one of each kind runs at a time.
+/// The kind of a time-out; one of each kind runs at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum TimeoutKind {
@@ -56,15 +57,13 @@ pub(crate) enum TimeoutKind {
 }
 
 impl Kept {
-    /// Reads it as this version understands it.
+    /// Decodes it with the types of this version.
     pub(crate) fn read<M: GenStatem>(&self) -> Result<StatemEvent<M>, Undecodable> {
         Ok(match self {
             Self::Call { from, body } => StatemEvent::Call(*from, read("call", body.bytes())?),
             Self::Cast { body } => StatemEvent::Cast(read("cast", body.bytes())?),
             Self::Info { body } => StatemEvent::Info(Info::Message(read("message", body.bytes())?)),
-            Self::Told { body } => {
-                StatemEvent::Info(read::<Told>("what the node tells", body.bytes())?.into())
-            }
+            Self::Told { body } => StatemEvent::Info(read::<Told>("event of the node", body.bytes())?.into()),
             Self::Exit { from, reason } => {
                 StatemEvent::Info(Info::Exit { from: *from, reason: reason.clone() })
             }
@@ -91,15 +90,15 @@ struct OwnTimeout {
     number: u64,
 }
 
-/// How such a message begins: a map of one, whose key has eleven letters.
+/// The first bytes of such a message: a map with one key of eleven letters.
 const OWN: &[u8] = b"\x81\xab$gen_statem";
 
-/// Returns the message of the time-out with that number.
+/// Returns the message for the time-out with that number.
 pub(super) fn timeout_message(number: u64) -> impl Serialize {
     OwnTimeout { number }
 }
 
-/// Returns the number of the time-out whose message this is, if it is one.
+/// Returns the number of the time-out, if this is the message of one.
 pub(super) fn own_timeout(body: &[u8]) -> Option<u64> {
     if !body.starts_with(OWN) {
         return None;

@@ -1,15 +1,16 @@
-//! The engine of a machine: one event, and what follows from it inside.
+//! The engine of a machine: handles one event, and all that follow from it inside.
 //!
 //! ```text
 //! event --> event time-out ends --> callback --> transition
 //!   ^                                               | replies go out
 //!   |                                               | another state: its time-out ends, postponed events come back
-//!   |                                               | state enter, where the author asked for it
+//!   |                                               | state enter, if STATE_ENTER is set
 //!   |                                               | time-outs are set
 //!   +------ inserted events, then postponed ones <--+
 //! ```
 //!
-//! It ends when nothing is left to do: only then does the process take its next message, or an upgrade its state.
+//! A turn ends when no event is left; only then does the process take its next message, or an
+//! upgrade convert its state.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -33,35 +34,35 @@ pub struct Machine<M: GenStatem> {
     engine: Engine,
 }
 
-/// What the engine keeps beside state and data.
+/// The engine's data besides state and data of the app.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Engine {
-    /// The oldest first.
+    /// The postponed events, oldest first.
     postponed: Vec<Kept>,
     timeouts: Vec<Running>,
-    /// Tells the message of one time-out from that of another.
+    /// The number of the latest time-out; each message of a time-out has its number.
     last_timeout: u64,
 }
 
-/// A time-out that runs.
+/// A running time-out.
 #[derive(Debug, Serialize, Deserialize)]
 struct Running {
     number: u64,
     kind: TimeoutKind,
-    /// None for one of no time, which is an event of the turn under way.
+    /// `None` for a time-out of zero, which is an event of the current turn.
     timer: Option<Timer>,
     body: Value,
 }
 
-/// What a turn has still to do.
+/// The remaining work of a turn.
 enum Task {
     Event(Kept),
-    /// A time-out of no time, unless it is cancelled before.
+    /// A time-out of zero, unless it is cancelled before.
     Due(u64),
 }
 
 impl<M: GenStatem> Machine<M> {
-    /// Returns where the machine stands.
+    /// Returns the current state.
     pub fn state(&self) -> &M::State {
         &self.state
     }
@@ -71,15 +72,15 @@ impl<M: GenStatem> Machine<M> {
         &self.data
     }
 
-    /// Returns how many events are postponed.
+    /// Returns the number of postponed events.
     pub fn postponed(&self) -> usize {
         self.engine.postponed.len()
     }
 
-    /// Enters the first state. `Some` is the machine's end.
+    /// Enters the first state. `Some` ends the machine.
     pub(super) async fn start(first: Transition<M>, data: M) -> Result<(Box<Self>, Option<Exit>), Exit> {
         let Target::Next(state) = first.to else {
-            return Err(Exit::error("an init goes to its first state: Transition::next"));
+            return Err(Exit::error("init must return the first state by Transition::next"));
         };
         let mut machine = Box::new(Self { state: state.clone(), data, engine: Engine::default() });
         let mut tasks = VecDeque::new();
@@ -91,7 +92,7 @@ impl<M: GenStatem> Machine<M> {
         Ok((machine, stop))
     }
 
-    /// Handles an event, and all that follows from it. `Some` is the machine's end.
+    /// Handles an event, and all that follow from it. `Some` ends the machine.
     pub(super) async fn run(&mut self, event: Kept) -> Result<Option<Exit>, Exit> {
         self.work(VecDeque::from([Task::Event(event)])).await
     }
@@ -115,7 +116,7 @@ impl<M: GenStatem> Machine<M> {
         Ok(None)
     }
 
-    /// Carries out the transition after `event`; without one it is the first.
+    /// Carries out the transition after `event`; without an event, it is the first.
     async fn go(
         &mut self,
         transition: Transition<M>,
@@ -153,18 +154,20 @@ impl<M: GenStatem> Machine<M> {
         if enters && M::STATE_ENTER { self.enter(old, tasks).await } else { Ok(None) }
     }
 
-    /// Lets the author react to entering a state. OTP: state enter call.
+    /// Calls the handler for entering a state. OTP: state enter call.
     async fn enter(&mut self, old: M::State, tasks: &mut VecDeque<Task>) -> Result<Option<Exit>, Exit> {
         let entered = self.data.handle_event(&self.state, StatemEvent::Enter(old)).await;
         let leaves = matches!(&entered.to, Target::Next(state) if *state != self.state);
         if leaves || entered.postpone || matches!(entered.to, Target::Repeat) {
-            return Err(Exit::error("entering a state can neither leave nor repeat it, nor be postponed"));
+            return Err(Exit::error(
+                "an Enter event can neither change nor repeat the state, nor be postponed",
+            ));
         }
-        // Boxed, since the two call each other; one that was entered enters nothing.
+        // Boxed because of the recursion, which is one deep: an entered state enters nothing.
         Box::pin(self.go(entered, None, tasks)).await
     }
 
-    /// Takes a time-out whose time is over; none, if it was cancelled.
+    /// Takes a time-out that has fired; `None` if it was cancelled.
     pub(super) fn fired(&mut self, number: u64) -> Option<Kept> {
         let at = self.engine.timeouts.iter().position(|running| running.number == number)?;
         let Running { kind, body, .. } = self.engine.timeouts.remove(at);
@@ -177,13 +180,13 @@ impl<M: GenStatem> Machine<M> {
         self.write_with(&state, &data)
     }
 
-    /// Writes the machine with another state and other data, which are written already.
+    /// Encodes the machine with another state and other data, which are encoded already.
     pub(super) fn write_with(&self, state: &[u8], data: &[u8]) -> Result<Vec<u8>, Undecodable> {
         let engine = codec::encode(&self.engine).map_err(|error| error.of("engine"))?;
         codec::join([("state", state), ("data", data), ("engine", &engine)])
     }
 
-    /// Reads a machine; `convert` makes state and data of this version from what is written.
+    /// Decodes a machine; `convert` makes the state and data of this version from the encoded ones.
     pub(super) fn read(
         bytes: &[u8],
         convert: impl FnOnce(State, State) -> Result<(M::State, M), Exit>,
@@ -201,12 +204,13 @@ impl Engine {
         if let Some(at) = self.timeouts.iter().position(|running| running.kind == *kind)
             && let Some(timer) = self.timeouts.remove(at).timer
         {
-            // Its message may be on its way; it will find no time-out of its number.
+            // Its message may be on its way; no time-out has its number then.
             cancel_timer(timer);
         }
     }
 
-    /// Sets or cancels a time-out. One of no time is an event behind those that the turn has still to do.
+    /// Sets or cancels a time-out. A time-out of zero is an event after the remaining work of the
+    /// turn.
     fn set(&mut self, SetTimeout { kind, set }: SetTimeout) -> Result<Option<Task>, Exit> {
         self.cancel(&kind);
         let Some((after, body)) = set else { return Ok(None) };

@@ -1,4 +1,5 @@
-//! A door with every feature of the engine, driven by the harness. otp-semantics f and OTP's gen_statem.
+//! A door that uses every feature of the engine, run by the harness. otp-semantics f and OTP's
+//! gen_statem.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ enum Lock {
     Broken,
 }
 
-/// Notes what it handles.
+/// Logs all events.
 #[derive(Debug, Serialize, Deserialize)]
 struct Door {
     log: Vec<String>,
@@ -23,11 +24,11 @@ struct Door {
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Ask {
-    /// Opens, and closes again after so many milliseconds.
+    /// Opens the door; it closes again after this many milliseconds.
     Open(u64),
     /// Waits for the door to open.
     Knock(String),
-    /// Sets the event time-out, a named one, or cancels that.
+    /// Sets the event time-out, sets a named one, or cancels the latter.
     Quiet(u64),
     Alarm(u64),
     Disarm,
@@ -108,7 +109,7 @@ fn door() -> Running {
     Node::new().start_statem::<Door>(&()).expect("it starts")
 }
 
-/// Takes what was noted.
+/// Takes the log.
 #[track_caller]
 fn check_log(door: &Running, expected: &[&str]) {
     let log = &door.state().expect("it lives").data().log;
@@ -140,7 +141,7 @@ fn a_state_time_out_ends_with_its_state() {
     assert_eq!(stands(&door), Lock::Open);
     door.advance(Duration::from_millis(1)).expect("it lives");
     check_log(&door, &["state time-out close", "enter Locked from Open"]);
-    // The one of the next opening is another one.
+    // The next opening has its own time-out.
     ask(&mut door, &Ask::Open(50));
     door.advance(Duration::from_millis(50)).expect("it lives");
     assert_eq!(stands(&door), Lock::Locked);
@@ -215,19 +216,20 @@ fn a_machine_that_stops_replies_first_and_terminates() {
 fn entering_cannot_leave() {
     let mut door = door();
     let refused = door.call::<String>(&Ask::Break).expect_err("it ends");
-    assert!(refused.to_string().contains("entering a state can neither leave"), "{refused}");
+    assert!(refused.to_string().contains("an Enter event can neither change"), "{refused}");
 }
 
 #[test]
-fn what_cannot_be_read_ends_the_machine() {
+fn an_event_that_cannot_be_decoded_ends_the_machine() {
     let mut door = door();
     door.cast(&"x").expect("it lives until then");
     assert!(matches!(door.ended(), Some(Exit::Undecodable(text)) if text.starts_with("cast: ")));
 }
 
-// --- another version -------------------------------------------------------------------------------------------------
+// --- another version
+// -------------------------------------------------------------------------------------------------
 
-/// The door of the next version: a state more, and a count in the data.
+/// The door of the next version: one more state, and a count in the data.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct NewDoor {
     log: Vec<String>,
@@ -289,7 +291,7 @@ impl GenStatem for NewDoor {
     }
 }
 
-/// Goes up with a postponed call and a time-out that runs, and down again.
+/// Upgrades with a postponed call and a running time-out, and downgrades again.
 #[test]
 fn postponed_events_and_time_outs_survive_an_upgrade_and_a_downgrade() {
     let mut door = door();
@@ -299,7 +301,7 @@ fn postponed_events_and_time_outs_survive_an_upgrade_and_a_downgrade() {
     let extra = Value::write(&3_u32).expect("encodes");
     let up = Statem::<NewDoor>::change_code("1", State::from_bytes(&bytes), extra).expect("it is converted");
     assert_eq!((up.state(), up.data().opened, up.postponed()), (&NewLock::Shut, 3, 1));
-    // Read again as it is, as a soft update does.
+    // Exported and imported again, as in a soft update.
     let up = Statem::<NewDoor>::import(&Statem::<NewDoor>::export(&up).expect("it is written"))
         .expect("it is read");
     let down = Statem::<NewDoor>::change_code_down(&up, "1", Value::nothing()).expect("it is converted");
@@ -312,7 +314,7 @@ fn postponed_events_and_time_outs_survive_an_upgrade_and_a_downgrade() {
 }
 
 #[test]
-fn a_field_that_nobody_reads_is_refused() {
+fn an_unread_field_is_refused() {
     let bytes = Statem::<Door>::export(door().state().expect("it lives")).expect("it is written");
     let refused = Statem::<NewDoor>::import(&bytes).expect_err("another shape");
     assert!(refused.to_string().contains("state"), "{refused}");

@@ -8,7 +8,7 @@ use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind, Tie};
 use crate::job::Job;
 use crate::names::{From, MonitorRef, Pid, Timer};
 
-/// A daemon that keeps what it is asked, and answers what it was given.
+/// A daemon that records requests, and gives one answer to all.
 #[derive(Default)]
 pub(super) struct Recorder {
     pub(super) asked: RefCell<Vec<Vec<u8>>>,

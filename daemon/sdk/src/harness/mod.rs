@@ -1,7 +1,8 @@
-//! An author's unit tests: callbacks without a daemon, and an upgrade without a node.
+//! Unit tests for apps: callbacks without a daemon, and an upgrade without a node.
 //!
-//! [`Node`] stands in for the daemon: one process, a clock that only the test moves, and a record of what was sent.
-//! [`up_down_up`] takes a recorded state to the new version, back, and there again.
+//! [`Node`] replaces the daemon: it has one process, a clock that only your test moves, and a
+//! record of the messages sent. [`up_down_up`] converts a recorded state to the new version, back,
+//! and up again.
 //!
 //! ```
 //! # use reld_sdk::{Answer, From, GenServer, NotStarted};

@@ -25,14 +25,14 @@ use crate::time::milliseconds;
 use crate::value::Value;
 use crate::{ets, port};
 
-/// A daemon for one process, to be set up before it is started.
+/// A daemon for one process; set it up before you start the process.
 #[derive(Default)]
 pub struct Node {
     world: World,
 }
 
 impl Node {
-    /// Makes a node without environment, in which every call of the process ends with [`Exit::Noproc`].
+    /// Returns a node without an environment. Every call of the process ends with [`Exit::Noproc`].
     pub fn new() -> Self {
         Self::default()
     }
@@ -44,16 +44,17 @@ impl Node {
         self
     }
 
-    /// Registers a name for another process, so that it can be called by it; `pid` is what a
-    /// [responder](Self::answer_calls) is told then.
+    /// Registers a name for another process, so that the process under test can call it by that
+    /// name; a [responder](Self::answer_calls) gets `pid`.
     #[must_use]
     pub fn name(self, name: &str, pid: Pid) -> Self {
         self.world.set_name(name, pid);
         self
     }
 
-    /// Answers the calls that the process makes: whom it calls, and with what. One by [name](Self::name) ends with
-    /// [`Exit::Noproc`] unless the name is registered, as on a node.
+    /// Sets the function that answers the calls of the process. It gets the pid that is called, and
+    /// the request. A call by [name](Self::name) ends with [`Exit::Noproc`] unless the name is
+    /// registered, as on a node.
     #[must_use]
     pub fn answer_calls(self, responder: impl FnMut(Pid, Value) -> Result<Value, Exit> + 'static) -> Self {
         self.world.answer_calls_with(Box::new(responder));
@@ -63,7 +64,7 @@ impl Node {
     /// Starts the process under test.
     ///
     /// # Errors
-    /// What its init answered, or its panic.
+    /// The error returned by its init, or its panic.
     pub fn start<S: GenServer>(self, args: &impl Serialize) -> Result<Running<S>, NotStarted> {
         self.start_process(args)
     }
@@ -76,7 +77,8 @@ impl Node {
         self.start_process(args)
     }
 
-    /// Starts an event handler under test, as its manager would. [`Process::notify`] hands it an event.
+    /// Starts an event handler under test, as its manager would. Pass it events with
+    /// [`Process::notify`].
     ///
     /// # Errors
     /// As [`Node::start`].
@@ -118,7 +120,7 @@ pub type RunningStatem<M> = Process<Statem<M>>;
 pub type RunningHandler<H> = Process<Handler<H>>;
 
 /// A process under test, between two callbacks.
-#[expect(private_bounds, reason = "sealed: which behaviours there are is this crate's matter")]
+#[expect(private_bounds, reason = "sealed: only this crate has behaviours")]
 pub struct Process<B: Behaviour> {
     world: Rc<World>,
     state: Option<Box<B::State>>,
@@ -126,29 +128,29 @@ pub struct Process<B: Behaviour> {
 }
 
 impl<S: GenServer> Running<S> {
-    /// Returns the server's state; `None` once it ended.
+    /// Returns the server's state; `None` after its end.
     pub fn state(&self) -> Option<&S> {
         self.state.as_deref()
     }
 }
 
 impl<M: GenStatem> RunningStatem<M> {
-    /// Returns the machine, which is state, data and what was postponed; `None` once it ended.
+    /// Returns the machine: its state, data and postponed events; `None` after its end.
     pub fn state(&self) -> Option<&Machine<M>> {
         self.state.as_deref()
     }
 }
 
 impl<H: EventHandler> RunningHandler<H> {
-    /// Returns the handler; `None` once it ended.
+    /// Returns the handler; `None` after its end.
     pub fn state(&self) -> Option<&H> {
         self.state.as_deref().map(Hosted::handler)
     }
 
-    /// Hands the handler an event.
+    /// Passes an event to the handler.
     ///
     /// # Errors
-    /// Why the handler ended instead, which removes it.
+    /// The exit reason, if the handler ended; that removes it.
     pub fn notify(&mut self, event: &impl Serialize) -> Result<Handled, Exit> {
         let Answer { handled, .. } = self.call(&Order::Event(Value::write(event)?))?;
         Ok(handled)
@@ -157,16 +159,16 @@ impl<H: EventHandler> RunningHandler<H> {
     /// Calls the handler, as [`gen_event::call`](crate::gen_event::call) does.
     ///
     /// # Errors
-    /// Why the handler ended instead, which removes it.
+    /// The exit reason, if the handler ended; that removes it.
     pub fn request<R: DeserializeOwned>(&mut self, request: &impl Serialize) -> Result<R, Exit> {
         let Answer { reply, .. } = self.call(&Order::Call(Value::write(request)?))?;
         Ok(reply.read()?)
     }
 }
 
-#[expect(private_bounds, reason = "sealed: which behaviours there are is this crate's matter")]
+#[expect(private_bounds, reason = "sealed: only this crate has behaviours")]
 impl<B: Behaviour> Process<B> {
-    /// Returns why the process ended, if it did.
+    /// Returns the exit reason of the process, if it has ended.
     pub fn ended(&self) -> Option<&Exit> {
         self.ended.as_ref()
     }
@@ -176,22 +178,22 @@ impl<B: Behaviour> Process<B> {
         ME
     }
 
-    /// Says whether the process traps exits.
+    /// Returns whether the process traps exits.
     pub fn is_trapping_exits(&self) -> bool {
         self.world.is_trapping()
     }
 
-    /// Calls and expects the reply at once.
+    /// Calls the process, which must reply at once.
     ///
     /// # Errors
-    /// Why the process ended instead; [`Exit::Error`] when it will reply later.
+    /// The exit reason, if the process ended; [`Exit::Error`] if it did not reply yet.
     pub fn call<R: DeserializeOwned>(&mut self, request: &impl Serialize) -> Result<R, Exit> {
         let from = self.open_call(request)?;
-        let why = self.ended.clone().unwrap_or_else(|| Exit::error("it has not replied yet"));
+        let why = self.ended.clone().unwrap_or_else(|| Exit::error("the process has not replied yet"));
         self.reply(from)?.ok_or(why)
     }
 
-    /// Calls without expecting the reply yet; see [`Running::reply`].
+    /// Calls the process, which may reply later; see [`Running::reply`].
     ///
     /// # Errors
     /// The process had ended.
@@ -202,16 +204,16 @@ impl<B: Behaviour> Process<B> {
         Ok(from)
     }
 
-    /// Takes the reply to a call, if there is one yet.
+    /// Takes the reply to a call, if there is one.
     ///
     /// # Errors
-    /// It is not an `R`.
+    /// The reply is not an `R`.
     pub fn reply<R: DeserializeOwned>(&mut self, to: From) -> Result<Option<R>, Exit> {
         let reply = self.world.take_reply(to);
         Ok(reply.map(|bytes| read("reply", &bytes)).transpose()?)
     }
 
-    /// Casts.
+    /// Sends a cast.
     ///
     /// # Errors
     /// The process had ended.
@@ -229,7 +231,8 @@ impl<B: Behaviour> Process<B> {
         self.handle(Event::Info(&body), None)
     }
 
-    /// Tells that a linked process ended; one that does not trap exits ends with it, unless that was `normal`.
+    /// Sends the exit signal of a linked process. A process that does not trap exits ends with it,
+    /// unless the reason is `normal`.
     ///
     /// # Errors
     /// The process had ended.
@@ -244,7 +247,7 @@ impl<B: Behaviour> Process<B> {
         Ok(())
     }
 
-    /// Tells that a monitored process ended.
+    /// Sends the end of a monitored process.
     ///
     /// # Errors
     /// The process had ended.
@@ -252,7 +255,7 @@ impl<B: Behaviour> Process<B> {
         self.handle(Event::Down(monitor, from, reason), None)
     }
 
-    /// Tells what became of a request to a port.
+    /// Sends an event of a port.
     ///
     /// # Errors
     /// The process had ended.
@@ -261,17 +264,17 @@ impl<B: Behaviour> Process<B> {
         self.handle(Event::Told(&body), None)
     }
 
-    /// Takes what the process wrote to a connection since this was asked last.
+    /// Takes the bytes that the process has written to a connection since the last call.
     pub fn written(&mut self, connection: port::Connection) -> Vec<u8> {
         self.world.take_written(connection.number())
     }
 
-    /// Says whether the process closed a connection.
+    /// Returns whether the process has closed a connection.
     pub fn is_closed(&self, connection: port::Connection) -> bool {
         self.world.is_closed(connection.number())
     }
 
-    /// Lets time pass: timers fire in their order, until the process ends.
+    /// Moves the clock: timers fire in their order, until the process ends.
     ///
     /// # Errors
     /// The process had ended.
@@ -290,12 +293,12 @@ impl<B: Behaviour> Process<B> {
         Ok(())
     }
 
-    /// Takes what the process sent since this was asked last.
+    /// Takes the messages that the process has sent since the last call.
     pub fn sent(&mut self) -> Vec<Sent> {
         self.world.take_sent()
     }
 
-    /// Stops the process as its supervisor would, if it traps exits: terminate runs.
+    /// Stops the process as its supervisor would: terminate runs if it traps exits.
     ///
     /// # Errors
     /// The process had ended.
@@ -308,7 +311,8 @@ impl<B: Behaviour> Process<B> {
         Ok(())
     }
 
-    /// Stops the process as [`stop`](crate::stop()) of another one would: terminate runs, whether or not it traps exits.
+    /// Stops the process as [`stop`](crate::stop()) would: terminate runs, even if it does not trap
+    /// exits.
     ///
     /// # Errors
     /// The process had ended.
@@ -325,7 +329,7 @@ impl<B: Behaviour> Process<B> {
         self.continue_on()
     }
 
-    /// Does what the process put before all else.
+    /// Runs the continue that the process asked for.
     fn continue_on(&mut self) -> Result<(), Exit> {
         while self.ended.is_none()
             && let Some(body) = self.world.take_continue()
@@ -337,7 +341,7 @@ impl<B: Behaviour> Process<B> {
 
     fn callback(&mut self, event: Event<'_>, from: Option<From>) -> Result<(), Exit> {
         self.alive()?;
-        self.world.stir();
+        self.world.end_receive_timeout();
         let Some(state) = self.state.take() else { return Err(Exit::Noproc) };
         let done = match self.run(|| B::handle(state, event)) {
             Ok(done) => done,
@@ -347,7 +351,7 @@ impl<B: Behaviour> Process<B> {
             }
         };
         if let (Some(from), Some(reply)) = (from, done.reply) {
-            // The harness takes every reply.
+            // The harness accepts every reply.
             let _ = self.world.reply(from, reply);
         }
         self.state = done.state;
@@ -368,7 +372,7 @@ impl<B: Behaviour> Process<B> {
         self.callback(Event::Terminate(reason), None)
     }
 
-    /// Runs one callback to its end. What it waits for happens at once, in the order of its time.
+    /// Runs one callback to its end. Waits end at once, in the order of their times.
     fn run(&self, begin: impl FnOnce() -> Result<Work<B::State>, Exit>) -> Result<Done<B::State>, Exit> {
         let world: Rc<dyn Host> = Rc::<World>::clone(&self.world);
         with_harness(world, || {
@@ -390,7 +394,7 @@ impl<B: Behaviour> Process<B> {
 }
 
 fn waits_for_ever() -> Exit {
-    Exit::error("the callback waits, and nothing is open that could wake it")
+    Exit::error("the callback waits, but no open request can wake it")
 }
 
 impl<B: Behaviour> std::fmt::Debug for Process<B> {

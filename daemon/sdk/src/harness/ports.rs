@@ -1,4 +1,4 @@
-//! Ports under test: nothing comes in by itself, and what is written is kept for the test.
+//! Ports under test: no input arrives by itself, and output is kept for the test.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::codec;
 use crate::port::Connection;
 
-/// Returns a connection to give to a process under test.
+/// Returns a connection for a process under test.
 pub fn connection(number: u64) -> Connection {
     Connection::of(number)
 }
@@ -23,7 +23,7 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// Answers a request at once. `None` is a wait that nothing will end.
+    /// Answers a request at once. `None` is a wait that never ends.
     pub(super) fn ask(&mut self, request: &[u8]) -> Option<Vec<u8>> {
         match codec::decode::<Request>(request).ok()? {
             Request::Listen { .. } | Request::Connect { .. } => {

@@ -1,4 +1,4 @@
-//! Up, down, up: an upgrade of one state, without a node.
+//! Converts one state up, down and up again, without a node.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,38 +10,38 @@ use crate::gen_server::{GenServer, Server};
 use crate::guard::catch;
 use crate::value::{State, Value};
 
-/// Where a state was lost on its way.
+/// The step in which a state was lost.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RoundsError {
-    /// An argument could not be written.
-    #[error("an argument cannot be written: {0}")]
+    /// An argument could not be serialized.
+    #[error("an argument cannot be serialized: {0}")]
     Argument(#[from] Undecodable),
     /// `change_code` failed.
-    #[error("going up: {0}")]
+    #[error("change_code failed: {0}")]
     Up(Exit),
-    /// The new state could not be written or read again as it is.
-    #[error("the new state does not survive being written: {0}")]
+    /// The new state could not be serialized, or not read back.
+    #[error("the new state cannot be serialized and read back: {0}")]
     Kept(Exit),
     /// `change_code_down` failed.
-    #[error("going down: {0}")]
+    #[error("change_code_down failed: {0}")]
     Down(Exit),
-    /// The older version cannot read what `change_code_down` made.
+    /// The older version cannot read the result of `change_code_down`.
     #[error("the older version cannot read the state: {0}")]
     Older(Undecodable),
-    /// The older version's state is not what it was.
+    /// The older version's state has changed.
     #[error("after up and down, the older version's state is {0}")]
     Changed(String),
-    /// The second way up led elsewhere than the first.
-    #[error("the second upgrade made another state than the first")]
+    /// The second upgrade produced another state than the first.
+    #[error("the second upgrade produced another state than the first")]
     Unequal,
 }
 
-/// Takes a state of the older `version` up to `S`, down, and up again; returns the last state.
+/// Converts a state of the older `version` up to `S`, down, and up again; returns the last state.
 ///
-/// `Old` spells the older version's state out, as it was written there: after up and down it must
-/// be equal, and every field must be read. `up_extra` and `down_extra` are the appup's, as anything
-/// that can be written. A node leaves out on the way down what only the newer version has; this
-/// does not, so that it tests a `change_code_down` of your own.
+/// `Old` is the type of the older version's state, with all its fields: after up and down the state
+/// must be equal. `up_extra` and `down_extra` are the values from the appup. On a downgrade, a node
+/// cuts the fields that only the newer version has; this function does not, so it tests your own
+/// `change_code_down`.
 ///
 /// # Errors
 /// See [`RoundsError`].
@@ -75,7 +75,7 @@ fn up<S: GenServer>(from: &str, state: State, extra: &Value) -> Result<S, Rounds
     caught(|| Server::<S>::change_code(from, state, extra.clone())).map_err(RoundsError::Up)
 }
 
-/// Writes and reads the state, as the daemon does on the way down.
+/// Serializes the state and reads it back, as the daemon does on a downgrade.
 fn kept<S: GenServer>(state: &S) -> Result<S, RoundsError> {
     caught(|| Server::<S>::import(&Server::<S>::export(state)?)).map_err(RoundsError::Kept)
 }

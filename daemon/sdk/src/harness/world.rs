@@ -1,4 +1,5 @@
-//! The harness's side of the boundary: a daemon with one process, in which nothing happens by itself.
+//! The harness's side of the boundary: a daemon with one process. Time passes only when the test
+//! moves it.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,9 +14,9 @@ use crate::value::Value;
 
 /// The process under test.
 pub(super) const ME: Pid = Pid::new(1, 1);
-/// Whoever calls it in a test.
+/// The test, as the caller of the process.
 pub(super) const TESTER: Pid = Pid::new(2, 1);
-/// The first process that it spawns; the next have the slots after it.
+/// The first process that it spawns; later ones get the following slots.
 const FIRST_SPAWNED: u32 = 3;
 
 /// A message that the process under test sent.
@@ -27,21 +28,21 @@ pub enum Sent {
     Info(Pid, Value),
     /// By [`exit`](crate::exit()).
     Exit(Pid, Exit),
-    /// By [`stop`](crate::stop()); it ended so at once.
+    /// By [`stop`](crate::stop()); in the test the target ends at once.
     Stop(Pid, Exit),
 }
 
-/// What time brought.
+/// A fired timer.
 pub(super) enum Fired {
     Info(Vec<u8>),
-    /// Nothing came for as long as the process said.
+    /// The receive time-out of the process.
     Idle,
 }
 
 /// Answers the calls of the process under test.
 pub(super) type Responder = Box<dyn FnMut(Pid, Value) -> Result<Value, Exit>>;
 
-/// What the daemon would know. The clock counts milliseconds from 0.
+/// The daemon's data. The clock counts milliseconds from 0.
 #[derive(Default)]
 pub(super) struct World {
     inner: RefCell<Inner>,
@@ -52,7 +53,7 @@ pub(super) struct World {
 struct Inner {
     now_ms: u64,
     last: u64,
-    /// Requests that wait: when they close, and how. Known at once, told later.
+    /// Open requests: when and how they close. The answer is known at once and delivered later.
     open: BTreeMap<u64, (u64, Closed)>,
     closed: BTreeMap<u64, Closed>,
     timers: BTreeMap<u64, Pending>,
@@ -65,7 +66,7 @@ struct Inner {
     ports: Ports,
     trapping: bool,
     continues: Option<Vec<u8>>,
-    /// When the wait for nothing is over.
+    /// When the receive time-out fires.
     idle_until_ms: Option<u64>,
 }
 
@@ -73,7 +74,7 @@ struct Inner {
 #[derive(Clone)]
 struct Pending {
     at_ms: u64,
-    /// For an interval.
+    /// The period of an interval.
     every_ms: Option<u64>,
     to: Pid,
     body: Vec<u8>,
@@ -162,17 +163,17 @@ impl World {
         self.inner.borrow().ports.is_closed(port)
     }
 
-    /// Takes what the process put before all else.
+    /// Takes the argument of the last `continue_with`.
     pub(super) fn take_continue(&self) -> Option<Vec<u8>> {
         self.inner.borrow_mut().continues.take()
     }
 
-    /// Ends the wait for nothing: something came.
-    pub(super) fn stir(&self) {
+    /// Ends the receive time-out, because a message arrived.
+    pub(super) fn end_receive_timeout(&self) {
         self.inner.borrow_mut().idle_until_ms = None;
     }
 
-    /// Closes the request that is due first, moving the clock there.
+    /// Closes the request that is due first, and moves the clock to that time.
     pub(super) fn close_next(&self) -> Option<u64> {
         let mut inner = self.inner.borrow_mut();
         let (&reference, _) =
@@ -183,7 +184,8 @@ impl World {
         Some(reference)
     }
 
-    /// Takes the next timer that fires until then, moving the clock there. One for another process counts as sent.
+    /// Takes the next timer due by `end_ms`, and moves the clock to its time. A message to another
+    /// process is recorded as sent.
     pub(super) fn fire_until(&self, end_ms: u64) -> Option<Fired> {
         loop {
             let mut inner = self.inner.borrow_mut();
@@ -231,7 +233,7 @@ impl Host for World {
     }
 
     fn bound_mailbox(&self, _: u64) -> Result<(), Refused> {
-        // Here nothing ever waits.
+        // Mailboxes are always empty here.
         Ok(())
     }
 
@@ -244,7 +246,7 @@ impl Host for World {
     fn call(&self, kind: RequestKind, to: Pid, body: Vec<u8>, _: u64) -> Result<u64, Refused> {
         match kind {
             RequestKind::Port => return self.ask_port(&body),
-            // There is nobody to share with.
+            // No other process could share the table.
             RequestKind::Table => return Err(Refused),
             RequestKind::Stop => return self.stop(to, &body),
             RequestKind::Call | RequestKind::Supervisor => {}
@@ -377,6 +379,6 @@ impl Host for World {
         self.inner.borrow().env.get(key).cloned()
     }
 
-    /// A test asserts on states and messages; its log is the test runner's business.
+    /// Tests check states and messages, not the log.
     fn log(&self, _: log::Level, _: &str, _: &str) {}
 }

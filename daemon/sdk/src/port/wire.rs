@@ -1,4 +1,4 @@
-//! What crosses between a process and its ports: requests, answers, events.
+//! The messages between a process and its ports: requests, answers, events.
 
 use std::time::Duration;
 
@@ -21,49 +21,52 @@ use crate::wait::Wait;
 #[serde(transparent)]
 pub struct Listener(pub(super) u64);
 
-/// A socket that is connected, or about to be.
+/// A connected socket, or one that is connecting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Connection(pub(super) u64);
 
-/// What became of a request to be told: arrives as [`Info::Port`](crate::Info::Port).
+/// The result of a request: arrives as [`Info::Port`](crate::Info::Port).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
     /// After [`Listener::request_accept`]: a client has connected. One event for each request.
     Accepted {
-        /// Where.
+        /// The listener.
         listener: Listener,
-        /// Its connection, which the process owns now.
+        /// The new connection; the process is its owner.
         connection: Connection,
         /// The client's address.
         peer: String,
     },
-    /// After [`Options::request_connect`]: the connection is there. If it fails, `Closed` comes instead.
+    /// After [`Options::request_connect`]: the connection is open. If connecting fails, `Closed`
+    /// comes instead.
     Connected {
-        /// Which.
+        /// The connection.
         connection: Connection,
     },
-    /// After [`Connection::request_read`]: a line with its newline, a packet, or some bytes. One event for each request.
+    /// After [`Connection::request_read`]: a line with its newline, a packet, or some bytes. One
+    /// event for each request.
     Data {
-        /// Where.
+        /// The connection.
         connection: Connection,
-        /// What.
+        /// The bytes.
         #[serde(with = "serde_bytes")]
         bytes: Vec<u8>,
     },
     /// After [`Connection::request_writable`].
     Writable {
-        /// Which.
+        /// The connection.
         connection: Connection,
     },
-    /// Instead of any other: the peer is gone and everything it sent was read, the connection failed, or another process
-    /// closed the port. It needs no [`Connection::close`] any more, unless it is [half open](Options::half_open).
+    /// Instead of any other event: the peer is gone and all its bytes were read, the connection
+    /// failed, or another process closed the port. You need not call [`Connection::close`], unless
+    /// the connection is [half open](Options::half_open).
     Closed {
         /// The number of the listener or connection; see [`Connection::is`].
         port: u64,
-        /// Why.
+        /// The reason.
         error: Error,
     },
 }
@@ -85,7 +88,7 @@ impl From<wire::Event> for Event {
     }
 }
 
-/// Why a port did not do what it was asked for.
+/// Why a request to a port failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{text}")]
 pub struct Error {
@@ -98,29 +101,30 @@ pub struct Error {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {
-    /// There is no such port any more, or the peer is gone. OTP: `closed`.
+    /// The port does not exist any more, or the peer is gone. OTP: `closed`.
     Closed,
-    /// As much as allowed waits to be sent.
+    /// The maximum number of bytes is already waiting to be sent.
     Busy,
     /// Only the owner may do this.
     NotOwner,
-    /// The process that is to be the owner has ended.
+    /// The new owner has ended.
     NoProcess,
     /// A line or packet is longer than allowed. OTP: `emsgsize`.
     TooLong,
-    /// Another program, or another process of this node, listens there. OTP: `eaddrinuse`.
+    /// Another program, or another process of this node, listens at this address. OTP:
+    /// `eaddrinuse`.
     AddressInUse,
-    /// The address cannot be read, or is not one of this machine.
+    /// The address cannot be parsed, or does not belong to this machine.
     BadAddress,
-    /// The daemon may not do this.
+    /// The daemon lacks the permission.
     PermissionDenied,
-    /// Nobody listens there. OTP: `econnrefused`.
+    /// No program listens at this address. OTP: `econnrefused`.
     ConnectionRefused,
     /// The time ran out.
     TimedOut,
-    /// Not inside a callback.
+    /// Not called inside a callback.
     Refused,
-    /// Anything else; the text says what.
+    /// Any other error; see the text.
     #[serde(other)]
     Io,
 }
@@ -178,9 +182,9 @@ impl From<Undecodable> for Error {
     }
 }
 
-/// How a port behaves, and the ways to open one.
+/// The options of a port, and the functions that open one.
 ///
-/// What a listener is opened with holds for the connections that it accepts.
+/// Accepted connections get the options of their listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     of_port: wire::Options,
@@ -194,27 +198,31 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Bytes as they come, 64 KiB of buffer in each direction, small writes sent at once, a backlog of 1024.
+    /// Returns the default options: raw bytes, 64 KiB of buffer in each direction, small writes
+    /// sent at once, and a backlog of 1024.
     pub const fn new() -> Self {
         Self { of_port: wire::Options::USUAL, supervisor: false }
     }
 
-    /// Reads line by line, each with its newline; the last one may lack it. One that is longer than `max` bytes closes
-    /// the connection with [`Reason::TooLong`]. OTP: `{packet, line}`, which cuts such a line.
+    /// Reads line by line, each with its newline; the last one may lack it. A line longer than
+    /// `max` bytes closes the connection with [`Reason::TooLong`]. OTP: `{packet, line}`, which
+    /// splits such a line.
     #[must_use]
     pub const fn line(mut self, max: usize) -> Self {
         self.of_port.framing = Framing::Line(max);
         self
     }
 
-    /// Reads and writes packets, each behind its length in 1, 2 or 4 bytes, big endian. OTP: `{packet, N}`.
+    /// Reads and writes packets, each after its length in 1, 2 or 4 bytes, big endian. OTP:
+    /// `{packet, N}`.
     #[must_use]
     pub const fn packet(mut self, length_bytes: u8) -> Self {
         self.of_port.framing = Framing::Packet(length_bytes);
         self
     }
 
-    /// Sets how many bytes wait in the node, in each direction; no line or packet can be longer.
+    /// Sets the number of bytes that can wait in the node, in each direction. No line or packet can
+    /// be longer.
     #[must_use]
     pub const fn buffer(mut self, bytes: usize) -> Self {
         self.of_port.buffer = bytes;
@@ -228,32 +236,33 @@ impl Options {
         self
     }
 
-    /// Sets how many clients wait in the kernel to be accepted.
+    /// Sets the number of clients that can wait in the kernel to be accepted.
     #[must_use]
     pub const fn backlog(mut self, clients: u32) -> Self {
         self.of_port.backlog = clients;
         self
     }
 
-    /// Keeps the connection open for writing when the peer sends no more: it has to be closed then. OTP:
-    /// `{exit_on_close, false}`.
+    /// Keeps the connection open for writing after the peer has sent all; then you have to close
+    /// it. OTP: `{exit_on_close, false}`.
     #[must_use]
     pub const fn half_open(mut self) -> Self {
         self.of_port.half_open = true;
         self
     }
 
-    /// Gives the listener to the supervisor of the process: it stays open while the process is restarted, whose `listen`
-    /// at the same address returns it again. OTP has no such thing.
+    /// Gives the listener to the supervisor of the process. It stays open while the process is
+    /// restarted, and the next `listen` at the same address returns it again. OTP has no
+    /// counterpart.
     #[must_use]
     pub const fn supervisor(mut self) -> Self {
         self.supervisor = true;
         self
     }
 
-    /// Listens at `"127.0.0.1:80"`, `"[::1]:80"` or `"unix:/run/x.sock"`. The port 0 lets the system choose;
-    /// [`Listener::address`] tells. A Unix socket that nobody listens at is replaced. OTP: `gen_tcp:listen/2`.
-    /// `[callback]`
+    /// Listens at `"127.0.0.1:80"`, `"[::1]:80"` or `"unix:/run/x.sock"`. With port 0 the system
+    /// chooses a port; see [`Listener::address`]. A stale Unix socket is replaced. OTP:
+    /// `gen_tcp:listen/2`. `[callback]`
     ///
     /// # Errors
     /// [`Reason::AddressInUse`], [`Reason::BadAddress`], [`Reason::PermissionDenied`].
@@ -262,8 +271,8 @@ impl Options {
         now(&Request::Listen { address: address.to_owned(), options: self.of_port, supervisor })
     }
 
-    /// Connects, by name or address, and waits for it. Dropping the future gives it up. OTP: `gen_tcp:connect/4`.
-    /// `[callback]`
+    /// Connects to a name or an address, and waits for the connection. Dropping the future gives it
+    /// up. OTP: `gen_tcp:connect/4`. `[callback]`
     ///
     /// # Errors
     /// [`Reason::ConnectionRefused`], [`Reason::TimedOut`], [`Reason::BadAddress`].
@@ -276,16 +285,17 @@ impl Options {
         Ok(connection)
     }
 
-    /// Begins to connect; [`Event::Connected`] or [`Event::Closed`] tells how it ended. `[callback]`
+    /// Begins to connect. The result arrives as [`Event::Connected`] or [`Event::Closed`].
+    /// `[callback]`
     ///
     /// # Errors
-    /// Not inside a callback.
+    /// Not called inside a callback.
     pub fn request_connect(self, address: &str) -> Result<Connection, Error> {
         now(&Request::Connect { address: address.to_owned(), options: self.of_port, how: How::Tell })
     }
 }
 
-/// A connection that nobody knows yet: closed when the attempt is given up.
+/// A connection that was not returned yet: closed if the attempt is given up.
 struct Attempt(Option<Connection>);
 
 impl Attempt {
@@ -297,7 +307,7 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if let Some(connection) = self.0 {
-            // Refused when the process is being killed: its ports go with it.
+            // Refused if the process is being killed; then its ports are closed anyway.
             let _ = connection.close();
         }
     }
@@ -314,7 +324,7 @@ pub(super) fn open(request: &Request<'_>, timeout: Duration) -> Result<u64, Erro
     Ok(host::ask(|host| host.call(RequestKind::Port, Pid::NONE, body, milliseconds(timeout)))??)
 }
 
-/// Asks for what is answered at once.
+/// Sends a request that is answered at once.
 pub(super) fn now<T: DeserializeOwned>(request: &Request<'_>) -> Result<T, Error> {
     let reference = open(request, INFINITY)?;
     match host::ask(|host| host.take(reference))?? {
@@ -326,7 +336,7 @@ pub(super) fn now<T: DeserializeOwned>(request: &Request<'_>) -> Result<T, Error
     }
 }
 
-/// Asks, waits, and asks again until there is something.
+/// Sends a request, waits, and sends it again until there is a result.
 pub(super) async fn later<'a>(request: impl Fn() -> Request<'a>, timeout: Duration) -> Result<Event, Error> {
     let deadline = std::time::Instant::now().checked_add(timeout);
     loop {

@@ -1,4 +1,5 @@
-//! `relctl diff` and the SDK spell places alike: what the one calls gone is what the other finds, and what DROPPED takes.
+//! `relctl diff` and the SDK use the same paths: fields that one reports as gone are those that the
+//! other finds unread, and DROPPED takes them.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ pub(super) struct New {
     pub(super) kept: u8,
 }
 
-/// All that may lie between a state and a field.
+/// All types that can lie between a state and a field.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Ways<L> {
     plain: L,
@@ -59,7 +60,7 @@ enum Word {
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 enum Told {
-    /// Which makes another schema of it.
+    /// Gives the enum another schema.
     Yes,
 }
 
@@ -108,7 +109,7 @@ impl<L: Copy> Mode<L> {
     }
 }
 
-/// Where a field of the leaf is, in the order of the alphabet.
+/// The paths to a field of the leaf, in alphabetical order.
 pub(super) const PLACES: [&str; 21] = [
     "adjacent.data.gone",
     "array.[].gone",
@@ -152,7 +153,7 @@ fn packed(release: Release) -> PackedRelease {
     PackedRelease { release, config: Config::default(), libraries: BTreeMap::new() }
 }
 
-/// Asks `relctl diff` what keeps a `To` from reading what a `From` was written as.
+/// Returns the reasons of `relctl diff` why a `To` cannot read the serialized form of a `From`.
 fn compared<From: JsonSchema, To: JsonSchema>(dropped: &[&str]) -> (ModuleChange, Vec<String>) {
     let (from, to) = (release(1, &read::<From>(), &[]), release(2, &read::<To>(), dropped));
     let mut diff = diff(&packed(from), &packed(to));
@@ -165,15 +166,15 @@ fn said(places: &[&str], what: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_diff_calls_gone_is_what_the_sdk_finds_and_can_be_declared() {
+fn the_fields_that_diff_reports_gone_are_those_the_sdk_finds_and_can_be_declared() {
     let (change, mut reasons) = compared::<Ways<Old>, Ways<New>>(&[]);
     reasons.sort();
     assert_eq!((change, reasons), (ModuleChange::NeedsCode, said(&PLACES, "not declared in DROPPED")));
 
     let state = State::write(&Ways::of(Old { kept: 1, gone: 2 })).expect("writes");
-    let refused = state.read::<Ways<New>>().expect_err("has fields that nobody reads").to_string();
+    let refused = state.read::<Ways<New>>().expect_err("has unread fields").to_string();
     let found = PLACES.map(|place| format!("`{place}`")).join(", ");
-    assert_eq!(refused, format!("state: read by nobody and not declared in DROPPED: {found}"));
+    assert_eq!(refused, format!("state: unread fields, not declared in DROPPED: {found}"));
 
     let (change, mut reasons) = compared::<Ways<Old>, Ways<New>>(&PLACES);
     reasons.sort();
@@ -188,7 +189,7 @@ pub(super) struct Tree<L> {
 }
 
 #[test]
-fn what_is_gone_at_every_depth_needs_code() {
+fn a_field_gone_at_every_depth_needs_code() {
     let leaf = Old { kept: 1, gone: 2 };
     let below = Tree { leaf, below: vec![] };
     let state = State::write(&Tree { leaf, below: vec![below] }).expect("writes");
@@ -197,12 +198,12 @@ fn what_is_gone_at_every_depth_needs_code() {
     let again = "`below.[]` is recursive: fields that are gone there need code";
     let reasons = [said(&["leaf.gone"], "declared in DROPPED"), vec![again.to_owned()]].concat();
     assert_eq!(compared::<Tree<Old>, Tree<New>>(&["leaf.gone"]), (ModuleChange::NeedsCode, reasons));
-    // Nothing is gone, and it is as good as any other type.
+    // Nothing is gone, so it is like any other type.
     assert_eq!(compared::<Tree<Old>, Tree<Old>>(&[]), (ModuleChange::Unchanged, vec![]));
 }
 
 #[test]
-fn what_denies_unknown_fields_takes_none_that_is_declared() {
+fn a_type_that_denies_unknown_fields_refuses_declared_ones_too() {
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     #[expect(dead_code, reason = "only read into")]

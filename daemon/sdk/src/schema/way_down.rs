@@ -1,5 +1,5 @@
-//! Going down by what the schemas say: which places the planner drops, that the node finds them in
-//! the bytes, and that the older version reads what is left; and where nothing is dropped.
+//! Downgrades by schemas: checks which fields the planner cuts, that the node finds them in the
+//! bytes, and that the older version reads the rest. Also checks the cases without a cut.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -14,7 +14,7 @@ use super::agreement::{self, PLACES, Tree, Ways, release};
 use super::read;
 use crate::State;
 
-/// Plans the way down between two types of a state. `declared` is the newer one's DROPPED.
+/// Plans the downgrade between two types of a state. `declared` is the newer one's DROPPED.
 fn planned<From: JsonSchema, To: JsonSchema>(declared: &[&str]) -> Result<Script, PlanError> {
     plan(&release(2, &read::<From>(), declared), &release(1, &read::<To>(), &[]))
 }
@@ -23,7 +23,7 @@ fn dropped(script: &Script) -> Vec<String> {
     script.dropped().flat_map(|(_, dropped)| dropped.0.clone()).collect()
 }
 
-/// Checks that a state goes down without these places, and that the older version reads the rest.
+/// Checks that a downgrade cuts these paths, and that the older version reads the rest.
 #[track_caller]
 fn check<From, To>(state: &From, declared: &[&str], places: &[&str], expected: &To)
 where
@@ -39,7 +39,7 @@ where
     assert_eq!(State::from_bytes(&cut).read::<To>().as_ref(), Ok(expected));
 }
 
-/// Checks that nothing is planned, since the one place may be the other.
+/// Checks that the plan is refused, because the one field may be the other under a new name.
 #[track_caller]
 fn check_moved<From: JsonSchema, To: JsonSchema>(added: &[&str], missing: &[&str]) {
     match planned::<From, To>(&[]) {
@@ -50,8 +50,8 @@ fn check_moved<From: JsonSchema, To: JsonSchema>(added: &[&str], missing: &[&str
     }
 }
 
-/// Checks that nothing is dropped, since the schemas do not tell enough: the older version judges
-/// by itself.
+/// Checks that nothing is cut, because the schemas have too little information: the older version
+/// decides when it reads.
 #[track_caller]
 fn check_strict<From: JsonSchema, To: JsonSchema>(why: &str) {
     let script = planned::<From, To>(&[]).expect("nothing was renamed");
@@ -60,7 +60,7 @@ fn check_strict<From: JsonSchema, To: JsonSchema>(why: &str) {
     assert!(warning.contains(why), "{warning}");
 }
 
-/// Makes owned texts of borrowed ones.
+/// Makes owned strings of borrowed ones.
 trait MapOwned {
     fn map_owned(&self) -> Vec<String>;
 }
@@ -87,7 +87,7 @@ const ONE: One = One { one: 1 };
 const TWO: Two = Two { one: 1, two: 2 };
 
 #[test]
-fn whatever_leads_to_a_place_that_was_added_the_place_is_dropped() {
+fn an_added_field_is_cut_below_every_kind_of_container() {
     let state = Ways::of(agreement::Old { kept: 1, gone: 2 });
     check(&state, &[], &PLACES, &Ways::of(agreement::New { kept: 1 }));
 }
@@ -142,7 +142,7 @@ fn a_rename_is_refused_with_both_names_with_an_alias_and_without() {
         uno: u8,
     }
     check_moved::<Aliased, One>(&["uno"], &["one"]);
-    // Nor does it help that the older version would read both: its schema does not show that.
+    // An alias in the older version does not help: its schema does not show it.
     check_moved::<One, Aliased>(&["one"], &["uno"]);
 }
 
@@ -163,7 +163,7 @@ fn a_move_across_nesting_is_refused_wherever_it_leads() {
     }
     check_moved::<Flat, Nested>(&["max"], &["a.two", "limits"]);
     check_moved::<Nested, Flat>(&["a.two", "limits"], &["max"]);
-    // Far apart, and below lists and maps.
+    // The paths are far apart, and below lists and maps.
     #[derive(JsonSchema)]
     #[expect(dead_code, reason = "only described")]
     struct Apart<L, M> {
@@ -202,7 +202,7 @@ fn a_move_out_of_a_variant_is_refused() {
 }
 
 #[test]
-fn what_the_newer_version_means_to_lose_is_no_other_name_of_what_it_adds() {
+fn a_field_that_the_newer_version_drops_on_purpose_is_not_another_name_of_an_added_one() {
     #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
     struct Older {
         one: u8,
@@ -258,12 +258,12 @@ fn nothing_is_dropped_below_an_untagged_enum() {
         Right(L),
     }
     check_strict::<Any<Two>, Any<One>>("`two` is gone");
-    // An option of a struct is of two shapes as well, which the bytes tell apart.
+    // An `Option` of a struct also has two shapes, but the bytes distinguish them.
     check(&Some(TWO), &[], &["two"], &Some(ONE));
 }
 
 #[test]
-fn a_state_that_may_be_read_as_another_variant_is_told_whatever_changed_in_its_type() {
+fn a_state_that_may_be_read_as_another_variant_gets_a_warning_for_any_change_of_its_type() {
     #[derive(Serialize, JsonSchema)]
     #[serde(untagged)]
     enum Newer {
@@ -326,7 +326,7 @@ fn nothing_is_dropped_where_types_are_flattened_or_tagged_within() {
         held: L,
     }
     check_strict::<WithRest<Two>, Without<One>>("allowed any key");
-    // Nothing of these changes: what is added beside them is dropped.
+    // Nothing of these changes: fields that are added beside them are cut.
     #[derive(JsonSchema)]
     #[expect(dead_code, reason = "only described")]
     struct Beside<L> {
@@ -339,7 +339,7 @@ fn nothing_is_dropped_where_types_are_flattened_or_tagged_within() {
 }
 
 #[test]
-fn a_tag_tells_variants_apart_but_not_places_that_are_spelled_alike() {
+fn a_tag_distinguishes_variants_but_not_equal_paths() {
     #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
     #[serde(tag = "kind")]
     enum Newer {
@@ -353,7 +353,7 @@ fn a_tag_tells_variants_apart_but_not_places_that_are_spelled_alike() {
         B { y: u8 },
     }
     check(&Newer::B { y: 1, z: 2 }, &[], &["z"], &Older::B { y: 1 });
-    // Here the one variant keeps what the other has added.
+    // One variant keeps the field that the other one added.
     #[derive(JsonSchema)]
     #[serde(tag = "kind")]
     #[expect(dead_code, reason = "only described")]
@@ -365,8 +365,8 @@ fn a_tag_tells_variants_apart_but_not_places_that_are_spelled_alike() {
 }
 
 #[test]
-fn nothing_is_dropped_where_another_value_is_spelled_like_it() {
-    // Both items of a pair are at `[]`, and only one has something more.
+fn nothing_is_dropped_if_another_value_has_the_same_path() {
+    // Both items of a pair are at `[]`, and only one of them has a new field.
     check_strict::<(Two, Two), (One, Two)>("`[].two` is gone");
     #[derive(JsonSchema)]
     #[expect(dead_code, reason = "only described")]
@@ -385,7 +385,7 @@ fn nothing_is_dropped_in_a_type_that_holds_itself() {
 
 #[test]
 fn nothing_is_dropped_where_a_type_is_written_by_hand_or_another_one() {
-    /// Says something that no derive says.
+    /// Has a keyword that no derive writes.
     struct ByHand<const N: u8>;
     impl<const N: u8> JsonSchema for ByHand<N> {
         fn schema_name() -> std::borrow::Cow<'static, str> {

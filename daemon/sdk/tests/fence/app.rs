@@ -24,9 +24,9 @@ reld_sdk::export_app! {
     },
 }
 
-/// Its codec panics at this number.
+/// The app's `Serialize` panics at this number.
 pub(crate) const UNWRITABLE: u64 = 13;
-/// Its codec panics at this number, too.
+/// The app's `Deserialize` panics at this number.
 pub(crate) const UNREADABLE: u64 = 14;
 /// A state with this number panics when it is dropped.
 pub(crate) const UNDROPPABLE: u64 = 15;
@@ -40,7 +40,7 @@ pub(crate) fn dropped() -> u32 {
     DROPPED.get()
 }
 
-/// Counts its drops: held over an await, it shows that destructors run.
+/// Counts its drops: held across an await, it proves that destructors run.
 struct Guard;
 
 impl Drop for Guard {
@@ -97,17 +97,17 @@ pub(crate) enum Start {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// Adds, and answers the sum.
+    /// Adds, and replies the sum.
     Add(u64),
-    /// Answers the sum of what those processes answer, all asked at once.
+    /// Replies the sum of the replies of those processes, all called at once.
     Sum(Vec<Pid>),
-    /// The same, taken as the answers come; answers them in that order.
+    /// The same, in the order in which the replies arrive; replies them in that order.
     Order(Vec<Pid>),
-    /// Answers what the process answers, or `Slow` if that takes longer than a sleep.
+    /// Replies the reply of the process, or `Slow` if that takes longer than a sleep.
     Race(Pid),
-    /// Lets others go first, many times.
+    /// Yields many times.
     Yield(u32),
-    /// Leaves the reply open.
+    /// Defers the reply.
     Later,
     Stop,
     Panic,
@@ -217,7 +217,7 @@ async fn ask(pid: Pid) -> Result<u64, CallError> {
     call(pid, &"get", INFINITY).await
 }
 
-/// Wakes whoever polls and answers that it is pending, once, as cooperative futures do.
+/// Wakes the polling task and returns pending, once, as cooperative futures do.
 async fn wake_self() {
     let mut woken = false;
     std::future::poll_fn(|context| {
@@ -270,7 +270,8 @@ impl Application for Fence {
     }
 }
 
-/// Adds what it is sent until it is asked for the sum, which it casts to the caller.
+/// Adds the numbers sent to it until it is called for the sum, and then casts the sum to the
+/// caller.
 pub(crate) struct Adder;
 
 impl Task for Adder {

@@ -11,7 +11,7 @@ thread_local! {
     static WORLD: RefCell<World> = RefCell::default();
 }
 
-/// What the app asked for, and what it will be answered.
+/// The app's requests, and the answers that it will get.
 #[derive(Default)]
 pub(crate) struct World {
     last: u64,
@@ -31,7 +31,7 @@ impl World {
     }
 }
 
-/// Looks at the world of this thread, or changes it.
+/// Reads or changes the world of this thread.
 pub(crate) fn world<R>(look: impl FnOnce(&mut World) -> R) -> R {
     WORLD.with_borrow_mut(look)
 }
@@ -77,7 +77,7 @@ unsafe extern "C" {
     fn reld_app_v1() -> *const App;
 }
 
-/// Returns the app, loaded. Its panic hook is told about panics before the test runner's.
+/// Returns the loaded app. Its panic hook is called before that of the test runner.
 pub(crate) fn app() -> &'static App {
     static LOADED: Once = Once::new();
     // SAFETY: this binary defines it by `export_app!`; it takes nothing and always returns.
@@ -103,12 +103,12 @@ pub(crate) fn load(app: &App, host: *const Host) -> Status {
     unsafe { load(host) }
 }
 
-/// The table of a daemon that speaks another version.
+/// The table of a daemon with another version.
 pub(crate) fn other_host(abi_major: u32, abi_minor: u32, size: usize) -> Host {
     Host { abi_major, abi_minor, size: size as u32, ..HOST }
 }
 
-/// The table of a daemon that is newer by a minor version, with a function that this SDK does not know.
+/// The table of a daemon of a newer minor version, with a function that this SDK does not know.
 #[repr(C)]
 pub(crate) struct Newer {
     pub(crate) known: Host,
@@ -134,7 +134,7 @@ pub(crate) fn table(name: &str) -> Table {
     Table(module.unwrap_or_else(|| panic!("no module {name}")))
 }
 
-/// What a callback came to.
+/// The result of a callback.
 #[derive(Debug)]
 pub(crate) enum Turn {
     Ready { state: *mut c_void, next: u32, reply: Option<Vec<u8>>, exit: (u32, String) },
@@ -142,7 +142,7 @@ pub(crate) enum Turn {
     Crashed(u32, String),
 }
 
-/// A callback that waits.
+/// A waiting callback.
 #[derive(Debug)]
 pub(crate) struct Parked(Future);
 

@@ -1,5 +1,5 @@
-//! The fence, from the daemon's side: every entry of the generated tables is called with what it should take and with
-//! what it should survive. Also to be run under valgrind.
+//! The fence, from the daemon's side: calls every entry of the generated tables with valid
+//! arguments, and with arguments that it must survive. Also to be run under valgrind.
 #![expect(unsafe_code, reason = "the tables are called as the daemon calls them")]
 
 mod app;
@@ -14,7 +14,7 @@ use reld_abi::*;
 use serde::Serialize;
 use serde_json::json;
 
-/// Writes a value as the daemon would get it: MessagePack with field names.
+/// Encodes a value as the daemon would: MessagePack with field names.
 fn bytes(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map().with_human_readable();
@@ -22,7 +22,7 @@ fn bytes(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-/// Shows MessagePack as text; runs of bytes as lists of numbers.
+/// Shows MessagePack as text; byte strings as lists of numbers.
 fn shown(bytes: &[u8]) -> String {
     rmpv::decode::read_value(&mut &*bytes).expect("reads").to_string()
 }
@@ -32,12 +32,12 @@ fn probe(n: u64) -> (Table, *mut c_void) {
     (table, ready(table.init(&bytes(&Start::At(n)))).0)
 }
 
-/// Returns the state of another probe.
+/// Returns the state of a new probe.
 fn fresh() -> *mut c_void {
     probe(1).1
 }
 
-/// Calls a fresh probe.
+/// Calls a new probe.
 fn call(request: &Request) -> Turn {
     let (table, state) = probe(1);
     table.callback(state, &event(EVENT_CALL, &bytes(request)))
@@ -72,7 +72,7 @@ fn says((kind, text): &(u32, String), expected_kind: u32, expected: &str) {
     assert!(text.contains(expected), "`{text}` does not say `{expected}`");
 }
 
-/// Lets the daemon answer a reference.
+/// Makes the daemon answer a reference.
 fn answer(reference: u64, number: u64) {
     world(|world| world.answers.insert(reference, bytes(&number)));
 }
@@ -96,7 +96,7 @@ fn a_table_of_an_older_or_another_daemon_is_refused_and_both_versions_are_logged
     assert_eq!(
         logged(&daemon::other_host(ABI_MAJOR + 1, 0, size)),
         [""; 0],
-        "of another major nothing is called"
+        "no function of another major version is called"
     );
     let before_1_4 = std::mem::offset_of!(Host, bound_mailbox);
     let versions = format!(
@@ -117,7 +117,7 @@ fn a_table_of_a_newer_daemon_is_taken_and_used_as_far_as_it_is_known() {
 }
 
 #[test]
-fn the_block_says_who_it_is() {
+fn the_block_names_app_version_and_modules() {
     let app = daemon::app();
     assert_eq!((app.magic, app.abi_major, app.size), (MAGIC, ABI_MAJOR, size_of::<App>() as u32));
     assert_eq!((app.module_count, app.flags), (4, FLAG_PANIC_UNWIND));
@@ -218,7 +218,7 @@ fn garbage_is_refused_by_name() {
     crashed(probe.callback(state, std::ptr::null()), EXIT_ERROR, "unknown");
     let state = fresh();
     crashed(probe.callback(state, &event(EVENT_INIT, &bytes(&Start::At(1)))), EXIT_ERROR, "has a state");
-    crashed(probe.callback(null_mut(), &event(EVENT_CAST, &bytes(&1))), EXIT_ERROR, "without state");
+    crashed(probe.callback(null_mut(), &event(EVENT_CAST, &bytes(&1))), EXIT_ERROR, "without a state");
     fails(probe.export(std::ptr::null()), EXIT_ERROR, "no state was given");
     probe.drop_state(null_mut());
 }
@@ -245,7 +245,7 @@ fn a_state_is_read_whole_or_not_at_all() {
     let declared = probe.import(&bytes(&json!({"n": 4, "forgotten": true}))).expect("is declared dropped");
     probe.drop_state(declared);
     let renamed = bytes(&json!({"n": 4, "total": 9}));
-    fails(probe.import(&renamed), EXIT_UNDECODABLE, "probe 2.0.0: state: read by nobody");
+    fails(probe.import(&renamed), EXIT_UNDECODABLE, "probe 2.0.0: state: unread fields");
     fails(probe.change_code(b"1.0.0", &renamed, &bytes(&"")), EXIT_UNDECODABLE, "`total`");
     fails(probe.import(&bytes(&json!({"m": 4}))), EXIT_UNDECODABLE, "missing field `n`");
     fails(probe.import(&bytes(&json!({"n": "four"}))), EXIT_UNDECODABLE, "field `n`");

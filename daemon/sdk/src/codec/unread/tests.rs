@@ -1,4 +1,4 @@
-//! `serde_ignored` is the measure: the same values, the same places, the same refusals.
+//! Compares with `serde_ignored`: the same values, the same paths, the same errors.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::names::Pid;
 
-/// All that serde can ask a deserializer for, around and around.
+/// A type that uses every method of a deserializer, at any depth.
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 struct Node {
@@ -91,7 +91,7 @@ enum Either {
     Node(Box<Node>),
 }
 
-/// Nodes with fields that are unknown, at any depth.
+/// Nodes with unknown fields at any depth.
 fn node() -> impl Strategy<Value = Value> {
     let leaf = fields(prop_oneof![
         any::<i8>().prop_map(|number| ("small", number.into())),
@@ -158,7 +158,8 @@ fn ours<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Read<T> {
         .map_err(|error| error.to_string())
 }
 
-/// The same by what both can tell: the measure has no names of variants, and spells numbers that stand for fields.
+/// Reduces a result to the information that both have: `serde_ignored` has no names of variants,
+/// and formats numbers that stand for fields.
 fn coarse(read: Read<Node>) -> Read<Node> {
     let unnamed = |place: &String| {
         let variants = ["choice.One.", "choice.Two.", "choice.Named."];
@@ -177,7 +178,7 @@ fn measure(bytes: &[u8]) -> Read<Node> {
         .map_err(|error| error.to_string())
 }
 
-/// Spells a path of the measure's, which tells neither fields from keys nor variants apart.
+/// Formats a path of `serde_ignored`, which distinguishes neither fields from keys nor variants.
 fn spelled(path: &Path<'_>) -> String {
     let (parent, name) = match path {
         Path::Root => return String::new(),
@@ -199,7 +200,7 @@ fn joined(parent: &str, name: &str) -> String {
     if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
 }
 
-/// Finds what nobody reads of a node as its types are written above, for the names of variants.
+/// Finds the unread fields of a node by the types above, for the names of variants.
 fn unread(node: &Value, at: &str, found: &mut BTreeSet<String>) {
     for (key, value) in node.as_map().into_iter().flatten() {
         let key = key.as_str().expect("a field");
@@ -223,7 +224,7 @@ fn unread(node: &Value, at: &str, found: &mut BTreeSet<String>) {
             by if by.starts_with("by_") => {
                 entries().for_each(|(_, value)| unread(value, &joined(&place, "*"), found));
             }
-            // What serde keeps for later: `flat`, `either`.
+            // Fields that serde buffers: `flat`, `either`.
             _ => {}
         }
     }
@@ -252,9 +253,9 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = byte;
         match (coarse(ours(&bytes)), coarse(measure(&bytes))) {
-            // Bytes as keys, which only the measure refuses.
+            // Bytes as keys, which only `serde_ignored` refuses.
             (_, Err(refused)) if refused == "non-string key" => {}
-            // A float that is no number equals nothing.
+            // NaN equals nothing.
             (ours, measured) => prop_assert_eq!(format!("{ours:?}"), format!("{measured:?}"), "{}", node),
         }
     }
@@ -272,7 +273,7 @@ fn check_value<T: for<'de> Deserialize<'de>>(value: Value, expected: &[&str]) {
 }
 
 #[test]
-fn the_measure_finds_something() {
+fn serde_ignored_finds_unread_fields() {
     let value = rmpv::ext::to_value(
         json!({ "list": [{}, { "option": { "unknown": 1 } }], "by_text": { "by_x": { "strange": 2 } } }),
     );
@@ -282,7 +283,7 @@ fn the_measure_finds_something() {
 }
 
 #[test]
-fn a_place_is_spelled_by_names_and_what_stands_for_many_is_spelled_once() {
+fn a_path_has_names_and_elements_of_one_list_share_a_path() {
     let held = || json!({ "unknown": 1 });
     check::<Node>(json!({ "list": vec![held(); 1000] }), &["list.[].unknown"]);
     check::<BTreeMap<String, Node>>(json!({ "a": held(), "b": held() }), &["*.unknown"]);
@@ -322,6 +323,6 @@ fn keys_of_any_kind_are_read_to_their_end() {
     check_value::<BTreeMap<Pid, Pid>>(keyed(pid(), map(&["slot", "generation", "node"])), &["*.node"]);
     check_value::<BTreeMap<Pid, u8>>(keyed(map(&["slot", "generation", "node"]), 1.into()), &["?.node"]);
     check_value::<BTreeMap<(u8, u8), u8>>(keyed(vec![Value::from(1), 2.into()].into(), 1.into()), &[]);
-    // A struct that is read from a map with numbers for keys, which are no names.
+    // A struct read from a map with numbers as keys, which are no names.
     check_value::<Node>(keyed(1000.into(), 1.into()), &["*"]);
 }

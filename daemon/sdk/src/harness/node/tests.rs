@@ -4,7 +4,7 @@ use super::*;
 use crate::gen_server::Answer;
 use crate::{CallError, Info, Next, call, continue_with, receive_timeout, register, stop};
 
-/// Asks the process named `bank` for what it has.
+/// Calls the process named `bank`.
 #[derive(Serialize, Deserialize)]
 struct Till;
 
@@ -42,12 +42,12 @@ fn a_call_by_name_is_answered_once_the_name_is_registered() {
 }
 
 #[test]
-fn a_name_that_is_taken_is_told_with_its_holder() {
+fn a_taken_name_is_refused_with_its_holder() {
     let refused = Node::new().name("till", Pid::new(9, 1)).start::<Till>(&()).expect_err("it is taken");
     assert_eq!(refused.to_string(), "error: the name \"till\" is taken by <9.1>");
 }
 
-/// Stops whom it is told to when it ends itself.
+/// Stops another process when it ends itself.
 #[derive(Debug, Serialize, Deserialize)]
 struct Last {
     whom: Pid,
@@ -73,7 +73,7 @@ impl GenServer for Last {
 }
 
 #[test]
-fn one_that_is_stopped_runs_terminate_and_may_stop_others() {
+fn a_stopped_process_runs_terminate_and_may_stop_others() {
     let other = Pid::new(9, 1);
     let mut last = Node::new().start::<Last>(&other).expect("it starts");
     assert!(!last.is_trapping_exits());
@@ -83,7 +83,7 @@ fn one_that_is_stopped_runs_terminate_and_may_stop_others() {
     assert_eq!(last.stop_in_order(Exit::Normal), Err(Exit::shutdown()));
 }
 
-/// Counts; a call begins what `handle_continue` goes on with until it has taken so many steps.
+/// Counts; a call starts a number of steps in `handle_continue`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Stepper {
     steps: Vec<String>,
@@ -136,7 +136,7 @@ impl GenServer for Stepper {
 }
 
 #[test]
-fn a_server_goes_on_with_what_it_left_to_do_after_its_reply() {
+fn a_server_continues_after_its_reply() {
     let mut stepper = Node::new().start::<Stepper>(&()).expect("it starts");
     let steps = |stepper: &Running<Stepper>| stepper.state().expect("it lives").steps.join(", ");
     assert_eq!(steps(&stepper), "init, 0 left");
@@ -145,7 +145,7 @@ fn a_server_goes_on_with_what_it_left_to_do_after_its_reply() {
 }
 
 #[test]
-fn a_wait_for_nothing_is_ended_by_any_message_and_else_by_time() {
+fn a_receive_timeout_ends_by_any_message_or_by_time() {
     let mut stepper = Node::new().start::<Stepper>(&()).expect("it starts");
     stepper.cast(&100_u64).expect("it lives");
     stepper.send(&"x").expect("it lives");
