@@ -236,7 +236,7 @@ fn elements(list: &Value, at: &str, found: &mut BTreeSet<String>) {
 
 proptest! {
     #[test]
-    fn what_nobody_reads_is_found_at_any_depth(node in node()) {
+    fn unread_fields_are_found_at_any_depth(node in node()) {
         let bytes = written(&node);
         let read = ours(&bytes);
         if let Ok((_, places)) = &read {
