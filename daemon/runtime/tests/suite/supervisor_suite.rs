@@ -30,12 +30,13 @@
 //! | order_of_children | `order_of_children` |
 //! | later versions: significant children | `significant_children`, `significant_children_end_by_others`, `significant_children_nested` |
 
+use std::cell::Cell;
 use std::sync::mpsc::Receiver;
 
 use crate::kit::double::{Change, Double};
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, child, latch, members, name, one_for_one, soon};
-use reld_runtime::{AppSpec, ChildSpec, Conversion, Converted, Status, SupervisorSpec, Unrest, term};
+use reld_runtime::{AppSpec, Child, ChildSpec, Conversion, Converted, Status, SupervisorSpec, Unrest, term};
 use reld_wire::application::StopCause;
 use reld_wire::spec::{AutoShutdown, ChildType, Restart, Shutdown, Strategy};
 use reld_wire::supervisor::{Counts, Error as RequestError, Reason, Reply, Request};
@@ -74,10 +75,18 @@ fn inner(id: &str, spec: &SupervisorSpec) -> ChildSpec {
 }
 
 impl Kit {
+    /// Waits until a child is started; a child that is still in init has a pid already.
     #[track_caller]
     fn runs(&self, supervisor: Pid, id: &str) -> Pid {
-        self.until(|| self.child(supervisor, id).is_some());
-        self.child(supervisor, id).expect("it runs")
+        let id = name(id).into_vec();
+        let running = Cell::new(None);
+        self.until(|| {
+            let tree = self.node.tree(supervisor);
+            let rows = tree.map(|tree| tree.children).unwrap_or_default();
+            running.set(rows.iter().find(|row| row.id.as_ref() == Some(&id)).map(|row| row.child));
+            matches!(running.get(), Some(Child::Running(_)))
+        });
+        running.get().and_then(Child::pid).expect("it runs")
     }
 
     /// Kills a child and waits until its supervisor has reacted.
