@@ -120,7 +120,7 @@ pub enum Shutdown {
     Within(Duration),
     /// Sends `shutdown`, and waits for ever. For supervisors.
     Infinity,
-    /// Killed at once. OTP: `brutal_kill`.
+    /// Kills the child at once. OTP: `brutal_kill`.
     BrutalKill,
 }
 
@@ -187,7 +187,7 @@ impl ChildSpec {
         })
     }
 
-    /// A child that is a supervisor; permanent, without a limit to stop.
+    /// A child that is a supervisor; permanent, with unlimited time to stop.
     ///
     /// # Panics
     /// As [`ChildSpec::worker`].

@@ -197,7 +197,7 @@ mod tests {
     #[track_caller]
     fn check<T: DeserializeOwned + std::fmt::Debug>(bytes: &[u8], expected: &str) {
         let error = decode_all::<T>(bytes, &["gone"]).expect_err("must not be read");
-        assert!(error.to_string().contains(expected), "`{error}` does not say `{expected}`");
+        assert!(error.to_string().contains(expected), "`{error}` does not contain `{expected}`");
     }
 
     fn map(fields: &[(&str, u32)]) -> Vec<u8> {

@@ -46,7 +46,7 @@
 //! processes write.
 //!
 //! The owner is the process that created the table. When the owner ends, the table is dropped,
-//! unless there is a [heir](Options::heir), which becomes the owner and gets an
+//! unless there is an [heir](Options::heir), which becomes the owner and gets an
 //! [`Info::Table`](crate::Info::Table).
 
 use std::fmt;

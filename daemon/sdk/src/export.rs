@@ -24,9 +24,9 @@ const BUILT_BY: &str = concat!("reld-sdk ", env!("CARGO_PKG_VERSION"), ", ", env
 
 /// Exports an app: use it once, in the root of a `cdylib` crate.
 ///
-/// `version` is the app's semantic version, which appups refer to. Each module is `name: behaviour
-/// Type`; the names are unique in a release. A behaviour is `gen_server`, `gen_statem`,
-/// `gen_event`, `event_handler`, `supervisor`, `application` or `task`.
+/// `version` is the app's semantic version, which appups refer to. Each module has the form
+/// `name: behaviour Type`; the names are unique in a release. A behaviour is `gen_server`,
+/// `gen_statem`, `gen_event`, `event_handler`, `supervisor`, `application` or `task`.
 ///
 /// `unload: function`, after the modules, names a `fn()` that is called once, when the node no
 /// longer refers to the library and before it leaves the address space. Use it to end and join

@@ -222,14 +222,14 @@ fn hand_out<T>(value: Box<T>) -> *mut c_void {
 unsafe fn answer<N: Named, T>(result: Result<T, Exit>, out: *mut T, why: *mut reld_abi::Exit) -> Status {
     match result {
         Ok(value) if !out.is_null() => {
-            // SAFETY: the caller's promise; what was there needs no drop.
+            // SAFETY: the caller's promise; the previous value needs no drop.
             unsafe { out.write(value) };
             reld_abi::OK
         }
         Ok(_) => reld_abi::FAILED,
         Err(exit) => {
             if !why.is_null() {
-                // SAFETY: the caller's promise; what was there needs no drop.
+                // SAFETY: the caller's promise; the previous value needs no drop.
                 unsafe { why.write(give_exit(blame::<N>(exit))) };
             }
             reld_abi::FAILED

@@ -89,8 +89,8 @@ pub trait GenStatem: Serialize + DeserializeOwned + Send + Sized + 'static {
     type Cast: DeserializeOwned + Send;
     /// Any other message.
     type Message: DeserializeOwned + Send;
-    /// The machine's messages to itself: the content of time-outs and of [internal
-    /// events](Transition::internal).
+    /// The machine's messages to itself: the content of time-outs and of
+    /// [internal events](Transition::internal).
     type Own: Serialize + DeserializeOwned + Send;
 
     /// Whether entering a state is an event: [`StatemEvent::Enter`]. OTP: `state_enter`.
@@ -130,8 +130,8 @@ pub trait GenStatem: Serialize + DeserializeOwned + Send + Sized + 'static {
         Ok((state.read()?, data.read_without(Self::DROPPED)?))
     }
 
-    /// Makes a state and data that the older version `to` can read. OTP: `code_change({down, Vsn},
-    /// ..)`.
+    /// Makes a state and data that the older version `to` can read. OTP:
+    /// `code_change({down, Vsn}, ..)`.
     ///
     /// # Errors
     /// An error undoes the whole downgrade.

@@ -112,7 +112,7 @@
 //! | instruction | effect | further keys |
 //! |---|---|---|
 //! | `{ update = "m" }` | suspends the processes of `m`, loads it, converts their states, resumes them | `change`, `timeout`, `deps`, `pre_purge`, `post_purge` |
-//! | `{ load_module = "m" }` | loads it; its processes move when they rest, and none has to | `deps`, `pre_purge`, `post_purge` |
+//! | `{ load_module = "m" }` | loads it; no process is suspended for it | `deps`, `pre_purge`, `post_purge` |
 //! | `{ add_module = "m" }` | loads a module that is new | `deps` |
 //! | `{ delete_module = "m" }` | removes a module, and ends the processes that still run it | `deps` |
 //! | `{ restart_application = "a" }` | stops the app and starts its new version; its state is lost | |
@@ -144,14 +144,15 @@
 //!
 //! SUP is a registered name or a place: `"shop"` is the root of the app `shop`, `"shop/tills"` its
 //! child `tills`. If a child does not start after the switch, the upgrade is undone by a downgrade.
-//! A child that starts is there before new code runs for the first time: processes of the updated
-//! modules are held until it runs, for at most half a second, and answer its calls meanwhile. But
-//! if you write the start after a call that ends something, or after a call of an app's function,
-//! the child starts when the processes are resumed.
 //!
-//! `apply` of another module runs a [`Task`]. Its argument holds the function and the function's
-//! arguments, which serde reads as an adjacently tagged enum. `{ apply = "moving:shift", args =
-//! ["till", 3] }` calls
+//! A new child exists before new code runs for the first time: the processes of the updated modules
+//! are held until the child runs, for at most half a second, and answer its calls meanwhile. But if
+//! you write the start after a call that ends something, or after a call of an app's function, the
+//! child starts when these processes are resumed.
+//!
+//! `apply` of any other module runs a [`Task`]. Its argument holds the function and the function's
+//! arguments, which serde reads as an adjacently tagged enum.
+//! `{ apply = "moving:shift", args = ["till", 3] }` calls
 //!
 //! ```
 //! # use reld_sdk::{Exit, Task};

@@ -28,11 +28,12 @@ pub trait Supervisor: 'static {
     /// The start argument.
     type Args: DeserializeOwned + Send;
 
-    /// Returns the spec. Called at the start, and again with the same argument for `change =
-    /// "supervisor"` in an appup, so it should have no other effect. The check of an upgrade calls
-    /// it in a separate system process. Only at the start does it run in a process of the node:
-    /// later [`env`](crate::env) returns `None`, so pass configuration in the argument. If the
-    /// argument is `()`, `relctl pack` calls it too, to store the child specs for `relctl diff`.
+    /// Returns the spec. Called at the start, and again with the same argument for
+    /// `change = "supervisor"` in an appup, so it should have no other effect. The check of an
+    /// upgrade calls it in a separate system process. Only at the start does it run in a process of
+    /// the node: later [`env`](crate::env) returns `None`, so pass configuration in the argument.
+    /// If the argument is `()`, `relctl pack` calls it too, to store the child specs for
+    /// `relctl diff`.
     fn init(args: Self::Args) -> SupervisorSpec;
 }
 
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_keep_what_they_name() {
+    fn a_refusal_keeps_its_pid_and_its_text() {
         let pid = json!({"slot": 3, "generation": 1});
         let started = json!({"reason": "already_started", "pid": pid, "text": "x"});
         check_refusal(&started, SupervisorError::AlreadyStarted(Pid::new(3, 1)));

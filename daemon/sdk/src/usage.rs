@@ -3,7 +3,6 @@
 //! The counts are kept in parts that the daemon adds up ([`reld_abi::Usage`]). Each thread has its
 //! own part as long as there are any, so it counts without a lock and without waiting for another's
 //! cache line; later threads share the last part.
-//! share the last one.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nil_is_the_same_value_however_it_came_and_no_bytes_are_none() {
+    fn nil_has_one_representation_and_no_bytes_are_not_nil() {
         let nil = Value::nothing();
         let read: Value = codec::decode(b"\xc4\x01\xc0").expect("a value in bin");
         for same in [Value::from_bytes(&codec::NOTHING), Value::write(&()).expect("encodes"), read] {

@@ -54,7 +54,7 @@ unsafe extern "C" {
 fn an_app_may_have_a_function_named_unload_and_names_of_any_other_kind() {
     // SAFETY: this binary defines it by `export_app!`; it takes nothing and always returns.
     let app = unsafe { reld_app_v1() };
-    // SAFETY: what it returns is a static.
+    // SAFETY: it returned a static.
     let App { module_count, unload, .. } = unsafe { &*app };
     // SAFETY: it is called once, after all else.
     unsafe { unload.expect("the SDK fills it")() };

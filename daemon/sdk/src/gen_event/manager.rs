@@ -194,7 +194,7 @@ impl Handlers {
     }
 
     /// Gives all handlers the same order, one after the other. Removes those that end.
-    async fn tell(&mut self, order_: &Order) -> Result<(), Undecodable> {
+    async fn order_all(&mut self, order_: &Order) -> Result<(), Undecodable> {
         let body = codec::encode(order_)?;
         let mut at = 0;
         while let Some(row) = self.handlers.get(at) {
@@ -223,7 +223,7 @@ impl Handlers {
             }
             Request::WhichHandlers => response(Ok(&self.handlers)),
             Request::SyncNotify(event) => {
-                self.tell(&Order::Event(event)).await?;
+                self.order_all(&Order::Event(event)).await?;
                 response(Ok(()))
             }
             Request::Call { id, request } => response(self.call(&id, request).await),
@@ -279,9 +279,9 @@ impl<M: GenEvent> Behaviour for Manager<M> {
                     Notice::Notify(event) => event,
                     Notice::Event(event) => Value::write(&event)?,
                 };
-                Box::pin(tell(state, Order::Event(event)))
+                Box::pin(order_all(state, Order::Event(event)))
             }
-            Event::Info(body) => Box::pin(tell(state, Order::Message(Value::from_bytes(body)))),
+            Event::Info(body) => Box::pin(order_all(state, Order::Message(Value::from_bytes(body)))),
             Event::Exit(pid, reason) => Box::pin(async move { Ok(forget(state, pid, &reason)) }),
             Event::Down(_, pid, reason) => Box::pin(orphan(state, pid, reason)),
             Event::Terminate(reason) => Box::pin(terminate(state, reason)),
@@ -340,8 +340,8 @@ async fn ask(mut state: Box<Handlers>, asked: Request, asker: Pid) -> Result<Don
     Ok(Done { reply: Some(reply), ..Done::go_on(state) })
 }
 
-async fn tell(mut state: Box<Handlers>, order: Order) -> Result<Done<Handlers>, Exit> {
-    state.tell(&order).await?;
+async fn order_all(mut state: Box<Handlers>, order: Order) -> Result<Done<Handlers>, Exit> {
+    state.order_all(&order).await?;
     Ok(Done::go_on(state))
 }
 

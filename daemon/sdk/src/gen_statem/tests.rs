@@ -182,14 +182,14 @@ fn the_event_time_out_is_ended_by_any_event_and_a_named_one_by_none() {
 }
 
 #[test]
-fn a_time_out_of_no_time_is_the_next_event() {
+fn a_time_out_of_zero_is_the_next_event() {
     let mut door = door();
     ask(&mut door, &Ask::Quiet(0));
     check_log(&door, &["Quiet(0)", "event time-out quiet"]);
 }
 
 #[test]
-fn inserted_events_come_in_order_and_before_what_waits() {
+fn inserted_events_come_in_order_and_before_waiting_events() {
     let mut door = door();
     ask(&mut door, &Ask::Open(50));
     assert_eq!(ask(&mut door, &Ask::Insert), "me");
@@ -226,8 +226,7 @@ fn an_event_that_cannot_be_decoded_ends_the_machine() {
     assert!(matches!(door.ended(), Some(Exit::Undecodable(text)) if text.starts_with("cast: ")));
 }
 
-// --- another version
-// -------------------------------------------------------------------------------------------------
+// --- Another version ---
 
 /// The door of the next version: one more state, and a count in the data.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

@@ -329,7 +329,7 @@ impl<B: Behaviour> Process<B> {
         self.continue_on()
     }
 
-    /// Runs the continue that the process asked for.
+    /// Runs `handle_continue` for as long as the process requests it.
     fn continue_on(&mut self) -> Result<(), Exit> {
         while self.ended.is_none()
             && let Some(body) = self.world.take_continue()

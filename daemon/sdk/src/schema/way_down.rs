@@ -56,7 +56,7 @@ fn check_moved<From: JsonSchema, To: JsonSchema>(added: &[&str], missing: &[&str
 fn check_strict<From: JsonSchema, To: JsonSchema>(why: &str) {
     let script = planned::<From, To>(&[]).expect("nothing was renamed");
     assert_eq!(dropped(&script), Vec::<String>::new());
-    let warning = script.warnings.first().expect("it is told").to_string();
+    let warning = script.warnings.first().expect("there is a warning").to_string();
     assert!(warning.contains(why), "{warning}");
 }
 
@@ -379,7 +379,7 @@ fn nothing_is_dropped_if_another_value_has_the_same_path() {
 }
 
 #[test]
-fn nothing_is_dropped_in_a_type_that_holds_itself() {
+fn nothing_is_dropped_in_a_recursive_type() {
     check_strict::<Tree<Two>, Tree<One>>("is recursive");
 }
 

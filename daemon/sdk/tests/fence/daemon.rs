@@ -82,7 +82,7 @@ pub(crate) fn app() -> &'static App {
     static LOADED: Once = Once::new();
     // SAFETY: this binary defines it by `export_app!`; it takes nothing and always returns.
     let app = unsafe { reld_app_v1() };
-    // SAFETY: what it returns is a static.
+    // SAFETY: it returned a static.
     let app = unsafe { &*app };
     LOADED.call_once(|| {
         let print = std::panic::take_hook();
@@ -127,7 +127,7 @@ pub(crate) struct Table(pub(crate) &'static Module);
 /// Finds a table by its name.
 pub(crate) fn table(name: &str) -> Table {
     let app = app();
-    // SAFETY: the block says how many tables there are, and they are statics.
+    // SAFETY: the block holds the number of tables, and they are statics.
     let modules =
         unsafe { std::slice::from_raw_parts(app.modules.cast::<&'static Module>(), app.module_count) };
     let module = modules.iter().find(|module| borrow(module.name) == name.as_bytes());
@@ -283,7 +283,7 @@ fn lend(bytes: &[u8]) -> Bytes {
 }
 
 fn borrow<'a>(bytes: Bytes) -> &'a [u8] {
-    // SAFETY: what the app lends is a static or lives for the call.
+    // SAFETY: the app lends a static, or memory that lives for the call.
     unsafe { std::slice::from_raw_parts(bytes.ptr, bytes.len) }
 }
 

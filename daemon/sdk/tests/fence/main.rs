@@ -58,18 +58,18 @@ fn pending(turn: Turn) -> Parked {
 #[track_caller]
 fn crashed(turn: Turn, kind: u32, expected: &str) {
     let Turn::Crashed(got, text) = turn else { panic!("not crashed: {turn:?}") };
-    says(&(got, text), kind, expected);
+    is_exit(&(got, text), kind, expected);
 }
 
 #[track_caller]
 fn fails<T: std::fmt::Debug>(result: Result<T, (u32, String)>, kind: u32, expected: &str) {
-    says(&result.expect_err("must fail"), kind, expected);
+    is_exit(&result.expect_err("must fail"), kind, expected);
 }
 
 #[track_caller]
-fn says((kind, text): &(u32, String), expected_kind: u32, expected: &str) {
+fn is_exit((kind, text): &(u32, String), expected_kind: u32, expected: &str) {
     assert_eq!(*kind, expected_kind, "{text}");
-    assert!(text.contains(expected), "`{text}` does not say `{expected}`");
+    assert!(text.contains(expected), "`{text}` does not contain `{expected}`");
 }
 
 /// Makes the daemon answer a reference.
@@ -376,7 +376,7 @@ fn an_application_reads_its_environment_and_remembers_its_root() {
     let no_first = bytes(&json!({"type": "normal", "env": {}}));
     let Turn::Ready { next, exit, .. } = root.init(&no_first) else { panic!("not ready") };
     assert_eq!(next, NEXT_STOP);
-    says(&exit, EXIT_UNDECODABLE, "root 2.0.0: field `env`: missing field `first`");
+    is_exit(&exit, EXIT_UNDECODABLE, "root 2.0.0: field `env`: missing field `first`");
 }
 
 #[test]
@@ -401,5 +401,5 @@ fn a_task_ends_with_the_reason_that_it_returns() {
     let parked = pending(table("adder").init(&bytes(&1)));
     world(|world| world.mail.push_back((EVENT_CAST, vec![0xc1])));
     let Turn::Ready { exit, .. } = parked.poll(&[]) else { panic!("not ready") };
-    says(&exit, EXIT_UNDECODABLE, "adder 2.0.0: cast:");
+    is_exit(&exit, EXIT_UNDECODABLE, "adder 2.0.0: cast:");
 }
