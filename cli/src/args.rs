@@ -50,7 +50,6 @@ pub(crate) struct Global {
 }
 
 impl Global {
-    /// Returns the path of the daemon's socket.
     pub(crate) fn socket(&self) -> PathBuf {
         let named = || env::var_os("RELD_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from);
         self.socket.clone().or_else(named).unwrap_or_else(|| SOCKET.into())

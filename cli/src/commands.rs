@@ -47,7 +47,6 @@ impl Shown {
         Self { text: text.into(), json, exit_code: ExitCode::Done }
     }
 
-    /// Shows an answer in one line.
     pub(crate) fn line(answer: &impl Serialize, line: impl std::fmt::Display) -> Self {
         Self::new(answer, format!("{line}\n"))
     }
@@ -58,7 +57,6 @@ impl Shown {
     }
 }
 
-/// Runs a command.
 pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
     let json = args.global.json;
     let client = &Client::new(args.global.socket());

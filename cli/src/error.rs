@@ -7,12 +7,10 @@ use std::io;
 use reld_api::{ClientError, ErrorReport, ExitCode};
 use reld_plan::{DocError, PlanError};
 
-/// A command that failed.
 #[derive(Debug)]
 pub(crate) struct Failure(Box<ErrorReport>);
 
 impl Failure {
-    /// Returns the report to print.
     pub(crate) fn report(&self) -> &ErrorReport {
         &self.0
     }

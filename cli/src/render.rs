@@ -42,7 +42,6 @@ pub(crate) fn failure(report: &ErrorReport) -> String {
     text
 }
 
-/// Lists releases.
 pub(crate) fn releases(list: &ReleaseList) -> String {
     let rows = list.releases.iter().map(|release| {
         vec![
@@ -55,7 +54,6 @@ pub(crate) fn releases(list: &ReleaseList) -> String {
     table(&["name", "version", "status", "apps"], rows)
 }
 
-/// Lists processes.
 pub(crate) fn processes(list: &ProcessList) -> String {
     let rows = list.processes.iter().map(|process| {
         vec![
@@ -95,7 +93,6 @@ pub(crate) fn children(list: &ChildList) -> String {
     table(&["id", "pid", "status", "type", "module"], rows) + &counts
 }
 
-/// Lists the busiest processes.
 pub(crate) fn top(list: &TopList) -> String {
     let rows = list.processes.iter().map(|TopProcess { process, run_percent }| {
         vec![
@@ -212,7 +209,6 @@ fn place(supervisor: Option<&str>, id: &Value) -> String {
     }
 }
 
-/// Lists apps.
 pub(crate) fn apps(list: &AppList) -> String {
     let rows = list.apps.iter().map(|app| {
         let (status, processes) = (app.status.to_string(), app.processes.to_string());
@@ -234,7 +230,6 @@ pub(crate) fn apps(list: &AppList) -> String {
     text
 }
 
-/// Lists the sockets of apps.
 pub(crate) fn ports(list: &PortList) -> String {
     let rows = list.ports.iter().map(|port| {
         let peer = port.peer.clone().unwrap_or_else(|| "(listens)".to_owned());
@@ -244,7 +239,6 @@ pub(crate) fn ports(list: &PortList) -> String {
     table(&["port", "owner", "local", "peer", "unread", "unsent"], rows)
 }
 
-/// Lists the shared tables.
 pub(crate) fn tables(list: &TableList) -> String {
     let rows = list.tables.iter().map(|table| {
         let name = table.name.clone().unwrap_or_else(|| "-".to_owned());
@@ -307,7 +301,6 @@ fn libraries(libraries: &[Library]) -> String {
     format!("\n{}", table(&heads, rows))
 }
 
-/// Shows the status of the node.
 pub(crate) fn status(status: &NodeStatus) -> String {
     let mut text = String::new();
     let release = status.release.as_ref();
@@ -395,13 +388,11 @@ pub(crate) fn loaded(loaded: &Loaded) -> String {
     text + &warnings(&loaded.warnings) + &ended("killed", &loaded.killed) + &lingering(&loaded.lingering)
 }
 
-/// Formats a number of things.
 pub(crate) fn counted<N: Display + From<u8> + PartialEq>(number: N, one: &str, many: &str) -> String {
     let things = if number == N::from(1) { one } else { many };
     format!("{number} {things}")
 }
 
-/// Formats a number of bytes.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
     let power = (bytes.max(1).ilog2() / 10).min(3);

@@ -5,7 +5,6 @@ use std::io::{self, Write as _};
 
 use reld_plan::printable;
 
-/// Writes data to stdout.
 pub(crate) fn out(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(printable(text).as_bytes())?;
@@ -25,7 +24,6 @@ pub(crate) fn redraw(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Replaces the current line of the terminal.
 pub(crate) fn replace_line(text: &str) {
     let _ = write!(io::stderr(), "\r\x1b[K{}", printable(text));
 }

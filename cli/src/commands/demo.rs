@@ -19,7 +19,6 @@ use build::Built;
 use node::Node;
 use traffic::{Tally, Traffic};
 
-/// The app that receives the calls.
 const APP: &str = "counter";
 
 /// The two releases, and further options of the daemon.
@@ -29,7 +28,7 @@ const OPTIONS: &[&str] = &[];
 /// Builds and runs the demo, and cleans up even if it fails.
 pub(super) async fn demo(is_quest: bool) -> Result<Shown, Failure> {
     let folder = TempDir::with_prefix("reld-demo-");
-    let folder = folder.map_err(|fault| Failure::io("make", "a temporary folder", &fault))?;
+    let folder = folder.map_err(|fault| Failure::io("create", "a temporary folder", &fault))?;
     heading("building the daemon and both releases of the example")?;
     let (releases, options) = if is_quest { (quest::RELEASES, quest::OPTIONS) } else { (RELEASES, OPTIONS) };
     let built = build::build(folder.path(), releases).await?;

@@ -57,7 +57,7 @@ fn write(folder: &Path, diff: &reld_plan::Diff) -> Result<Vec<PathBuf>, Failure>
         return Err(Failure::from(ErrorReport::refused("exists", message))
             .or_hint("move it away, or choose another folder"));
     }
-    fs::create_dir_all(folder).map_err(|fault| Failure::io("make", folder.display(), &fault))?;
+    fs::create_dir_all(folder).map_err(|fault| Failure::io("create", folder.display(), &fault))?;
     for (path, draft) in &drafts {
         create(path, draft).map_err(|fault| Failure::io("write", path.display(), &fault))?;
     }

@@ -45,7 +45,7 @@ pub(super) async fn upgrade_app(client: &Client, app: &str, args: Upgrade) -> Re
 }
 
 fn scratch() -> Result<TempDir, Failure> {
-    tempfile::tempdir().map_err(|fault| Failure::io("make", "a temporary folder", &fault))
+    tempfile::tempdir().map_err(|fault| Failure::io("create", "a temporary folder", &fault))
 }
 
 async fn build(dir: &Path, build: Build, scratch: &TempDir) -> Result<File, Failure> {

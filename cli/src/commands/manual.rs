@@ -9,7 +9,6 @@ use crate::args::Args;
 use crate::commands::Shown;
 use crate::error::Failure;
 
-/// Returns the completion script for a shell.
 pub(crate) fn completions(shell: Shell) -> Shown {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "relctl", &mut script);

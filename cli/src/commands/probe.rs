@@ -18,7 +18,6 @@ type Fault = Box<dyn std::error::Error + Send + Sync>;
 /// The time limit of a probe, including idle time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A probe that runs `reld probe`.
 #[derive(Debug)]
 pub(super) struct ReldProbe {
     runtime: Handle,

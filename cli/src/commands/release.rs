@@ -40,7 +40,6 @@ pub(super) async fn prune(client: &Client, args: Prune) -> Result<Shown, Failure
     Ok(Shown::new(&answer, render::pruned(&answer, went)))
 }
 
-/// Sends a tarball to the node.
 pub(super) async fn upload(client: &Client, file: &Path, wait: Wait) -> Result<Unpacked, Failure> {
     let unreadable = |fault: std::io::Error| Failure::io("read", file.display(), &fault);
     let tarball = File::open(file).await.map_err(unreadable)?;

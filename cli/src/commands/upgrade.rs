@@ -148,7 +148,6 @@ pub(super) fn policy(args: Policy) -> q::Policy {
     q::Policy { orphans, unrest, crashes, group_windows, rename, one_way }
 }
 
-/// The target of an upgrade.
 #[derive(Debug, PartialEq)]
 enum Target {
     File(PathBuf),

@@ -24,7 +24,6 @@ pub(crate) fn checked(checked: &Checked) -> String {
     text + &warnings(&checked.warnings)
 }
 
-/// Shows the report of an upgrade.
 pub(crate) fn report(report: &Report) -> String {
     drawn(report, if report.committed { "permanent" } else { "current, not committed" })
 }

@@ -60,7 +60,6 @@ pub(crate) fn text(told: &[Told], labels: &[(String, String)]) -> String {
     text
 }
 
-/// The participants of a drawing.
 struct Cast<'a> {
     /// In the order of their first entry.
     order: Vec<&'a str>,

@@ -21,7 +21,6 @@ use crate::error::{ErrorBody, ErrorReport};
 use crate::request::{Method, Request};
 use persistent::Persistent;
 
-/// The time limit for connecting to the daemon.
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// The number of chunks of a tarball that are in flight, each of [`CHUNK`] bytes.

@@ -22,7 +22,6 @@ use crate::error::Error;
 use crate::layout::{Root, names};
 use crate::releases_file;
 
-/// The mark of a root.
 const MARK: &str = "reld.toml";
 
 /// The format of roots that this reld makes: the layout and the form of the files.
@@ -105,7 +104,6 @@ impl Root {
         self.replace(&self.path().join(MARK), &text)
     }
 
-    /// Creates missing folders.
     pub(crate) fn create(&self) -> Result<(), Error> {
         for folder in ["history", "lib", "releases", "run", "staging"] {
             let path = self.path().join(folder);

@@ -33,7 +33,6 @@ pub(crate) trait Disk: Debug + Send + Sync {
     fn room(&self, folder: &Path) -> io::Result<Room>;
 }
 
-/// The access mode of folders.
 const MODE_FOLDER: u32 = 0o755;
 
 /// Creates a folder and its missing parents with this access mode. The mode is set explicitly,

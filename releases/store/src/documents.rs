@@ -77,7 +77,6 @@ fn is_document(path: &str) -> bool {
     is_named && path.split('/').count() == 3
 }
 
-/// A source of documents.
 pub(crate) trait Texts {
     /// Returns the text of a document below the root, with its path for messages.
     fn find(&self, path: &str) -> Result<(PathBuf, Option<String>), Error>;
@@ -156,7 +155,6 @@ impl Texts for Carried<'_> {
     }
 }
 
-/// Reads the documents of release `vsn`.
 pub(crate) fn read(texts: &dyn Texts, vsn: &Vsn) -> Result<Documents, Error> {
     let folder = layout::release_dir(vsn);
     let (path, rel) = required(texts, &format!("{folder}/release.toml"))?;
@@ -175,7 +173,6 @@ pub(crate) fn read(texts: &dyn Texts, vsn: &Vsn) -> Result<Documents, Error> {
     Ok(Documents { release, config })
 }
 
-/// Parses the `relup.toml` of a release.
 pub(crate) fn parse_relup(path: &Path, text: &str, vsn: &Vsn) -> Result<RelupFile, Error> {
     let relup = RelupFile::parse(&path.to_string_lossy(), text)?;
     expect(path, &format!("release {vsn}"), &format!("release {}", relup.version))?;

@@ -16,7 +16,6 @@ use std::path::PathBuf;
 use crate::error::Error;
 use crate::layout::{Root, names};
 
-/// The number of records kept.
 const KEPT_MAX: usize = 100;
 
 /// The file name extension of records.

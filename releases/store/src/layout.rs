@@ -31,7 +31,6 @@ use crate::error::Error;
 use crate::lifecycle::StatusTable;
 use crate::manifest::MANIFEST;
 
-/// Name of the status table.
 pub(crate) const RELEASES: &str = "RELEASES.toml";
 
 /// A node's root folder: the paths below it.
@@ -176,7 +175,6 @@ impl Root {
         }
     }
 
-    /// Writes a new file.
     pub(crate) fn write(&self, path: &Path, content: &str) -> Result<(), Error> {
         let mut file = self.disk.create(path, MODE_PLAIN).map_err(Error::io("create", path))?;
         self.disk.write(&mut file, content.as_bytes()).map_err(Error::io("write", path))

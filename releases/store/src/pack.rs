@@ -317,7 +317,6 @@ impl Contents {
     }
 }
 
-/// Builds an app's library and returns its path.
 fn build(Folder { path, app }: &Folder, profile: &str) -> Result<PathBuf, Error> {
     if path.join("Cargo.toml").is_file() {
         return cargo::build(path, profile);

@@ -30,7 +30,6 @@ const PADDING_MAX: u64 = 64 * 1024;
 /// The size of a header, in bytes.
 const BLOCK: usize = 512;
 
-/// The source of a packed file's content.
 #[derive(Debug)]
 pub(crate) enum Source {
     /// Text made by the packer.
@@ -188,7 +187,6 @@ impl Tarball {
         Ok(Self { path: path.to_owned(), archive: tar::Archive::new(gzip) })
     }
 
-    /// Reads only the manifest.
     pub(crate) fn manifest(self) -> Result<Manifest, Error> {
         let path = self.path.clone();
         let mut manifest = Err(Fault::NoManifest);

@@ -17,7 +17,6 @@ use crate::{prune, verify};
 
 const REGIS: &str = "lib/regis-1.0.0";
 
-/// A node that runs release 1.0.0.
 struct Node {
     place: Place,
     store: Store,

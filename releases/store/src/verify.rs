@@ -38,7 +38,6 @@ pub enum Harm {
 }
 
 impl Harm {
-    /// Returns a remedy.
     pub(crate) const fn remedy(&self) -> &'static str {
         match self {
             Self::Stray => "remove it",

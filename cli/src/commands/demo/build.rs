@@ -27,7 +27,6 @@ pub(super) struct Built {
     pub(super) second: PathBuf,
 }
 
-/// Builds the daemon and packs both releases into the folder.
 pub(super) async fn build(folder: &Path, [first, second]: [&str; 2]) -> Result<Built, Failure> {
     let workspace = workspace().await?;
     let reld = daemon(&workspace).await?;

@@ -56,7 +56,6 @@ impl Node {
         Ok(node)
     }
 
-    /// Returns a client for the node.
     pub(super) fn client(&self) -> Client {
         Client::new(&self.socket)
     }

@@ -11,14 +11,12 @@ use super::{back, failed, go, heading, show, write};
 use crate::error::Failure;
 use crate::render;
 
-/// The two releases.
 pub(super) const RELEASES: [&str; 2] = ["quest-1.0.0", "quest-1.1.0"];
 
 /// Options of the daemon: a port chosen by the system, and game steps shorter than the default.
 pub(super) const OPTIONS: &[&str] = &["--env", "sockserv.port=0", "--env", "processquest.pace_ms=100"];
 const PACE_MS: u64 = 100;
 
-/// The number of bots.
 const BOTS: usize = 20;
 
 /// The number of lines shown of a tree: the players all look alike.

@@ -8,10 +8,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// The number of callers.
 const CALLERS: usize = 8;
 
-/// The running callers.
 #[derive(Debug)]
 pub(super) struct Traffic {
     stop: watch::Sender<bool>,

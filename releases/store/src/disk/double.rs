@@ -34,7 +34,6 @@ impl FaultyDisk {
         Self { room, ..Self::sound() }
     }
 
-    /// Returns a disk that never fails.
     pub(crate) fn sound() -> Self {
         Self::new(Fault::Once, usize::MAX)
     }
