@@ -96,15 +96,15 @@ impl Runtime {
 
     /// Runs one call's callback of a resting process repeatedly on the pool, and waits for the end.
     /// Returns the time that the callbacks took; `None` if the process did not rest before and
-    /// after. For benchmarks: see `run::drill`.
+    /// after. For benchmarks: see `run::bench_callback`.
     #[doc(hidden)]
     pub fn bench_callback(&self, pid: Pid, body: Bytes, times: u64) -> Option<Duration> {
-        let (done, drilled) = mpsc::channel();
+        let (done, finished) = mpsc::channel();
         let world = Arc::clone(&self.world);
         self.world
             .scheduler
             .job(Box::new(move || done.send(run::bench_callback(&world, pid, &body, times)).unwrap_or(())));
-        drilled.recv().ok().flatten()
+        finished.recv().ok().flatten()
     }
 
     /// Calls a process; `done` gets exactly one answer, on any thread.

@@ -10,9 +10,9 @@
 //! ```
 //!
 //! Members need not be held meanwhile. The first visit leaves the number of the round in the body,
-//! and the start of a callback clears it ([`stir`](crate::world::change::stir)). So the second
-//! visit sees whether the state has changed since it was read, and leaves the process *dirty* if it
-//! has.
+//! and the start of a callback clears it
+//! ([`invalidate_shadow`](crate::world::change::invalidate_shadow)). So the second visit sees
+//! whether the state has changed since it was read, and leaves the process *dirty* if it has.
 //!
 //! If the upgrade may have to be reverted, each new state is converted back as a trial before its
 //! shadow is placed: the steps of a real downgrade carry it to the running code, and the result is

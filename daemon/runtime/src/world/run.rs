@@ -282,9 +282,9 @@ pub(crate) fn bench_callback(world: &Arc<World>, pid: Pid, body: &[u8], times: u
         }
         Ok(!run.is_waiting())
     };
-    let drilled = repeat();
+    let finished = repeat();
     let took = begin.elapsed();
-    match drilled {
+    match finished {
         Ok(whole) => {
             let hold = run.hold();
             run.put_back(hold);
