@@ -61,7 +61,8 @@ pub struct Upgrade {
     world: Arc<World>,
     /// Notes members that run or start; raised while they are held.
     gate: Option<Arc<Gate>>,
-    /// Its number among the [`Fates`]; each discard begins another one.
+    /// Its number among the [`Fates`](crate::process::shadow::Fates); each discard begins another
+    /// one.
     number: usize,
     /// The processes that the gate holds.
     members: Members,
