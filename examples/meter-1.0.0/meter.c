@@ -1,8 +1,10 @@
-/* meter 1.0.0: adds up what an electricity meter counts, in watt-hours. An app in C.
+/* meter 1.0.0, an app in C: adds up the readings of an electricity meter, in watt-hours.
  *
- *   relctl cast meter '{"add": 5}'                            5 Wh more
- *   relctl call meter '"read"'                                {"total_wh": 5, "readings": 1}
- *   relctl call meter '{"ask": {"slot": 4, "generation": 1}}' what that process answers to "get": how a callback waits
+ *   relctl cast meter '{"add": 5}'      adds 5 Wh
+ *   relctl call meter '"read"'          {"total_wh": 5, "readings": 1}
+ *   relctl call meter '{"ask": {"slot": 4, "generation": 1}}'
+ *                                       the reply of that process to "get"; it shows how a callback
+ *                                       waits
  */
 #include "msgpack.h"
 #include "reld.h"
@@ -11,12 +13,13 @@
 
 static const reld_bytes NOTHING = TEXT("");
 
-/* What the daemon can do for us; there from `load` on. */
+/* The functions of the daemon. You can use them from `load` on. */
 static const reld_host *host;
 
-/* ------------------------------------------------------------------------------------------------- state as bytes */
+/* ------------------------------------------------------------------------------- state as bytes */
 
-/* A state is a map from its fields' names to numbers, so that the next version can tell what it reads. */
+/* The state is a map from field names to numbers. Write names, not only values: then the next
+ * version of your app sees which state it reads. */
 struct field {
     const char *name;
     size_t at;
@@ -34,8 +37,8 @@ static const struct field METER[] = {
 
 #define COUNT(fields) (sizeof(fields) / sizeof(fields)[0])
 
-/* Says what is wrong, where somebody wants to know. */
-static void say(reld_exit *why, uint32_t kind, const char *text, reld_bytes more) {
+/* Fills in the exit reason, unless the caller passed NULL because it needs none. */
+static void explain(reld_exit *why, uint32_t kind, const char *text, reld_bytes more) {
     if (why != NULL) {
         why->kind = kind;
         mp_append(&why->text, text, strlen(text));
@@ -53,25 +56,26 @@ static void write_fields(const void *from, const struct field *fields, size_t co
     }
 }
 
-/* Reads all fields, each once, and nothing else: a field that nobody reads would be lost silently. */
+/* Reads exactly these fields, each once. It refuses an unknown field, because a skipped field
+ * would be lost silently. */
 static reld_status read_fields(reld_bytes bytes, const struct field *fields, size_t count, void *into, reld_exit *why) {
     uint64_t given, value, seen = 0;
     reld_bytes name;
     if (!mp_take_map(&bytes, &given) || given != count) {
-        say(why, RELD_EXIT_UNDECODABLE, "not a map of as many fields as expected", NOTHING);
+        explain(why, RELD_EXIT_UNDECODABLE, "not a map of as many fields as expected", NOTHING);
         return RELD_FAILED;
     }
     while (given-- > 0) {
         size_t i = 0;
         if (!mp_take_text(&bytes, &name) || !mp_take_uint(&bytes, &value)) {
-            say(why, RELD_EXIT_UNDECODABLE, "a field is not a name and a number", NOTHING);
+            explain(why, RELD_EXIT_UNDECODABLE, "a field is not a name and a number", NOTHING);
             return RELD_FAILED;
         }
         while (i < count && !mp_is(name, fields[i].name)) {
             i++;
         }
         if (i == count || (seen & 1u << i) != 0) {
-            say(why, RELD_EXIT_UNDECODABLE, "a field is not known, or there twice: ", name);
+            explain(why, RELD_EXIT_UNDECODABLE, "a field is not known, or there twice: ", name);
             return RELD_FAILED;
         }
         seen |= 1u << i;
@@ -105,20 +109,20 @@ static reld_status import_meter(reld_bytes state, void **out, reld_exit *why) {
     return RELD_OK;
 }
 
-/* There is no version before this one. */
+/* There is no earlier version. */
 static reld_status change_meter(reld_bytes from, reld_bytes state, reld_bytes extra, void **out, reld_exit *why) {
     (void)from, (void)state, (void)extra, (void)out;
-    say(why, RELD_EXIT_ERROR, "meter 1.0.0 is the first version", NOTHING);
+    explain(why, RELD_EXIT_ERROR, "meter 1.0.0 is the first version", NOTHING);
     return RELD_FAILED;
 }
 
 static reld_status change_meter_down(reld_bytes to, reld_bytes state, reld_bytes extra, reld_buf *out, reld_exit *why) {
     (void)to, (void)state, (void)extra, (void)out;
-    say(why, RELD_EXIT_ERROR, "meter 1.0.0 is the first version", NOTHING);
+    explain(why, RELD_EXIT_ERROR, "meter 1.0.0 is the first version", NOTHING);
     return RELD_FAILED;
 }
 
-/* -------------------------------------------------------------------------------------------------- what it is asked */
+/* ------------------------------------------------------------------------------------- requests */
 
 struct pid {
     uint64_t slot;
@@ -159,19 +163,20 @@ static reld_status accepts_meter(uint32_t event, reld_bytes body, reld_exit *why
     if (event == RELD_EVENT_INIT || event == RELD_EVENT_INFO || parse(event, body).kind != UNKNOWN) {
         return RELD_OK;
     }
-    say(why, RELD_EXIT_UNDECODABLE, "a meter is cast {\"add\": WH} and called \"read\" or {\"ask\": PID}", NOTHING);
+    explain(why, RELD_EXIT_UNDECODABLE, "a meter is cast {\"add\": WH} and called \"read\" or {\"ask\": PID}", NOTHING);
     return RELD_FAILED;
 }
 
-/* --------------------------------------------------------------------------------------------- a callback that waits */
+/* ------------------------------------------------------------------------ a callback that waits */
 
-/* While a callback waits, this has the state. */
+/* The data of a waiting callback. It owns the state meanwhile. */
 struct asking {
     struct meter *meter;
     uint64_t reference;
 };
 
-/* [pool] Is anything there? `completed` says of which requests; we have one. */
+/* [pool] Looks for the reply. `completed` lists the requests with a reply; this callback has
+ * only one request, so it need not look there. */
 static reld_verdict poll_asking(void *data, const uint64_t *completed, size_t count, reld_outcome *out) {
     struct asking *asking = data;
     reld_answer answer;
@@ -183,7 +188,7 @@ static reld_verdict poll_asking(void *data, const uint64_t *completed, size_t co
     out->state_app = asking->meter;
     out->has_reply = 1;
     if (answer.kind == RELD_ANSWER_REPLY && answer.reply.len > 0) {
-        out->reply = answer.reply; /* it is ours, so it may be given on */
+        out->reply = answer.reply; /* this code owns the reply, so it may pass it on */
     } else {
         mp_nil(&out->reply);
         mp_free(&answer.reply);
@@ -193,7 +198,7 @@ static reld_verdict poll_asking(void *data, const uint64_t *completed, size_t co
     return RELD_VERDICT_READY;
 }
 
-/* [pool] The process ends while it waits. */
+/* [pool] Frees everything if the process ends while the callback waits. */
 static void drop_asking(void *data) {
     struct asking *asking = data;
     free(asking->meter);
@@ -216,13 +221,13 @@ static reld_verdict ask(struct meter *meter, struct pid pid, reld_outcome *out) 
     return RELD_VERDICT_PENDING;
 }
 
-/* ---------------------------------------------------------------------------------------------------- the gen_server */
+/* ------------------------------------------------------------------------------- the gen_server */
 
 static reld_verdict init_meter(reld_outcome *out) {
     static const reld_bytes name = TEXT("meter");
     if (host->register_name(name) != RELD_OK) {
         out->next = RELD_NEXT_STOP;
-        say(&out->exit, RELD_EXIT_ERROR, "there is a process named meter", NOTHING);
+        explain(&out->exit, RELD_EXIT_ERROR, "there is a process named meter", NOTHING);
         return RELD_VERDICT_READY;
     }
     out->state_app = new_meter();
@@ -261,7 +266,7 @@ static reld_verdict meter_callback(void *state, const reld_event *event, reld_ou
     case RELD_EVENT_TERMINATE:
         free(state);
         return RELD_VERDICT_READY;
-    default: /* nobody is watched and nothing is timed, so this is somebody else's mistake */
+    default: /* this server has no monitors and no timers, so the sender is wrong: ignore it */
         out->state_app = state;
         return RELD_VERDICT_READY;
     }
@@ -280,14 +285,15 @@ static const reld_module meter_module = {
     .drop_state = free,
 };
 
-/* ---------------------------------------------------------------------------------------------------- its supervisor */
+/* ------------------------------------------------------------------------------- the supervisor */
 
 static reld_status accepts_all(uint32_t event, reld_bytes body, reld_exit *why) {
     (void)event, (void)body, (void)why;
     return RELD_OK;
 }
 
-/* {strategy: "one_for_one", children: [{id: "meter", module: "meter"}]}; what is left out has OTP's default. */
+/* Returns {strategy: "one_for_one", children: [{id: "meter", module: "meter"}]}. All other
+ * members have the defaults of OTP. */
 static reld_verdict sup_callback(void *state, const reld_event *event, reld_outcome *out) {
     reld_buf id = {NULL, 0, 0};
     (void)state, (void)event;
@@ -314,9 +320,9 @@ static const reld_module sup_module = {
     .accepts = accepts_all,
 };
 
-/* --------------------------------------------------------------------------------------------------- the application */
+/* ------------------------------------------------------------------------------ the application */
 
-/* It has nothing to remember; a state is a pointer all the same. */
+/* The app has no state, but the daemon expects a pointer. */
 static char nothing;
 
 static void drop_nothing(void *state) {
@@ -346,7 +352,7 @@ static reld_status change_nothing_down(reld_bytes to, reld_bytes state, reld_byt
     return export_nothing(&nothing, out, why);
 }
 
-/* INIT answers the root of the tree: {module: "meter_sup", args: nil}. */
+/* INIT returns the root of the tree: {module: "meter_sup", args: nil}. */
 static reld_verdict app_callback(void *state, const reld_event *event, reld_outcome *out) {
     reld_buf args = {NULL, 0, 0};
     (void)state;
@@ -379,7 +385,7 @@ static const reld_module app_module = {
     .drop_state = drop_nothing,
 };
 
-/* -------------------------------------------------------------------------------------------------------- the library */
+/* ---------------------------------------------------------------------------------- the library */
 
 static reld_status load(const reld_host *table) {
     host = table;

@@ -1,7 +1,7 @@
-/* As much MessagePack as this app needs, in both directions.
+/* The part of MessagePack that this app needs: a writer and a reader.
  *
- * Writing appends to a reld_buf from the daemon's allocator, so that what was written can be handed to the daemon as it
- * is. Reading walks over bytes that stay somebody else's. */
+ * The writer appends to a reld_buf from the allocator of the daemon, so you can pass the buffer
+ * to the daemon without a copy. The reader only borrows its bytes. */
 #ifndef MSGPACK_H
 #define MSGPACK_H
 
@@ -10,16 +10,16 @@
 
 #include "reld.h"
 
-/* ------------------------------------------------------------------------------------------------------- writing */
+/* -------------------------------------------------------------------------------------- writing */
 
 static inline void mp_append(reld_buf *out, const void *bytes, size_t len) {
     if (out->cap - out->len < len) {
         size_t cap = (out->cap + len) * 2;
         const reld_allocator *daemon = reld_allocator_v1();
-        /* A block is given back with the size that it was asked for, which is `cap`. */
+        /* The allocator needs the size of the block again when it is freed: keep it in `cap`. */
         uint8_t *ptr = out->cap == 0 ? daemon->alloc(cap, 1) : daemon->realloc(out->ptr, out->cap, 1, cap);
         if (ptr == NULL) {
-            abort(); /* as the daemon itself does when there is no memory */
+            abort(); /* the daemon aborts, too, when it runs out of memory */
         }
         out->ptr = ptr;
         out->cap = cap;
@@ -28,7 +28,7 @@ static inline void mp_append(reld_buf *out, const void *bytes, size_t len) {
     out->len += len;
 }
 
-/* A tag and the `width` bytes of a number, the highest first. */
+/* Writes a tag, and a number as `width` bytes, big-endian. */
 static inline void mp_tagged(reld_buf *out, uint8_t tag, uint64_t number, int width) {
     uint8_t bytes[9] = {tag};
     for (int i = 0; i < width; i++) {
@@ -55,17 +55,17 @@ static inline void mp_text(reld_buf *out, const char *text) {
     mp_append(out, text, len);
 }
 
-/* A map of `count` keys, each followed by its value; fewer than 16. */
+/* Begins a map. Write `count` (at most 15) keys next, each followed by its value. */
 static inline void mp_map(reld_buf *out, size_t count) {
     mp_tagged(out, (uint8_t)(0x80 | count), 0, 0);
 }
 
-/* An array of `count` values; fewer than 16. */
+/* Begins an array. Write `count` (at most 15) values next. */
 static inline void mp_array(reld_buf *out, size_t count) {
     mp_tagged(out, (uint8_t)(0x90 | count), 0, 0);
 }
 
-/* Frees a buffer that is ours. */
+/* Frees a buffer that this app owns. */
 static inline void mp_free(reld_buf *buf) {
     if (buf->cap > 0) {
         reld_allocator_v1()->dealloc(buf->ptr, buf->cap, 1);
@@ -73,19 +73,21 @@ static inline void mp_free(reld_buf *buf) {
     memset(buf, 0, sizeof *buf);
 }
 
-/* MessagePack inside MessagePack: a value that the daemon passes on without looking into it. Takes `inner`. */
+/* Writes MessagePack inside MessagePack: a value that the daemon passes on unread. Frees
+ * `inner`. */
 static inline void mp_bin(reld_buf *out, reld_buf inner) {
     mp_tagged(out, 0xc5, inner.len, 2);
     mp_append(out, inner.ptr, inner.len);
     mp_free(&inner);
 }
 
-/* ------------------------------------------------------------------------------------------------------- reading */
+/* -------------------------------------------------------------------------------------- reading */
 
-/* What is left to read. Each function below takes one value off it, or returns 0 and leaves it as it is. */
+/* The bytes still to read. Each function below consumes one value, or returns 0 and consumes
+ * nothing. */
 typedef reld_bytes mp_reader;
 
-/* Takes the tag `tag` and the `width` bytes of a number after it. */
+/* Reads the tag `tag`, and a number of `width` bytes after it. */
 static inline int mp_take_tagged(mp_reader *in, uint8_t tag, size_t width, uint64_t *number) {
     if (in->len < 1 + width || in->ptr[0] != tag) {
         return 0;
@@ -99,7 +101,7 @@ static inline int mp_take_tagged(mp_reader *in, uint8_t tag, size_t width, uint6
     return 1;
 }
 
-/* Takes a tag whose low bits are a number below `limit`. */
+/* Reads a one-byte value that holds a number below `limit`: the byte is `tag` plus the number. */
 static inline int mp_take_small(mp_reader *in, uint8_t tag, uint8_t limit, uint64_t *number) {
     if (in->len == 0 || in->ptr[0] < tag || in->ptr[0] - tag >= limit) {
         return 0;

@@ -12,52 +12,52 @@ use serde::{Deserialize, Serialize};
 /// The time between two ticks.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// A counter asked to stop does so when its number can be divided by this.
+/// `stop_gracefully` ends a counter at the next multiple of this number.
 const ROUND: u64 = 10;
 
-/// The state of a counter.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Counter {
     n: u64,
-    /// Who asked it to stop, and waits for that.
+    /// The caller of `stop_gracefully`, until it gets its reply.
     stopping: Option<From>,
 }
 
-/// What a counter can be asked.
+/// The calls of a counter.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
-    /// The number.
+    /// Returns the number.
     Get,
-    /// To end at the next round number; answered then.
+    /// Stops at the next round number. The reply is sent then.
     StopGracefully,
 }
 
-/// What it answers.
+/// The replies of a counter.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Response {
-    /// To `get`.
+    /// The reply to `get`.
     Value(u64),
-    /// To `stop_gracefully`: the last number.
+    /// The reply to `stop_gracefully`: the last number.
     Stopped(u64),
-    /// To `stop_gracefully`, when somebody else asked first.
+    /// The reply to `stop_gracefully` if another caller was first.
     AlreadyStopping,
 }
 
-/// What it can be told.
+/// The casts of a counter.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
-    /// Whether to trap exits, and so to log its number when its supervisor stops it.
+    /// Turns `trap_exit` on or off. As in OTP, a shutdown by the supervisor runs `terminate` only
+    /// in a process that traps exits.
     TrapExit(bool),
 }
 
-/// What it sends itself.
+/// The messages that a counter sends to itself.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Message {
-    /// Time to add one.
+    /// Adds one.
     Tick,
 }
 
@@ -138,7 +138,7 @@ fn tick_later() -> Result<(), Exit> {
     Ok(())
 }
 
-/// Goes on, or ends with what went wrong.
+/// Continues, or stops with the error as the exit reason.
 fn go_on(done: Result<(), impl Into<Exit>>) -> Next {
     done.map_or_else(|error| Next::Stop(error.into()), |()| Next::Continue)
 }
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_s_shutdown_ends_it_unless_it_traps_exits() {
+    fn a_shutdown_signal_ends_it_unless_it_traps_exits() {
         let mut plain = counter(1);
         plain.exit(Exit::shutdown()).expect("lives");
         assert_eq!(plain.ended(), Some(&Exit::shutdown()));

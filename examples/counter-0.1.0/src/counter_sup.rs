@@ -2,10 +2,9 @@
 
 use reld_sdk::{ChildSpec, Restart, Supervisor, SupervisorSpec};
 
-/// Where the two counters of the app start; also their ids.
+/// The first numbers of the two counters, and their child ids.
 const STARTS: [u64; 2] = [10_000, 20_000];
 
-/// Keeps the counters alive.
 #[derive(Debug)]
 pub(crate) struct CounterSup;
 
@@ -17,7 +16,8 @@ impl Supervisor for CounterSup {
     }
 }
 
-/// A counter that may end `normal`, as it does when asked to stop gracefully.
+/// A transient child: the supervisor does not restart a counter that ended `normal` after
+/// `stop_gracefully`.
 fn counter(n: u64) -> ChildSpec {
     ChildSpec::worker(n, "counter", n).restart(Restart::Transient)
 }

@@ -1,4 +1,4 @@
-//! The app `counter` 0.1.0: numbers that grow, each kept by a process of its own below one supervisor.
+//! The app `counter` 0.1.0: growing numbers, each in its own process, below one supervisor.
 #![forbid(unsafe_code)]
 
 mod counter;

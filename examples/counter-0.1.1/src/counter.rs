@@ -9,74 +9,75 @@ use reld_sdk::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A counter asked to stop does so when its number can be divided by this.
+/// `stop_gracefully` ends a counter at the next multiple of this number.
 const ROUND: u64 = 10;
 
-/// The state of a counter.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Counter {
     n: u64,
-    /// The time between two ticks. New in 0.1.1; in 0.1.0 it was always 100.
+    /// The time between two ticks. New in 0.1.1: in 0.1.0 it was always 100 ms.
     interval_ms: u64,
-    /// Who asked it to stop, and waits for that.
+    /// The caller of `stop_gracefully`, until it gets its reply.
     stopping: Option<From>,
 }
 
-/// The start argument. In 0.1.0 it was the number alone.
+/// The start argument. In 0.1.0 it was only the number, so child specs from 0.1.0 do not fit. The
+/// appup therefore also updates `counter_sup`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Args {
     pub(crate) n: u64,
     pub(crate) interval_ms: u64,
 }
 
-/// The state as 0.1.0 writes and reads it.
+/// The state of 0.1.0. `change_code` reads it and `change_code_down` writes it.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct CounterV010 {
     n: u64,
     stopping: Option<From>,
 }
 
-/// What the appup gives to the upgrade.
+/// The `extra` value of the `advanced` change in `appup.toml`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Extra {
     interval_ms: u64,
 }
 
-/// What a counter can be asked.
+/// The calls of a counter.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
-    /// The number.
+    /// Returns the number.
     Get,
-    /// To end at the next round number; answered then.
+    /// Stops at the next round number. The reply is sent then.
     StopGracefully,
 }
 
-/// What it answers.
+/// The replies of a counter.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Response {
-    /// To `get`.
+    /// The reply to `get`.
     Value(u64),
-    /// To `stop_gracefully`: the last number.
+    /// The reply to `stop_gracefully`: the last number.
     Stopped(u64),
-    /// To `stop_gracefully`, when somebody else asked first.
+    /// The reply to `stop_gracefully` if another caller was first.
     AlreadyStopping,
 }
 
-/// What it can be told.
+/// The casts of a counter.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
-    /// Whether to trap exits, and so to log its number when its supervisor stops it.
+    /// Turns `trap_exit` on or off. As in OTP, a shutdown by the supervisor runs `terminate` only
+    /// in a process that traps exits.
     TrapExit(bool),
 }
 
-/// What it sends itself.
+/// The messages that a counter sends to itself.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Message {
-    /// Time to add one.
+    /// Adds one.
     Tick,
 }
 
@@ -119,14 +120,15 @@ impl GenServer for Counter {
         log::info!("counter terminates at {}: {reason}", self.n);
     }
 
-    /// Up: the number goes on, the interval comes from the appup. A tick under way still comes after the old interval.
+    /// Up: the number stays and the interval comes from the appup. A tick that is already scheduled
+    /// still comes after the old interval.
     fn change_code(_from: &str, state: State, extra: Value) -> Result<Self, Exit> {
         let CounterV010 { n, stopping } = state.read()?;
         let Extra { interval_ms } = extra.read()?;
         Ok(Self { n, interval_ms, stopping })
     }
 
-    /// Down: 0.1.0 knows no interval.
+    /// Down: the state of 0.1.0 has no interval.
     fn change_code_down(&self, _to: &str, _extra: Value) -> Result<State, Exit> {
         Ok(State::write(&CounterV010 { n: self.n, stopping: self.stopping })?)
     }
@@ -170,7 +172,7 @@ impl Counter {
     }
 }
 
-/// Goes on, or ends with what went wrong.
+/// Continues, or stops with the error as the exit reason.
 fn go_on(done: Result<(), impl Into<Exit>>) -> Next {
     done.map_or_else(|error| Next::Stop(error.into()), |()| Next::Continue)
 }
@@ -218,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_s_shutdown_ends_it_unless_it_traps_exits() {
+    fn a_shutdown_signal_ends_it_unless_it_traps_exits() {
         let mut plain = counter(1);
         plain.exit(Exit::shutdown()).expect("lives");
         assert_eq!(plain.ended(), Some(&Exit::shutdown()));

@@ -1,4 +1,5 @@
-//! Starts the app, and lets the counters finish before it stops.
+//! Starts the app. Before the supervisors stop it, `prep_stop` lets each counter finish at a round
+//! number.
 
 use futures::future::join_all;
 use reld_sdk::schemars::{self, JsonSchema};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::counter::{Request, Response};
 
-/// Nothing to remember between start and stop.
+/// Holds no state: start and stop share no data.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct CounterApp;
 
@@ -20,7 +21,8 @@ impl Application for CounterApp {
     async fn prep_stop(&mut self, stopping: Stopping) {
         let Some(root) = stopping.root else { return };
         match which_children(root).await {
-            // All at once: it takes as long as the slowest, not as long as all together.
+            // Ask all counters at once: your app then stops in the time of the slowest counter, not
+            // in the sum of all.
             Ok(children) => {
                 join_all(children.into_iter().filter_map(|child| child.pid).map(stop_gracefully)).await;
             }

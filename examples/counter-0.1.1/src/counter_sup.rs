@@ -4,13 +4,13 @@ use reld_sdk::{ChildSpec, Restart, Supervisor, SupervisorSpec};
 
 use crate::counter::Args;
 
-/// Where the two counters of the app start; also their ids.
+/// The first numbers of the two counters, and their child ids.
 const STARTS: [u64; 2] = [10_000, 20_000];
 
-/// The time between two ticks of a counter that is started afresh.
+/// The time between two ticks of a counter that the supervisor starts. The appup gives another
+/// value to counters that already run.
 const INTERVAL_MS: u64 = 200;
 
-/// Keeps the counters alive.
 #[derive(Debug)]
 pub(crate) struct CounterSup;
 
@@ -22,7 +22,8 @@ impl Supervisor for CounterSup {
     }
 }
 
-/// A counter that may end `normal`, as it does when asked to stop gracefully.
+/// A transient child: the supervisor does not restart a counter that ended `normal` after
+/// `stop_gracefully`.
 fn counter(n: u64) -> ChildSpec {
     ChildSpec::worker(n, "counter", Args { n, interval_ms: INTERVAL_MS }).restart(Restart::Transient)
 }

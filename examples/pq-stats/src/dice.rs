@@ -1,4 +1,4 @@
-//! Random numbers whose source is plain data, so that a state can hold it over an upgrade.
+//! Random numbers from a source that is plain data, so your state can keep it across an upgrade.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -11,28 +11,28 @@ use serde::{Deserialize, Serialize};
 pub struct Dice(u64);
 
 impl Default for Dice {
-    /// Returns dice that no other process has.
+    /// Returns dice with a random seed.
     fn default() -> Self {
         Self::seeded(RandomState::new().hash_one(()))
     }
 }
 
 impl Dice {
-    /// Returns dice that always fall alike, for tests.
+    /// Returns dice that always roll the same numbers, for tests.
     pub fn seeded(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Returns a number from 1 to `sides`.
     pub fn roll(&mut self, sides: u8) -> u8 {
-        // The remainder is less than `sides`, which is a u8.
+        // No truncation: the remainder is less than `sides`, which is a `u8`.
         1 + (self.next() % u64::from(sides.max(1))) as u8
     }
 
-    /// Returns one of some things.
+    /// Returns a random element of the slice.
     ///
     /// # Panics
-    /// When there is none.
+    /// Panics if the slice is empty.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[(self.next() % of.len() as u64) as usize]
     }
@@ -59,14 +59,14 @@ mod tests {
     }
 
     #[test]
-    fn dice_with_one_seed_fall_alike_and_others_do_not() {
+    fn dice_roll_the_same_numbers_only_with_the_same_seed() {
         let rolls = |mut dice: Dice| (0..20).map(|_| dice.roll(20)).collect::<Vec<_>>();
         assert_eq!(rolls(Dice::seeded(7)), rolls(Dice::seeded(7)));
         assert_ne!(rolls(Dice::default()), rolls(Dice::default()));
     }
 
     #[test]
-    fn each_thing_is_picked_at_some_time() {
+    fn each_element_is_picked_at_some_time() {
         let mut dice = Dice::seeded(2);
         let picked: BTreeSet<_> = (0..100).map(|_| *dice.pick(&["a", "b", "c"])).collect();
         assert_eq!(picked, BTreeSet::from(["a", "b", "c"]));

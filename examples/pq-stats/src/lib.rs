@@ -1,6 +1,7 @@
 //! Dice and the six stats of a character. `sockserv` rolls them, and `processquest` plays by them.
 //!
-//! A plain crate: each app links its own copy, and what the apps send each other is bytes.
+//! A plain crate, not an app: each app links its own copy, and apps exchange only bytes. So two
+//! apps may use different versions of it.
 #![forbid(unsafe_code)]
 
 mod dice;

@@ -7,25 +7,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::Dice;
 
-/// What a character is good at, each from 3 to 18 at the start.
+/// The six stats, each from 3 to 18 at the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stats {
-    /// How cheaply a merchant sells.
+    /// Lowers the prices of the merchants.
     pub charisma: u8,
-    /// How much can be carried.
+    /// Raises the number of items that the character can carry.
     pub constitution: u8,
-    /// How soon the next enemy is found.
+    /// Shortens each step of the game.
     pub dexterity: u8,
-    /// How much is learnt from a fight.
+    /// Raises the experience of each fight.
     pub intelligence: u8,
-    /// How hard a blow is.
+    /// Raises the power of each blow.
     pub strength: u8,
-    /// How often an enemy is found to have carried something.
+    /// Raises the chance to find loot after a fight.
     pub wisdom: u8,
 }
 
 impl Stats {
-    /// Rolls three dice for each.
+    /// Rolls three dice for each stat.
     pub fn roll(dice: &mut Dice) -> Self {
         let mut three = || dice.roll(6) + dice.roll(6) + dice.roll(6);
         Self {
@@ -38,7 +38,7 @@ impl Stats {
         }
     }
 
-    /// Adds one to each.
+    /// Returns the stats with one added to each.
     #[must_use]
     pub fn raised(self) -> Self {
         let more = |stat: u8| stat.saturating_add(1);

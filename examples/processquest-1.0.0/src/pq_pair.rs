@@ -1,20 +1,21 @@
-//! The supervisor of one player and its events.
+//! The supervisor of one player and its event manager.
 
 use pq_stats::Stats;
 use reld_sdk::{AutoShutdown, ChildSpec, HandlerSpec, Restart, Supervisor, SupervisorSpec};
 use serde::{Deserialize, Serialize};
 
-/// Who begins to play, and who sees it.
+/// The start argument of a game: the new player and its watchers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Newcomer {
     pub(crate) name: String,
     pub(crate) stats: Stats,
-    /// Handlers of the player's events. They are there before it, however often it begins anew.
+    /// Handlers for the events of the player. They start before the player, also after each
+    /// restart, so they miss no event.
     pub(crate) watchers: Vec<HandlerSpec>,
 }
 
-/// Keeps a player and its events together: where one fails, both begin anew. The end of a player that leaves is the end of
-/// the pair.
+/// Restarts the player and its event manager together if one of them fails. The player is a
+/// significant child: when it leaves the game, the pair stops.
 #[derive(Debug)]
 pub(crate) struct Pair;
 

@@ -7,8 +7,9 @@
 //!         nothing left: to_fields
 //! ```
 //!
-//! In each of them it does one step, and waits for the next one. The wait is a time-out: a player that waits is idle, takes
-//! other messages, and never holds up an upgrade.
+//! In each state the player does one step and then waits for the next. The wait is a state
+//! time-out, not a `sleep` in a callback. So a waiting player is idle, handles other messages, and
+//! never delays your upgrade.
 
 use std::time::Duration;
 
@@ -22,19 +23,19 @@ use crate::pq_enemy;
 use crate::pq_events::Event;
 use crate::registry;
 
-/// What one step takes where the environment does not say it.
+/// The time of one step if the environment has no `pace_ms`.
 const PACE_MS: u64 = 800;
 
-/// What a player knows.
+/// The data of the state machine.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Player {
     hero: Hero,
-    /// The manager of its events.
+    /// The event manager of the player.
     events: Pid,
     dice: Dice,
 }
 
-/// Where a player is.
+/// The states of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Place {
@@ -42,23 +43,23 @@ pub(crate) enum Place {
     Market,
 }
 
-/// What a player can be asked.
+/// The calls of a player.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
-    /// For all that it is and has.
+    /// Returns the hero.
     Sheet,
 }
 
-/// What a player can be told.
+/// The casts of a player.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
-    /// To leave the game.
+    /// Leaves the game.
     Leave,
 }
 
-/// Time for the next step.
+/// The time-out for the next step.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Step;
 
@@ -125,12 +126,12 @@ impl Player {
         Ok(gen_event::notify(self.events, event)?)
     }
 
-    /// Does the next step there.
+    /// Moves to a place, where the time-out starts the next step.
     fn go(&self, place: Place) -> Result<Transition<Self>, Exit> {
         Ok(Transition::next(place).state_timeout(self.pace()?, &Step))
     }
 
-    /// Returns what a step takes: up to twice as long for a clumsy one.
+    /// Returns the time of a step. Low dexterity makes it up to twice as long.
     fn pace(&self) -> Result<Duration, Exit> {
         let pace_ms = env("pace_ms")?.unwrap_or(PACE_MS);
         let slowness = 40 - u64::from(self.hero.stats.dexterity.min(20));
@@ -169,7 +170,7 @@ mod tests {
         Enemy { name: "Ant".to_owned(), power: 0, experience: 1, loot }
     }
 
-    /// A player on a node where there are only ants.
+    /// A player on a node with ants as the only enemies.
     fn player() -> RunningStatem<Player> {
         let newcomer = ("ada", Stats::roll(&mut Dice::seeded(1)));
         Node::new()
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_player_that_is_told_to_leave_ends_in_order() {
+    fn the_cast_leave_ends_a_player_normally() {
         let mut ada = player();
         ada.cast(&Order::Leave).expect("lives");
         assert_eq!(ada.ended(), Some(&Exit::Normal));

@@ -2,7 +2,7 @@
 
 use reld_sdk::{ChildSpec, Restart, Supervisor, SupervisorSpec, register};
 
-/// Keeps a pair for each player. A pair that gives up is a game that is over.
+/// Starts a pair for each player. If a pair gives up, its game is over.
 #[derive(Debug)]
 pub(crate) struct Players;
 
@@ -10,7 +10,8 @@ impl Supervisor for Players {
     type Args = ();
 
     fn init((): ()) -> SupervisorSpec {
-        // Refused when an upgrade asks again: then it has its name.
+        // An upgrade calls `init` again in the running supervisor. The name is already registered
+        // then, so the error is expected.
         let _ = register("pq_players");
         let pair = ChildSpec::supervisor("pair", "pq_pair", ()).restart(Restart::Temporary);
         SupervisorSpec::simple_one_for_one(pair)

@@ -2,7 +2,6 @@
 
 use reld_sdk::{ChildSpec, Supervisor, SupervisorSpec};
 
-/// Keeps the wilds, and all players.
 #[derive(Debug)]
 pub(crate) struct Sup;
 

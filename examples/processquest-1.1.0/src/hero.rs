@@ -8,7 +8,6 @@ use crate::market::{self, ARMOURS, Offer, WEAPONS};
 use crate::pq_enemy::{Enemy, Item};
 use crate::pq_events::Event;
 
-/// A character.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Hero {
     pub(crate) name: String,
@@ -16,14 +15,14 @@ pub(crate) struct Hero {
     pub(crate) level: u64,
     pub(crate) experience: u64,
     pub(crate) money: u64,
-    /// How often it has fought.
+    /// The number of fights so far.
     pub(crate) fights: u64,
     pub(crate) loot: Vec<Item>,
     pub(crate) weapon: Gear,
     pub(crate) armour: Gear,
 }
 
-/// What a character holds or wears.
+/// A weapon or armour.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Gear {
     name: String,
@@ -37,14 +36,13 @@ impl Gear {
 }
 
 impl Hero {
-    /// Returns a character that begins.
     pub(crate) fn new(name: String, stats: Stats) -> Self {
         let (weapon, armour) = (Gear::new("bare hands", 0), Gear::new("rags", 0));
         let loot = Vec::new();
         Self { name, stats, level: 1, experience: 0, money: 0, fights: 0, loot, weapon, armour }
     }
 
-    /// Fights an enemy, to its end or to flight.
+    /// Fights until the enemy is dead or the hero flees.
     pub(crate) fn fight(&mut self, enemy: Enemy, dice: &mut Dice) -> Vec<Event> {
         self.fights += 1;
         let fight = self.fights;
@@ -58,12 +56,12 @@ impl Hero {
         events
     }
 
-    /// Says whether nothing more can be carried.
+    /// Returns whether the hero can carry nothing more.
     pub(crate) fn is_laden(&self) -> bool {
         self.loot.len() >= 2 + usize::from(self.stats.constitution / 3)
     }
 
-    /// Does one thing at the market; `None` when nothing is left to do.
+    /// Sells or buys one item. Returns `None` when nothing is left to trade.
     pub(crate) fn trade(&mut self) -> Option<Event> {
         if let Some(item) = self.loot.pop() {
             let price = market::worth(&item, self.level);
@@ -89,7 +87,7 @@ impl Hero {
         })
     }
 
-    /// Takes experience, and may rise by a level.
+    /// Adds experience, which may raise the level.
     pub(crate) fn learn(&mut self, experience: u64) -> Option<Event> {
         self.experience += experience;
         let needed = 20 * self.level * self.level;
@@ -123,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_beaten_flees_and_keeps_what_it_has() {
+    fn a_beaten_hero_flees_and_keeps_its_things() {
         let mut ada = hero();
         let events = ada.fight(enemy(1_000, 5), &mut Dice::seeded(1));
         assert_eq!(events, [Event::Fled { enemy: "Ant".to_owned(), fight: 1 }]);
@@ -149,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_market_takes_the_loot_and_sells_what_the_money_is_enough_for() {
+    fn the_market_buys_the_loot_and_sells_affordable_gear() {
         let mut ada = hero();
         ada.stats.charisma = 0;
         ada.loot = vec![enemy(0, 0).loot];
@@ -161,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_is_laden_after_so_many_items() {
+    fn constitution_limits_the_items_that_a_hero_can_carry() {
         let mut ada = hero();
         ada.stats.constitution = 3;
         ada.loot = vec![enemy(0, 0).loot; 2];

@@ -1,21 +1,21 @@
 //! The app `processquest` 1.1.0: characters that play by themselves.
 //!
 //! ```text
-//! pq_sup -- pq_enemy                     where enemies come from
-//!        |- pq_quest                     where quests come from
-//!        `- pq_players -- pq_pair ...    one pair for each player, which lives and dies together
-//!                         |- pq_events   the player's events; whoever adds a handler sees them
+//! pq_sup -- pq_enemy                     the source of enemies
+//!        |- pq_quest                     the source of quests
+//!        `- pq_players -- pq_pair ...    one pair for each player; both restart together
+//!                         |- pq_events   the event manager of the player: add a handler to watch
 //!                         `- pq_player   the player, a state machine
 //! ```
 //!
-//! For other apps, what there is to know:
+//! Your app uses it like this:
 //!
 //! | to | do |
 //! |---|---|
-//! | begin a game | `start_child_of("pq_players", &Newcomer)`, with handlers of its `pq_events::Event`s; it fails where the name is taken |
-//! | find the player NAME, or its events | ask `regis` for `NAME` or `NAME/events` |
-//! | see one play that has begun | add a handler to its events |
-//! | look at it; end its game | call the player with `"sheet"`; cast it `"leave"` |
+//! | start a game | `start_child_of("pq_players", &Newcomer)`, with handlers for the `pq_events::Event`s; fails if the name is taken |
+//! | find the player NAME, or its event manager | ask `regis` for `NAME` or `NAME/events` |
+//! | watch a game that already runs | add a handler to the event manager of the player |
+//! | see the hero; end the game | call the player with `"sheet"`; cast `"leave"` to it |
 #![forbid(unsafe_code)]
 
 mod hero;

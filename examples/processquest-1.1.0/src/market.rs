@@ -1,8 +1,8 @@
-//! Prices: what a merchant pays, and what there is to buy.
+//! The prices of the market, and the goods on offer.
 
 use crate::pq_enemy::Item;
 
-/// What a character holds or wears.
+/// A weapon or armour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Offer {
     pub(crate) name: &'static str,
@@ -30,18 +30,19 @@ pub(crate) const ARMOURS: &[Offer] = &[
     offer("plate", 11, 1_000),
 ];
 
-/// Returns what a merchant pays a customer of this level for an item. In 1.0.0 the level did not count.
+/// Returns the price that a merchant pays for an item of a hero at this level. In 1.0.0 the level
+/// did not matter.
 pub(crate) fn worth(item: &Item, level: u64) -> u64 {
     item.value * level
 }
 
-/// Returns the next better thing than one of this power.
+/// Returns the cheapest offer with more power than `than`.
 pub(crate) fn better(offers: &'static [Offer], than: u64) -> Option<&'static Offer> {
     offers.iter().find(|offer| offer.power > than)
 }
 
 impl Offer {
-    /// Returns the price for a customer. Charisma makes it lower, down to half.
+    /// Returns the price for a customer. Charisma lowers it, at most to half.
     pub(crate) fn price_for(&self, charisma: u8) -> u64 {
         self.price - self.price * u64::from(charisma.min(25)) / 50
     }
@@ -52,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_better_thing_costs_more_and_the_best_has_none() {
+    fn a_better_offer_costs_more_and_the_best_one_has_no_better() {
         for offers in [WEAPONS, ARMOURS] {
             for pair in offers.windows(2) {
                 assert_eq!(better(offers, pair[0].power), Some(&pair[1]));

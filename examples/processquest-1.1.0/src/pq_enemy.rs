@@ -1,4 +1,4 @@
-//! Enemies, and the server that sends one to each player who looks for one.
+//! The enemies, and the server that gives one to each player that hunts.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use reld_sdk::schemars::{self, JsonSchema};
 use reld_sdk::{Answer, CallError, From, GenServer, NotStarted, Schema, call, register};
 use serde::{Deserialize, Serialize};
 
-/// How long a player looks for an enemy.
+/// How long a player waits for the reply.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// An enemy, and what it carries.
+/// An enemy with its loot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Enemy {
     pub(crate) name: String,
@@ -19,14 +19,14 @@ pub(crate) struct Enemy {
     pub(crate) loot: Item,
 }
 
-/// Something that can be sold.
+/// An item for sale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Item {
     pub(crate) name: String,
     pub(crate) value: u64,
 }
 
-/// A kind of enemy: name, power, experience, and what it may carry, each with its value.
+/// A kind of enemy: name, power, experience, and its possible loot with the values.
 type Kind = (&'static str, u64, u64, &'static [(&'static str, u64)]);
 
 const KINDS: &[Kind] = &[
@@ -37,28 +37,28 @@ const KINDS: &[Kind] = &[
     ("Goblin", 12, 20, &[("Goblin Ear", 45), ("Rusty Key", 15)]),
 ];
 
-/// Returns some enemy.
+/// Returns a random enemy.
 fn any(dice: &mut Dice) -> Enemy {
     let (name, power, experience, loot) = *dice.pick(KINDS);
     let (item, value) = *dice.pick(loot);
     Enemy { name: name.to_owned(), power, experience, loot: Item { name: item.to_owned(), value } }
 }
 
-/// Where enemies come from.
+/// The server that creates enemies.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Wilds {
     dice: Dice,
 }
 
-/// What the wilds can be asked.
+/// The calls of the server.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
-    /// For an enemy.
+    /// Returns an enemy.
     Meet,
 }
 
-/// Meets an enemy.
+/// Asks the server for an enemy.
 pub(crate) async fn meet() -> Result<Enemy, CallError> {
     call("pq_enemy", &Request::Meet, PATIENCE).await
 }

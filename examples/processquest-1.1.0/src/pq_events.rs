@@ -1,22 +1,22 @@
-//! The events of one player, and the manager that hands them to whoever wants to see it play.
+//! The events of one player, and the event manager that passes them to all handlers.
 
 use reld_sdk::{GenEvent, HandlerSpec, NotStarted};
 use serde::Serialize;
 
 use crate::registry;
 
-/// What happens to a player.
+/// An event in the life of a player.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Event {
-    /// It goes to the market with what it found.
+    /// The player carries its loot to the market.
     ToMarket,
-    /// It goes hunting, with so much.
+    /// The player goes hunting. The event holds its balance.
     ToFields {
         money: u64,
         experience: u64,
     },
-    /// The fight of that number is won.
+    /// The player won this fight.
     Killed {
         enemy: String,
         experience: u64,
@@ -40,7 +40,7 @@ pub(crate) enum Event {
     Leveled {
         level: u64,
     },
-    /// A quest is done; `next` is the one that follows, if there is one.
+    /// A quest is done. `next` is the title of the following quest, if there is one.
     Quest {
         done: String,
         experience: u64,
@@ -48,7 +48,7 @@ pub(crate) enum Event {
     },
 }
 
-/// The manager. Its start argument is the player's name, and its first handlers.
+/// The event manager. Its start argument is the name of the player and the first handlers.
 #[derive(Debug)]
 pub(crate) struct Events;
 

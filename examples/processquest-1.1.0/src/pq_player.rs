@@ -7,8 +7,9 @@
 //!         nothing left: to_fields
 //! ```
 //!
-//! In each of them it does one step, and waits for the next one. The wait is a time-out: a player that waits is idle, takes
-//! other messages, and never holds up an upgrade.
+//! In each state the player does one step and then waits for the next. The wait is a state
+//! time-out, not a `sleep` in a callback. So a waiting player is idle, handles other messages, and
+//! never delays your upgrade.
 
 use std::time::Duration;
 
@@ -25,21 +26,21 @@ use crate::pq_events::Event;
 use crate::pq_quest::{self, Quest};
 use crate::registry;
 
-/// What one step takes where the environment does not say it.
+/// The time of one step if the environment has no `pace_ms`.
 const PACE_MS: u64 = 800;
 
-/// What a player knows.
+/// The data of the state machine.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Player {
     hero: Hero,
-    /// The manager of its events.
+    /// The event manager of the player.
     events: Pid,
     dice: Dice,
-    /// New in 1.1.0. None while the board does not answer.
+    /// New in 1.1.0. `None` while the board does not answer.
     quest: Option<Quest>,
 }
 
-/// What a player of 1.0.0 knows.
+/// The data of 1.0.0.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct PlayerV100 {
     hero: Hero,
@@ -47,7 +48,7 @@ struct PlayerV100 {
     dice: Dice,
 }
 
-/// Where a player is.
+/// The states of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Place {
@@ -55,23 +56,23 @@ pub(crate) enum Place {
     Market,
 }
 
-/// What a player can be asked.
+/// The calls of a player.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
-    /// For all that it is and has.
+    /// Returns the hero.
     Sheet,
 }
 
-/// What a player can be told.
+/// The casts of a player.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
-    /// To leave the game.
+    /// Leaves the game.
     Leave,
 }
 
-/// Time for the next step.
+/// The time-out for the next step.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Step;
 
@@ -105,13 +106,12 @@ impl GenStatem for Player {
         next.and_then(|place| self.go(place)).unwrap_or_else(Transition::stop)
     }
 
-    /// Up: each player gets the first quest.
     fn change_code(_from: &str, place: State, data: State, _extra: Value) -> Result<(Place, Self), Exit> {
         let PlayerV100 { hero, events, dice } = data.read()?;
         Ok((place.read()?, Self { hero, events, dice, quest: Some(Quest::first()) }))
     }
 
-    /// Down: 1.0.0 knows no quests.
+    /// Down: drops the quest, because 1.0.0 has none.
     fn change_code_down(&self, place: &Place, _to: &str, _extra: Value) -> Result<(State, State), Exit> {
         let (hero, events, dice) = (self.hero.clone(), self.events, self.dice.clone());
         Ok((State::write(place)?, State::write(&PlayerV100 { hero, events, dice })?))
@@ -135,7 +135,7 @@ impl Player {
         if self.hero.is_laden() { self.leave_for(Place::Market) } else { Ok(Place::Fields) }
     }
 
-    /// Counts a kill for the quest.
+    /// Counts a kill for the quest, and completes the quest at the last one.
     async fn pursue(&mut self) -> Result<(), Exit> {
         let Some(quest) = &mut self.quest else {
             self.quest = self.next_quest().await;
@@ -175,12 +175,12 @@ impl Player {
         Ok(gen_event::notify(self.events, event)?)
     }
 
-    /// Does the next step there.
+    /// Moves to a place, where the time-out starts the next step.
     fn go(&self, place: Place) -> Result<Transition<Self>, Exit> {
         Ok(Transition::next(place).state_timeout(self.pace()?, &Step))
     }
 
-    /// Returns what a step takes: up to twice as long for a clumsy one.
+    /// Returns the time of a step. Low dexterity makes it up to twice as long.
     fn pace(&self) -> Result<Duration, Exit> {
         let pace_ms = env("pace_ms")?.unwrap_or(PACE_MS);
         let slowness = 40 - u64::from(self.hero.stats.dexterity.min(20));
@@ -218,7 +218,7 @@ mod tests {
         Enemy { name: "Ant".to_owned(), power: 0, experience: 1, loot }
     }
 
-    /// A player on a node where there are only ants.
+    /// A player on a node with ants as the only enemies.
     fn player() -> RunningStatem<Player> {
         let newcomer = ("ada", Stats::roll(&mut Dice::seeded(1)));
         Node::new()
@@ -259,21 +259,22 @@ mod tests {
     }
 
     #[test]
-    fn a_quest_is_done_after_so_many_kills_whether_or_not_another_one_follows() {
+    fn a_quest_is_completed_by_kills_even_if_no_other_one_follows() {
         let mut ada = player();
         let quest =
             |ada: &RunningStatem<Player>| ada.state().and_then(|machine| machine.data().quest.clone());
         while quest(&ada).is_some() {
             ada.advance(STEPS).expect("lives");
         }
-        // The harness has no board: the player goes on without a quest, and asks again after each kill.
+        // The harness has no board: the player continues without a quest and asks again after each
+        // kill.
         ada.advance(STEPS).expect("lives");
         let hero: Hero = ada.call(&Request::Sheet).expect("it answers");
         assert!(hero.experience >= Quest::first().experience, "{hero:?}");
     }
 
     #[test]
-    fn up_and_down_keep_the_hero_and_the_first_quest_comes_and_goes() {
+    fn up_adds_the_first_quest_down_drops_it_and_both_keep_the_hero() {
         let hero = Hero::new("ada".to_owned(), Stats::roll(&mut Dice::seeded(1)));
         let old = PlayerV100 { hero, events: pid(9), dice: Dice::seeded(1) };
         let state = |state: &Place| State::write(state).expect("a state is written");
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_player_that_is_told_to_leave_ends_in_order() {
+    fn the_cast_leave_ends_a_player_normally() {
         let mut ada = player();
         ada.cast(&Order::Leave).expect("lives");
         assert_eq!(ada.ended(), Some(&Exit::Normal));

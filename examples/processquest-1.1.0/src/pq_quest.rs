@@ -1,4 +1,5 @@
-//! Quests, and the board that gives one to each player who has done the last. New in 1.1.0.
+//! The quests, and the board that gives the next one to each player that has completed its quest.
+//! New in 1.1.0.
 
 use std::time::Duration;
 
@@ -7,19 +8,19 @@ use reld_sdk::schemars::{self, JsonSchema};
 use reld_sdk::{Answer, CallError, From, GenServer, NotStarted, Schema, call, register};
 use serde::{Deserialize, Serialize};
 
-/// How long a player looks at the board.
+/// How long a player waits for the reply.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Something to do, for a reward.
+/// A task with a reward.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Quest {
     pub(crate) title: String,
-    /// How many kills are left to do.
+    /// The number of kills still to do.
     pub(crate) kills: u64,
     pub(crate) experience: u64,
 }
 
-/// Titles, each with the kills that it takes and the experience that it brings.
+/// For each quest: the title, the number of kills, and the experience it brings.
 const QUESTS: &[(&str, u64, u64)] = &[
     ("Keep the kitchen clean", 3, 10),
     ("Guard the bridge for a night", 5, 20),
@@ -32,33 +33,33 @@ impl Quest {
         Self { title: title.to_owned(), kills, experience }
     }
 
-    /// Returns the quest that everybody begins with.
+    /// Returns the first quest of every player.
     pub(crate) fn first() -> Self {
         Self::new(&QUESTS[0])
     }
 
-    /// Counts a kill, and says whether it was the last one.
+    /// Counts a kill, and returns whether it was the last one.
     pub(crate) fn is_done_by_one_more(&mut self) -> bool {
         self.kills = self.kills.saturating_sub(1);
         self.kills == 0
     }
 }
 
-/// Where quests come from.
+/// The server that hands out quests.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Board {
     dice: Dice,
 }
 
-/// What the board can be asked.
+/// The calls of the board.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
-    /// For a quest.
+    /// Returns a quest.
     Next,
 }
 
-/// Takes a quest from the board.
+/// Asks the board for a quest.
 pub(crate) async fn next() -> Result<Quest, CallError> {
     call("pq_quest", &Request::Next, PATIENCE).await
 }
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_board_gives_quests_that_are_still_to_be_done() {
+    fn the_board_gives_quests_with_kills_to_do() {
         let mut board = Node::new().start::<Board>(&()).expect("starts");
         for _ in 0..20 {
             let quest: Quest = board.call(&Request::Next).expect("it answers");

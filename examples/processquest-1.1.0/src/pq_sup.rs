@@ -2,7 +2,6 @@
 
 use reld_sdk::{ChildSpec, Supervisor, SupervisorSpec};
 
-/// Keeps the wilds, the board of quests, and all players.
 #[derive(Debug)]
 pub(crate) struct Sup;
 

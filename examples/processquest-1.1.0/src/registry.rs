@@ -1,14 +1,14 @@
-//! Asking `regis`.
+//! Calls to the app `regis`.
 
 use std::time::Duration;
 
 use reld_sdk::{Exit, Pid, call};
 use serde::{Deserialize, Serialize};
 
-/// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What of `regis` is needed here.
+/// The requests of `regis` that this app uses. Apps share no types: what they exchange is bytes, so
+/// each app declares the part that it needs.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Request<'a> {
@@ -24,12 +24,12 @@ enum Response {
     Pid(Option<Pid>),
 }
 
-/// Returns under which name the events of a player are found.
+/// Returns the registered name of the event manager of a player.
 pub(crate) fn events_of(player: &str) -> String {
     format!("{player}/events")
 }
 
-/// Gives the running process a name.
+/// Registers the calling process.
 pub(crate) async fn register(name: &str) -> Result<(), Exit> {
     match call("regis", &Request::Register(name), PATIENCE).await? {
         Response::Done => Ok(()),
@@ -38,7 +38,7 @@ pub(crate) async fn register(name: &str) -> Result<(), Exit> {
     }
 }
 
-/// Returns the process of a name, which has to be there.
+/// Returns the process with this name, or an error if there is none.
 pub(crate) async fn whereis(name: &str) -> Result<Pid, Exit> {
     match call("regis", &Request::Whereis(name), PATIENCE).await? {
         Response::Pid(found) => found.ok_or_else(|| Exit::error(format!("no process has the name {name}"))),

@@ -14,24 +14,25 @@ use crate::player::{Entered, Player};
 use crate::rules::Stats;
 use crate::tally::Tally;
 
-/// How long a line may take, and how long a connection is tried for.
+/// The time limit for a line, and for all attempts to connect.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long to wait before a refused connection is tried again.
+/// The pause between two attempts to connect.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// What all bots of a crowd share.
+/// The data that all bots of a crowd share.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) address: String,
     pub(crate) pace_ms: u64,
-    /// Whether a switch ends all games, which are begun again then.
+    /// Whether a switch ends all games, so that the bots start new ones.
     pub(crate) restarts: bool,
     pub(crate) began: Instant,
-    /// The time of the end of the last switch: zero before the first one, the greatest number while one is on.
+    /// The end of the last switch, in microseconds. Zero before the first switch, and `u64::MAX`
+    /// during one.
     pub(crate) switched_us: AtomicU64,
     pub(crate) over: watch::Sender<bool>,
-    /// Bots that come in at the same time.
+    /// Limits how many bots connect at the same time.
     pub(crate) door: Semaphore,
 }
 
@@ -40,20 +41,19 @@ impl Stage {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// Says whether a switch was on at any time since.
+    /// Returns whether a switch ended after this time, or is still running.
     fn switched_since(&self, since_us: u64) -> bool {
         self.switched_us.load(Ordering::Relaxed) > since_us
     }
 }
 
-/// What is known of a bot from outside.
+/// The data of a bot that the crowd reads.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     pub(crate) tally: Tally,
-    /// The name of its player, once it has one.
     pub(crate) name: Option<String>,
     pub(crate) recent: Vec<String>,
-    /// Whether it has stopped.
+    /// Whether the bot has stopped.
     pub(crate) is_over: bool,
 }
 
@@ -64,17 +64,15 @@ pub(crate) struct Bot {
     pub(crate) record: Arc<Mutex<Record>>,
 }
 
-/// How a game ends.
 enum End {
-    /// The bot said goodbye.
+    /// The bot left the game with `quit`.
     Left,
-    /// It is begun again: the session was let in late, or the node restarted.
+    /// The bot has to start a new game: it saw the first fight too late, or the node restarted.
     Again,
-    /// The session ended, for this reason.
+    /// The session ended unexpectedly, for this reason.
     Dropped(String),
 }
 
-/// A connection of a session, and when a line came last.
 struct Session {
     lines: Lines<BufReader<OwnedReadHalf>>,
     out: OwnedWriteHalf,
@@ -85,7 +83,7 @@ impl Bot {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Plays until all is over.
+    /// Plays one game after the other, until the crowd leaves or a session is dropped.
     pub(crate) async fn play(self) {
         let mut last_us = None;
         for game in 0_u64.. {
@@ -107,7 +105,7 @@ impl Bot {
         self.record().is_over = true;
     }
 
-    /// Plays one game. `last_us` is when the last line of the one before came.
+    /// Plays one game. `last_us` is the time of the last line, which may be from the game before.
     async fn game(&self, name: &str, last_us: &mut Option<u64>) -> End {
         let began_us = self.stage.now_us();
         let begun = self.begin(name).await;
@@ -128,7 +126,7 @@ impl Bot {
         })
     }
 
-    /// Connects, and has a player made.
+    /// Connects, and starts a player.
     async fn begin(&self, name: &str) -> Result<(Session, Player), String> {
         let _one_of_few = self.stage.door.acquire().await.map_err(|closed| closed.to_string())?;
         let mut session = Session::connect(&self.stage.address).await?;
@@ -141,7 +139,7 @@ impl Bot {
         Ok((session, Player::new(stats)))
     }
 
-    /// Watches the player until the game ends.
+    /// Checks the lines about the player until the game ends.
     async fn watch(
         &self,
         session: &mut Session,
@@ -149,7 +147,7 @@ impl Bot {
         last_us: &mut Option<u64>,
     ) -> Result<End, String> {
         let mut over = self.stage.over.subscribe();
-        // What the bot typed is not answered yet.
+        // Whether the last command has no reply yet.
         let mut is_asking = false;
         loop {
             let line = tokio::select! {
@@ -164,8 +162,10 @@ impl Bot {
             let step = Duration::from_millis(player.stats().step_ms(self.stage.pace_ms));
             match self.enter(player, &line, step, last_us) {
                 Some(Entered::Late) => return Ok(End::Again),
-                // Each hunt a question, whose answer has to come within the hunt.
-                Some(Entered::Hunt) if is_asking => return Err("what it typed was never answered".to_owned()),
+                // The bot sends one command per hunt. The reply has to come before the next hunt.
+                Some(Entered::Hunt) if is_asking => {
+                    return Err("its last command was never answered".to_owned());
+                }
                 Some(Entered::Hunt) => {
                     session.types("look").await?;
                     is_asking = true;
@@ -176,7 +176,8 @@ impl Bot {
         }
     }
 
-    /// Judges a line. `None` after a fault: what follows it would be judged by a model that is wrong.
+    /// Checks a line against the model. Returns `None` after a fault: the model is wrong from then
+    /// on, so it cannot check later lines.
     fn enter(
         &self,
         player: &mut Player,
@@ -210,7 +211,7 @@ impl Bot {
         entered.ok()
     }
 
-    /// Says goodbye, and reads what is left to read.
+    /// Sends `quit`, and checks the remaining lines.
     async fn leave(&self, session: &mut Session, player: &mut Player) -> Result<End, String> {
         session.types("quit").await?;
         loop {
@@ -226,7 +227,7 @@ impl Bot {
 }
 
 impl Session {
-    /// Connects; where nothing listens yet, it tries again for a while.
+    /// Connects. Repeats the attempt for a while, because the server may not listen yet.
     async fn connect(address: &str) -> Result<Self, String> {
         let until = Instant::now() + PATIENCE;
         let stream = loop {

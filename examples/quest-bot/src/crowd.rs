@@ -11,27 +11,28 @@ use tokio::time::{Instant, sleep};
 use crate::bot::{Bot, Record, Stage};
 use crate::tally::Tally;
 
-/// How many bots come in at the same time.
+/// How many bots connect at the same time.
 const AT_ONCE: usize = 64;
 
-/// How long all bots together may take for something.
+/// The time limit of each wait for all bots.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// How often they are looked at meanwhile.
+/// The interval between two checks of a bot.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Where a game is played, and how.
+/// The server of a game, and its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Door {
-    /// Where `sockserv` listens.
+    /// The address of `sockserv`.
     pub address: String,
-    /// The environment's `pace_ms` of `processquest`.
+    /// The `pace_ms` in the environment of `processquest`.
     pub pace_ms: u64,
-    /// Whether a switch restarts the node: then bots whose game it ends begin another one.
+    /// Whether a switch restarts the node. Each bot then starts a new game if the switch ends its
+    /// game.
     pub restarts: bool,
 }
 
-/// Bots that play, each in a task of its own.
+/// Bots that play, each in its own task.
 #[derive(Debug)]
 pub struct Crowd {
     stage: Arc<Stage>,
@@ -40,7 +41,7 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Lets so many bots in. Must be called in a tokio runtime.
+    /// Starts this number of bots. Call it inside a tokio runtime.
     pub fn enter(Door { address, pace_ms, restarts }: Door, bots: usize) -> Self {
         let stage = Arc::new(Stage {
             address,
@@ -71,31 +72,32 @@ impl Crowd {
     /// Waits until every bot has seen its player play.
     ///
     /// # Errors
-    /// When one of them does not within three minutes. The same holds for the others that wait.
+    /// Fails if a bot has seen nothing after three minutes.
     pub async fn all_play(&self) -> Result<(), String> {
         self.all("has read no line", |record| record.tally.lines > 0).await
     }
 
-    /// Waits until every bot has read a line that comes from now on.
+    /// Waits until every bot has read a new line.
     ///
     /// # Errors
-    /// See [`all_play`](Self::all_play).
+    /// Fails if a bot has read no new line after three minutes.
     pub async fn all_heard(&self) -> Result<(), String> {
         self.all_more("was shown no line any more", |tally| tally.lines).await
     }
 
-    /// Waits until every bot has begun a hunt, whose balance says that no line was lost before it.
+    /// Waits until every bot has begun a new hunt. The balance at its start proves that no line was
+    /// lost before.
     ///
     /// # Errors
-    /// See [`all_play`](Self::all_play).
+    /// Fails if a bot has begun no new hunt after three minutes.
     pub async fn all_balanced(&self) -> Result<(), String> {
         self.all_more("has begun no hunt any more", |tally| tally.hunts).await
     }
 
-    /// Waits until a bot is shown that a quest is done, and returns its last lines, oldest first.
+    /// Waits until this bot has completed a quest, and returns its last lines, oldest first.
     ///
     /// # Errors
-    /// When none is done within three minutes.
+    /// Fails if the bot has completed no quest after three minutes.
     pub async fn first_quest(&self, bot: usize) -> Result<Vec<String>, String> {
         let is_done = |lines: &[String]| lines.iter().any(|line| line.starts_with("Quest done: "));
         let done = |at, record: &Record| at != bot || is_done(&record.recent);
@@ -103,7 +105,7 @@ impl Crowd {
         Ok(self.recent(bot))
     }
 
-    /// Returns the name of a bot's player, when it has one.
+    /// Returns the name of the player of this bot, if it has one yet.
     pub fn name(&self, bot: usize) -> Option<String> {
         self.bots[bot].record().name.clone()
     }
@@ -113,12 +115,12 @@ impl Crowd {
         self.bots[bot].record().recent.clone()
     }
 
-    /// Returns what all have seen so far.
+    /// Returns the sum of the tallies of all bots.
     pub fn tally(&self) -> Tally {
         self.bots.iter().map(|bot| bot.record().tally.clone()).fold(Tally::default(), Tally::plus)
     }
 
-    /// Has all bots say goodbye, and returns what they have seen.
+    /// Stops all bots with `quit`, and returns the sum of their tallies.
     pub async fn leave(mut self) -> Tally {
         self.stage.over.send_replace(true);
         while let Some(played) = self.playing.join_next().await {
@@ -138,7 +140,7 @@ impl Crowd {
         self.every(otherwise, |_, record| holds(record)).await
     }
 
-    /// Waits until something holds for every bot that plays.
+    /// Waits until the condition holds for every bot that still plays.
     async fn every(&self, otherwise: &str, holds: impl Fn(usize, &Record) -> bool) -> Result<(), String> {
         let until = Instant::now() + PATIENCE;
         for (at, bot) in self.bots.iter().enumerate() {

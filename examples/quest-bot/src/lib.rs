@@ -1,8 +1,10 @@
-//! Bots that play Process Quest over TCP, each of which checks every line against a model of its own player.
+//! Bots that play Process Quest over TCP. Each bot checks every line against a model of its player.
 //!
-//! The rules of the game leave little to chance: what a fight teaches, when a level comes, what is sold for how much and
-//! what is bought. Fights are numbered, and each hunt begins with a balance. So a line that is lost, doubled, misplaced or
-//! wrong contradicts another one, in the same hunt at the latest.
+//! The rules of the game leave little to chance: they fix the experience of a fight, the next
+//! level, the prices and the purchases. Fights are numbered, and each hunt begins with a balance.
+//! So a line that is lost, doubled, out of order or wrong contradicts another line, at the end of
+//! the hunt at the latest. Use such a client for your own app if you want to prove that an upgrade
+//! loses no message.
 //!
 //! ```no_run
 //! # async fn play() -> Result<(), String> {
@@ -16,7 +18,8 @@
 //! # }
 //! ```
 //!
-//! A plain crate without any other of this repository: it knows the game by its lines alone.
+//! This crate uses no other crate of the repository. It knows only the lines of the game, like any
+//! client.
 #![forbid(unsafe_code)]
 
 mod bot;

@@ -1,11 +1,11 @@
-//! The model of a player: what it is and has, and so which lines can come next.
+//! The model of a player. Its state decides which lines can come next.
 //!
 //! ```text
 //!             fled                       laden                       sold
 //!   fields <--------> fight:             -----------> market:       <----+
-//!      ^              killed, found?,                 sold for each item, bought while the money is enough
+//!      ^              killed, found?,                 sold: each item; bought: all it can afford
 //!      |              level?, quest?, level?                         |
-//!      +-------------------------------------------------------------+ to the fields, with the balance
+//!      +-------------------------------------------------------------+ to the fields, with a balance
 //! ```
 
 use std::fmt;
@@ -13,7 +13,7 @@ use std::fmt;
 use crate::line::Line;
 use crate::rules::{self, ARMOURS, Enemy, Stats, WEAPONS};
 
-/// A player from its beginning.
+/// A player, from its start to its death.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Life {
     stats: Stats,
@@ -21,37 +21,37 @@ pub(crate) struct Life {
     experience: u64,
     money: u64,
     fights: u64,
-    /// What it carries, with the values.
+    /// The carried items with their values.
     loot: Vec<(String, u64)>,
-    /// How many of them were bought.
+    /// The number of weapons bought.
     weapons: usize,
     armours: usize,
-    /// The line about the next level has to come.
+    /// The line about the next level has to come next.
     level_is_due: bool,
     place: Place,
 }
 
-/// Where the player is, and what of a fight was told.
+/// The place of the player, and the stage of its last fight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Fields,
-    /// This enemy was killed.
+    /// The player has killed this enemy.
     Won(&'static Enemy),
     Searched,
     Rewarded,
     Market,
 }
 
-/// What is the matter with a line.
+/// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// One that has to come before it did not come.
+    /// A line that has to come before this one is missing.
     Lost,
-    /// It came twice.
+    /// The line came twice.
     Doubled,
-    /// It comes at another time than it may.
+    /// The line must not come at this time.
     Disordered,
-    /// It contradicts the lines before it.
+    /// The line contradicts earlier lines.
     Wrong,
 }
 
@@ -68,7 +68,6 @@ impl fmt::Display for Kind {
 
 type Judged = Result<(), Kind>;
 
-/// Refuses a line for a reason, unless this holds.
 fn ensure(holds: bool, otherwise: Kind) -> Judged {
     if holds { Ok(()) } else { Err(otherwise) }
 }
@@ -89,17 +88,17 @@ impl Life {
         }
     }
 
-    /// Says whether no line of this life was seen yet.
+    /// Returns whether no fight of this life has been seen.
     pub(crate) fn is_unseen(&self) -> bool {
         self.fights == 0
     }
 
-    /// Returns the stats by now.
+    /// Returns the current stats.
     pub(crate) fn stats(&self) -> Stats {
         self.stats
     }
 
-    /// Takes the next line, if it can come next.
+    /// Applies the next line, or returns the fault.
     pub(crate) fn enter(&mut self, line: Line<'_>) -> Judged {
         match line {
             Line::Killed { enemy, experience, fight } => self.win(enemy, experience, fight),
@@ -181,13 +180,13 @@ impl Life {
     fn sell(&mut self, item: &str, price: u64) -> Judged {
         ensure(self.place == Place::Market, Kind::Disordered)?;
         let (_, value) = self.loot.pop().filter(|(last, _)| last == item).ok_or(Kind::Lost)?;
-        // Since 1.1.0 the level counts.
+        // Since 1.1.0 the price is multiplied by the level.
         ensure(price == value || price == value * self.level, Kind::Wrong)?;
         self.money += price;
         Ok(())
     }
 
-    /// Returns what is bought next: a weapon before an armour.
+    /// Returns the next purchase: a weapon before an armour.
     fn wanted(&self) -> Option<(&'static str, u64)> {
         let next = [WEAPONS.get(self.weapons), ARMOURS.get(self.armours)];
         let mut priced = next.into_iter().flatten().map(|(name, price)| (*name, self.stats.price(*price)));

@@ -1,6 +1,6 @@
-//! The lines of a game, as they are read.
+//! The parser for the lines of a game.
 
-/// A line that a session is shown while it plays.
+/// A line that the server sends during the game.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Line<'a> {
     Killed {
@@ -38,7 +38,7 @@ pub(crate) enum Line<'a> {
     Undone,
 }
 
-/// Reads a line; `None` where it is none of the game.
+/// Parses a line. Returns `None` if the game has no such line.
 pub(crate) fn read(text: &str) -> Option<Line<'_>> {
     if text == "A strange force has undone you. You begin anew." {
         return Some(Line::Undone);
@@ -87,7 +87,7 @@ fn priced(words: &str) -> Option<(&str, u64)> {
     Some((thing(item)?, price.parse().ok()?))
 }
 
-/// Takes the article away.
+/// Removes the article.
 fn thing(words: &str) -> Option<&str> {
     words.strip_prefix("a ").or_else(|| words.strip_prefix("an "))
 }
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_cut_or_joined_is_none() {
+    fn a_cut_or_joined_line_is_refused() {
         for text in
             ["", "You ", "You killed an Ant and gained 3", "You found", "You found a Crumb.You found a Crumb"]
         {

@@ -1,4 +1,5 @@
-//! The player of a session, over all its lives.
+//! The player of a session. After the death of a player, the same session continues with a new
+//! life.
 
 use std::collections::VecDeque;
 
@@ -6,31 +7,29 @@ use crate::life::{Kind, Life};
 use crate::line::{self, Line};
 use crate::rules::Stats;
 
-/// How many lines are kept, to be shown.
+/// How many lines are kept for fault reports.
 const RECENT: usize = 8;
 
-/// What a session knows of its player.
 #[derive(Debug, Clone)]
 pub(crate) struct Player {
-    /// The stats that each life begins with.
+    /// The stats at the start of each life.
     born: Stats,
     life: Life,
-    /// The life before, until a line of the present one is seen: what was on its way when the player was killed may come after
-    /// the word that it was.
+    /// The life before, until the first line of the current one: lines that were on their way when
+    /// the player was killed may arrive after the line about its death.
     past: Option<Life>,
     recent: VecDeque<String>,
 }
 
-/// What a line of the game means for its session.
+/// The meaning of a line for the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entered {
-    /// The game goes on.
     Step,
     Quest,
-    /// A hunt begins, with a balance that is right.
+    /// A hunt begins, and its balance is right.
     Hunt,
     Undone,
-    /// The session was let in after the first fight, so it cannot know what it missed.
+    /// The session began after the first fight, so the model does not know the missed lines.
     Late,
 }
 
@@ -39,7 +38,7 @@ impl Player {
         Self { born, life: Life::new(born), past: None, recent: VecDeque::new() }
     }
 
-    /// Returns the stats by now.
+    /// Returns the current stats.
     pub(crate) fn stats(&self) -> Stats {
         self.life.stats()
     }
@@ -49,7 +48,7 @@ impl Player {
         self.recent.iter().cloned().collect()
     }
 
-    /// Takes the next line of the game.
+    /// Checks the next line of the game.
     pub(crate) fn enter(&mut self, text: &str) -> Result<Entered, Kind> {
         let entered = line::read(text).ok_or(Kind::Wrong).and_then(|line| self.judge(line));
         let is_repeated = self.recent.back().is_some_and(|last| last == text);
@@ -87,7 +86,7 @@ mod tests {
     use super::*;
     use crate::rules::tests::OFFER;
 
-    /// A game that is as it has to be: laden after three items.
+    /// A correct game. The hero is laden after three items.
     const GAME: &[&str] = &[
         "You fled from a Wildcat in fight 1.",
         "You killed a Wildcat and gained 12 experience in fight 2.",
@@ -116,19 +115,19 @@ mod tests {
         Player::new(Stats::read(OFFER).expect("an offer"))
     }
 
-    /// Returns the first line that is refused, and why.
+    /// Returns the first faulty line and the kind of its fault.
     fn fault<'a>(lines: impl IntoIterator<Item = &'a str>) -> Option<(&'a str, Kind)> {
         let mut player = player();
         lines.into_iter().find_map(|line| player.enter(line).err().map(|kind| (line, kind)))
     }
 
     #[test]
-    fn a_game_that_is_as_it_has_to_be_has_no_fault() {
+    fn a_correct_game_has_no_fault() {
         assert_eq!(fault(GAME.iter().copied()), None);
     }
 
-    /// Returns each line with its place, but for the first one, without which a session is late, and the last one, after
-    /// which nothing comes that could show a fault.
+    /// Returns each line with its index, except the first and the last. Without the first line a
+    /// session is late, and no later line could expose a fault in the last one.
     fn inner_lines() -> impl Iterator<Item = (usize, &'static str)> {
         GAME.iter().copied().enumerate().take(GAME.len() - 1).skip(1)
     }
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_killed_player_begins_anew_and_what_was_on_its_way_may_come_late() {
+    fn a_killed_player_begins_anew_and_lines_on_their_way_may_still_arrive() {
         let mut player = player();
         let undone = "A strange force has undone you. You begin anew.";
         let first = |player: &mut Player| player.enter(GAME[0]);
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_balance_that_is_another_and_a_line_of_no_game_are_wrong() {
+    fn a_wrong_balance_and_an_unknown_line_are_wrong() {
         let mut lines = GAME.to_vec();
         lines[19] = "You go hunting with 11 money and 37 experience.";
         assert_eq!(fault(lines.clone()), Some((lines[19], Kind::Wrong)));

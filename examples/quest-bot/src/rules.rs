@@ -1,6 +1,7 @@
-//! The rules of the game, written down once more: a bot that took them from the game would not notice when it breaks them.
+//! A second copy of the rules of the game. With the rules of the game itself, a bot would not
+//! notice when the game breaks them.
 
-/// An enemy: what it teaches, and what it may carry, each with its value.
+/// An enemy: the experience from its death, and its possible loot with the values.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Enemy {
     name: &'static str,
@@ -29,13 +30,13 @@ const QUESTS: &[(&str, u64)] = &[
     ("Make the road safe", 80),
 ];
 
-/// What is bought, in this order, and its price without charisma.
+/// The weapons in the order of purchase, with their prices before the charisma discount.
 pub(crate) const WEAPONS: &[(&str, u64)] =
     &[("stick", 5), ("dagger", 25), ("axe", 90), ("sword", 300), ("halberd", 900)];
 pub(crate) const ARMOURS: &[(&str, u64)] =
     &[("cloak", 5), ("leather coat", 30), ("chain mail", 110), ("scale mail", 360), ("plate", 1_000)];
 
-/// The stats that count for what a client is shown.
+/// The stats that affect the lines of a game.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stats {
     charisma: u8,
@@ -45,7 +46,7 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
-    /// Reads them from the question whether they are fine.
+    /// Parses the stats from the question whether the client accepts them.
     pub(crate) fn read(offer: &str) -> Option<Self> {
         let offer = offer.strip_prefix("Your stats: ")?.strip_suffix(". Is that fine? (y/n)")?;
         let stat = |name| {
@@ -60,7 +61,7 @@ impl Stats {
         })
     }
 
-    /// Returns them after a level.
+    /// Returns the stats after one more level.
     pub(crate) fn raised(self) -> Self {
         let more = |stat: u8| stat.saturating_add(1);
         Self {
@@ -71,45 +72,44 @@ impl Stats {
         }
     }
 
-    /// Returns what a kill teaches.
+    /// Returns the experience from a kill.
     pub(crate) fn lesson(self, enemy: &Enemy) -> u64 {
         enemy.lesson + u64::from(self.intelligence / 6)
     }
 
-    /// Returns how many items can be carried.
+    /// Returns how many items the hero can carry.
     pub(crate) fn capacity(self) -> usize {
         2 + usize::from(self.constitution / 3)
     }
 
-    /// Returns what has to be paid for something of that price.
+    /// Returns the price after the charisma discount.
     pub(crate) fn price(self, price: u64) -> u64 {
         price - price * u64::from(self.charisma.min(25)) / 50
     }
 
-    /// Returns how long a step takes, at that pace.
+    /// Returns the time of a step at this pace.
     pub(crate) fn step_ms(self, pace_ms: u64) -> u64 {
         pace_ms * (40 - u64::from(self.dexterity.min(20))) / 20
     }
 }
 
 impl Enemy {
-    /// Returns the enemy of that name.
     pub(crate) fn of(name: &str) -> Option<&'static Self> {
         ENEMIES.iter().find(|enemy| enemy.name == name)
     }
 
-    /// Returns the value of an item that it may carry.
+    /// Returns the value of an item of its loot.
     pub(crate) fn value(&self, item: &str) -> Option<u64> {
         among(&self.loot, item)
     }
 }
 
-/// Returns what a quest brings.
+/// Returns the experience from a quest.
 pub(crate) fn reward(quest: &str) -> Option<u64> {
     among(QUESTS, quest)
 }
 
-/// Returns the experience that a level takes to be left.
+/// Returns the experience that the next level needs.
 pub(crate) fn needed(level: u64) -> u64 {
     20 * level * level
 }

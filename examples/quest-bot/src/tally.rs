@@ -1,37 +1,37 @@
-//! What bots have seen.
+//! The counts of lines and faults.
 
 use std::time::Duration;
 
 use crate::life::Kind;
 
-/// What a bot has seen, or a crowd of them.
+/// The counts of one bot, or the sum over a crowd.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Lines that were read, and found to be right unless they are counted below.
+    /// Lines that were read. All of them are right, except those counted below.
     pub lines: u64,
-    /// Lines that never came.
+    /// Lines that are missing.
     pub lost: u64,
     /// Lines that came twice.
     pub doubled: u64,
-    /// Lines that came at another time than they may.
+    /// Lines that came out of order.
     pub disordered: u64,
-    /// Lines that contradict those before them.
+    /// Lines that contradict earlier lines.
     pub wrong: u64,
-    /// Sessions that ended though they should not.
+    /// Sessions that ended unexpectedly.
     pub dropped: u64,
-    /// Players that were killed and began anew.
+    /// Players that were killed and began a new life.
     pub undone: u64,
-    /// Games that were left at once, as their session saw the first fight too late.
+    /// Games that a bot left at once because it saw the first fight too late.
     pub late: u64,
-    /// Games that ended with a restart of the node.
+    /// Games that a restart of the node ended.
     pub restarted: u64,
-    /// Quests that were done.
+    /// Completed quests.
     pub quests: u64,
-    /// Hunts that began with the right balance.
+    /// Hunts that began with a correct balance.
     pub hunts: u64,
-    /// The longest wait for a line while nothing happened, and while a release was changed.
+    /// The longest wait for a line outside a switch.
     pub usual: Longest,
-    /// See `usual`.
+    /// The longest wait for a line during a switch.
     pub switching: Longest,
     /// The first fault, with the lines before it.
     pub fault: Option<String>,
@@ -42,7 +42,7 @@ pub struct Tally {
 pub struct Longest {
     /// From one line to the next.
     pub silence: Duration,
-    /// What of a silence was more than the player's step takes.
+    /// The longest excess over the step time of the player.
     pub delay: Duration,
 }
 
@@ -90,7 +90,7 @@ impl Tally {
         }
     }
 
-    /// Lists what is not as it has to be, and the first case of it.
+    /// Lists all faults: a count of each kind, and the text of the first one.
     pub fn faults(&self) -> Vec<String> {
         let counts = [
             (self.lost, "lines were lost"),
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_not_as_it_has_to_be_is_named_and_the_first_case_of_it_shown() {
+    fn faults_counts_each_kind_and_shows_the_first_case() {
         let good = Tally { lines: 5, ..Tally::default() };
         assert_eq!(good.faults(), [""; 0]);
         let mut bad = Tally { dropped: 1, ..Tally::default() };

@@ -1,6 +1,8 @@
-//! The app `regis` 1.0.0: names for processes, any text for any process, each name once.
+//! The app `regis` 1.0.0: a registry of process names. A name is any text and belongs to one
+//! process.
 //!
-//! One server, registered as `regis`, is called with `regis::Request`s. A name is free again when its process ends.
+//! Call the server, which is registered as `regis`, with `regis::Request`. A name is free again
+//! when its process ends.
 #![forbid(unsafe_code)]
 
 mod regis;

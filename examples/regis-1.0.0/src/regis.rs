@@ -1,4 +1,4 @@
-//! The server: the names, by name and by the monitor that frees them.
+//! The server: it holds the names and frees each one when its process ends.
 
 use std::collections::BTreeMap;
 
@@ -9,47 +9,47 @@ use reld_sdk::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Two indexes of the same names.
+/// Two indexes of the same names: by name, and by the monitor of the process.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Regis {
     names: BTreeMap<String, Holder>,
     monitors: BTreeMap<MonitorRef, String>,
 }
 
-/// The process that has a name.
+/// A process that holds a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 struct Holder {
     pid: Pid,
     monitor: MonitorRef,
 }
 
-/// What the server can be asked.
+/// The calls of the server.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
-    /// To give the caller this name.
+    /// Gives this name to the caller.
     Register(String),
-    /// To take this name from the caller.
+    /// Takes this name from the caller.
     Unregister(String),
-    /// For the process of this name.
+    /// Returns the process with this name.
     Whereis(String),
-    /// For all names.
+    /// Returns all names.
     Names,
 }
 
-/// What it answers.
+/// The replies of the server.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Response {
-    /// It is done.
+    /// The name was registered or unregistered.
     Done,
-    /// Another process has the name, or the caller.
+    /// This process already holds the name. It may be the caller itself.
     Taken(Pid),
-    /// The caller does not have the name.
+    /// The caller does not hold the name.
     NotYours,
-    /// The process of the name.
+    /// The process with the name.
     Pid(Option<Pid>),
-    /// All names, in their order.
+    /// All names, sorted.
     Names(Vec<String>),
 }
 
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_given_once_and_found_until_it_is_given_up() {
+    fn a_name_has_one_holder_until_it_is_unregistered() {
         let mut regis = regis();
         assert_eq!(holder(&mut regis), None);
         assert_eq!(ask(&mut regis, &Request::Register(ada())), Response::Done);

@@ -2,7 +2,6 @@
 
 use reld_sdk::{ChildSpec, Supervisor, SupervisorSpec};
 
-/// Keeps the server alive.
 #[derive(Debug)]
 pub(crate) struct RegisSup;
 

@@ -1,9 +1,11 @@
-//! The app `regis` 1.1.0: names for processes, any text for any process, each name once.
+//! The app `regis` 1.1.0: a registry of process names. A name is any text and belongs to one
+//! process.
 //!
-//! One server, registered as `regis`, is called with `regis::Request`s. A name is free again when its process ends.
+//! Call the server, which is registered as `regis`, with `regis::Request`. A name is free again
+//! when its process ends.
 //!
-//! Since 1.1.0 the names stand in a shared table, also called `regis`: any process may look into it, and the names outlive a
-//! crash of the server.
+//! Since 1.1.0 the names are also in a shared table, named `regis`. Any process may read it, and
+//! the names survive a crash of the server.
 #![forbid(unsafe_code)]
 
 mod regis;

@@ -1,4 +1,4 @@
-//! The server: who has which name, and the table in which everybody finds it.
+//! The server: it decides about names and writes them into the table that all processes read.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::regis_table::{self, Names};
 
-/// The names by the monitors that free them, and where they are found by name.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Regis {
     holders: BTreeMap<MonitorRef, Holder>,
-    /// In 1.0.0 it was an index in this state. None while the owner of the table does not run.
+    /// The table of names; in 1.0.0 this was an index in the state. `None` while the owner of the
+    /// table does not run.
     names: Option<Names>,
 }
 
-/// The process that has a name.
+/// A process that holds a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 struct Holder {
     name: String,
@@ -39,41 +39,41 @@ struct HolderV100 {
     monitor: MonitorRef,
 }
 
-/// What the server can be asked.
+/// The calls of the server.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
-    /// To give the caller this name.
+    /// Gives this name to the caller.
     Register(String),
-    /// To take this name from the caller.
+    /// Takes this name from the caller.
     Unregister(String),
-    /// For the process of this name.
+    /// Returns the process with this name.
     Whereis(String),
-    /// For all names.
+    /// Returns all names.
     Names,
 }
 
-/// What it answers.
+/// The replies of the server.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Response {
-    /// It is done.
+    /// The name was registered or unregistered.
     Done,
-    /// Another process has the name, or the caller.
+    /// This process already holds the name. It may be the caller itself.
     Taken(Pid),
-    /// The caller does not have the name.
+    /// The caller does not hold the name.
     NotYours,
-    /// The process of the name.
+    /// The process with the name.
     Pid(Option<Pid>),
-    /// All names, in their order.
+    /// All names, sorted.
     Names(Vec<String>),
 }
 
-/// What the server can be told.
+/// The casts of the server.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
-    /// There is a table: to write all names into it.
+    /// A new table exists: writes all names into it.
     Publish,
 }
 
@@ -84,13 +84,13 @@ impl GenServer for Regis {
     type Cast = Order;
     type Message = ();
 
-    /// After a crash the table has the names of before.
+    /// After a crash, the server restores its names from the table.
     async fn init((): ()) -> Result<Self, NotStarted> {
         register("regis")?;
         let mut regis = Self { names: regis_table::find(), ..Self::default() };
         if let Some(names) = regis.names {
             for (name, pid) in names.rows()? {
-                // One that has ended since is told of at once.
+                // If the process has ended since, the monitor reports it at once.
                 regis.holders.insert(monitor(pid)?, Holder { name, pid });
             }
         }
@@ -120,15 +120,15 @@ impl GenServer for Regis {
         Next::Continue
     }
 
-    /// Up: what the two indexes said of a name comes together. The table is written when its owner runs, which starts after
-    /// the switch: see `Order::Publish`.
+    /// Up: merges the two indexes. The table is written later, because its owner starts after the
+    /// switch: see `Order::Publish`.
     fn change_code(_from: &str, state: State, _extra: Value) -> Result<Self, Exit> {
         let RegisV100 { names, monitors: _ } = state.read()?;
         let holder = |(name, HolderV100 { pid, monitor })| (monitor, Holder { name, pid });
         Ok(Self { holders: names.into_iter().map(holder).collect(), names: None })
     }
 
-    /// Down: both indexes are made anew from this one; the table ends with its owner.
+    /// Down: rebuilds both indexes. The table ends with its owner.
     fn change_code_down(&self, _to: &str, _extra: Value) -> Result<State, Exit> {
         let holders = || self.holders.iter().map(|(monitor, holder)| (*monitor, holder.clone()));
         let names = holders().map(|(monitor, Holder { name, pid })| (name, HolderV100 { pid, monitor }));
@@ -163,7 +163,7 @@ impl Regis {
     fn whereis(&self, name: &String) -> Option<Pid> {
         match self.names.map(|names| names.get(name)) {
             Some(Ok(found)) => found,
-            // There is no table yet, or its owner is being restarted.
+            // There is no table yet, or its owner is restarting.
             _ => self.holders.values().find(|holder| holder.name == *name).map(|holder| holder.pid),
         }
     }
@@ -176,14 +176,15 @@ impl Regis {
 
     fn free(&mut self, monitor: MonitorRef) {
         if let (Some(holder), Some(names)) = (self.holders.remove(&monitor), self.names) {
-            // A table that is not there holds nothing that is to be removed.
+            // An error means that the table is gone, and its names with it.
             let _ = names.take(&holder.name);
         }
     }
 
     fn publish(&self, holder: &Holder) {
         if let Some(names) = self.names {
-            // The owner of a table that is not there has all names published when it starts again.
+            // An error means that the table is gone. Its owner requests all names again when it
+            // restarts.
             let _ = names.insert(&holder.name, &holder.pid);
         }
     }
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_given_once_and_found_until_it_is_given_up() {
+    fn a_name_has_one_holder_until_it_is_unregistered() {
         let mut regis = regis();
         assert_eq!(holder(&mut regis), None);
         assert_eq!(ask(&mut regis, &Request::Register(ada())), Response::Done);
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn up_down_up_makes_one_index_of_two_and_two_of_one() {
+    fn up_down_up_merges_the_two_indexes_and_splits_them_again() {
         let mut regis = regis();
         ask(&mut regis, &Request::Register(ada()));
         let state = regis.state().expect("lives");

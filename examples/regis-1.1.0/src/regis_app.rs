@@ -1,10 +1,10 @@
-//! Starts the app, and says when it has stopped.
+//! Starts the app, and logs that it has stopped.
 
 use reld_sdk::schemars::{self, JsonSchema};
 use reld_sdk::{Application, NotStarted, Root, Schema, StartArgs, log};
 use serde::{Deserialize, Serialize};
 
-/// Nothing to remember between start and stop.
+/// Holds no state: start and stop share no data.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct RegisApp;
 

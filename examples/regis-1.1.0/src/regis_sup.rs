@@ -1,8 +1,8 @@
-//! The supervisor of the server and of the table.
+//! The supervisor of the server and of the owner of the table.
 
 use reld_sdk::{ChildSpec, Supervisor, SupervisorSpec};
 
-/// Keeps the table, and the server that writes it.
+/// Starts the owner of the table before the server, which writes to the table.
 #[derive(Debug)]
 pub(crate) struct RegisSup;
 

@@ -1,4 +1,5 @@
-//! The process that owns the table of names, and does nothing else, so that nothing goes wrong with it. New in 1.1.0.
+//! The process that owns the table of names. It does nothing else: the less code it runs, the less
+//! can make it crash and lose the table. New in 1.1.0.
 
 use reld_sdk::ets::{self, Table};
 use reld_sdk::schemars::{self, JsonSchema};
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::regis::Order;
 
-/// The names, each with its process: `whereis` by any process finds them without a call.
+/// The names with their processes. Any process can look up a name without a call to the server.
 pub(crate) type Names = Table<String, Pid>;
 
 /// The name of the table.
@@ -15,11 +16,10 @@ const NAMES: &str = "regis";
 
 /// Returns the table, if its owner runs.
 pub(crate) fn find() -> Option<Names> {
-    // Refused outside a callback only.
+    // `whereis` fails only outside a callback.
     ets::whereis(NAMES).ok().flatten()
 }
 
-/// The owner.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct RegisTable {
     names: Names,
@@ -33,9 +33,10 @@ impl GenServer for RegisTable {
     type Message = ();
 
     async fn init((): ()) -> Result<Self, NotStarted> {
-        // Public: the server writes it.
+        // Public, because the server writes to the table and does not own it.
         let names = ets::Options::new().ordered().public().named(NAMES).create()?;
-        // At the start of the app the server is not there yet, and will look by itself.
+        // At the start of the app the server does not run yet. It looks for the table itself in
+        // `init`.
         cast("regis", &Order::Publish)?;
         Ok(Self { names })
     }

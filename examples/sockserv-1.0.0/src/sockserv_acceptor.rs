@@ -1,7 +1,7 @@
 //! An acceptor: waits for a client, starts its session, and waits for the next one.
 //!
-//! The listener is the node's, and the wait is a request whose answer comes as a message. So an acceptor is idle while it
-//! waits, and an upgrade need not wait for it.
+//! The node owns the listener. An acceptor requests a connection and gets it as a message. So it is
+//! idle while it waits, and your upgrade need not wait for it.
 
 use reld_sdk::port::{self, Connection, Listener};
 use reld_sdk::schemars::{self, JsonSchema};
@@ -9,20 +9,20 @@ use reld_sdk::supervisor::start_child_of;
 use reld_sdk::{Answer, Exit, From, GenServer, Info, Next, NotStarted, Schema, log};
 use serde::{Deserialize, Serialize};
 
-/// The longest line, in bytes.
+/// The length limit of a line, in bytes.
 const LINE_MAX: usize = 256;
 
-/// Waits at a listener, which all acceptors share.
+/// All acceptors share the listener.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Acceptor {
     listener: Listener,
 }
 
-/// What an acceptor can be asked.
+/// The calls of an acceptor.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
-    /// Where it waits: the port may have been the system's choice.
+    /// Returns the address of the listener. With port 0 the system has chosen the port.
     Address,
 }
 
@@ -60,17 +60,18 @@ impl GenServer for Acceptor {
     }
 }
 
-/// Starts a client's session. A client that finds none is turned away, and the acceptor goes on.
+/// Starts a session for the client. If that fails, the connection is closed and the acceptor
+/// continues.
 async fn let_in(connection: Connection) {
     let started = start_child_of("sockserv_sessions", &connection).await.map_err(Exit::error);
     let handed = started.and_then(|session| {
         let session = session.ok_or_else(|| Exit::error("the session did not start"))?;
-        // A session that ends takes its connection with it.
+        // The session owns the connection from now on: the connection closes when the session ends.
         Ok(connection.controlling_process(session)?)
     });
     if let Err(exit) = handed {
         log::warn!("a client is turned away: {exit}");
-        // Refused where it is closed already.
+        // An error means that the connection is closed already.
         let _ = connection.close();
     }
 }

@@ -4,7 +4,8 @@ use reld_sdk::{ChildSpec, Supervisor, SupervisorSpec};
 
 use crate::sockserv_sup::Door;
 
-/// Keeps as many acceptors as wanted. The listener is this supervisor's, so it stays open when an acceptor is restarted.
+/// Starts the configured number of acceptors. This supervisor owns the listener, so the port stays
+/// open when an acceptor is restarted.
 #[derive(Debug)]
 pub(crate) struct Acceptors;
 

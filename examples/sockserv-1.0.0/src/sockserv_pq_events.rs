@@ -1,16 +1,18 @@
-//! The handler in the events of a player: passes them on to the session that watches it.
+//! The handler in the event manager of a player: it passes the events to the session that watches.
 
 use reld_sdk::{EventHandler, Handled, NotStarted, Pid, send};
 use serde::{Deserialize, Serialize};
 
-/// Who watches whom; also the start argument.
+/// The session and the player that it watches. Also the start argument.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Relay {
     pub(crate) session: Pid,
     pub(crate) player: String,
 }
 
-/// That a game begins, once more where the player failed; and each event as it came. What it says is read by the session, so that a new kind of event needs no new relay.
+/// The messages to the session: a game begins (again after a failure of the player), or an event
+/// occurred. The handler passes events on unread. So a new kind of event needs new code only in the
+/// session, not here.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Passed {

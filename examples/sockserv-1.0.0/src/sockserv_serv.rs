@@ -1,4 +1,4 @@
-//! A session: one client, from its name to the end of its game.
+//! A session serves one client, from the question for a name to the end of the game.
 //!
 //! ```text
 //!   naming --a name--> rolling --y--> playing
@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{dialog, quest};
 
-/// A session.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Session {
     connection: Connection,
@@ -22,29 +21,29 @@ pub(crate) struct Session {
     stage: Stage,
 }
 
-/// How far the client has come.
+/// The progress of the client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Stage {
-    /// It is asked for a name.
+    /// The client is asked for a name.
     Naming,
-    /// It is asked whether it wants these stats.
+    /// The client is asked to accept these stats.
     Rolling { name: String, stats: Stats },
-    /// It sees its player play, until the monitor says that the game is over.
+    /// The client watches its player until the monitor reports the end of the game.
     Playing { name: String, game: MonitorRef, has_begun: bool },
 }
 
-/// What a session is sent.
+/// The messages from `sockserv_pq_events`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Message {
-    /// Its player begins, or begins anew.
+    /// The player begins, or begins anew.
     Begun,
-    /// Something has happened to its player.
+    /// An event of the player.
     Event(dialog::Event),
 }
 
-/// What a session does next; the reason of its end otherwise.
+/// `Ok` to continue, or the exit reason of the session.
 type Done = Result<(), Exit>;
 
 impl GenServer for Session {
@@ -79,7 +78,7 @@ impl GenServer for Session {
 }
 
 impl Session {
-    /// Takes a line that the client typed, and asks for the next one.
+    /// Handles a line from the client, and requests the next one.
     async fn hear(&mut self, text: &str) -> Done {
         match self.stage.clone() {
             Stage::Naming => self.take_name(text).await?,
@@ -121,7 +120,7 @@ impl Session {
         Ok(())
     }
 
-    /// The player begins; once more where it failed.
+    /// The player begins, or begins anew after a failure.
     fn start(&mut self) -> Done {
         let Stage::Playing { has_begun, .. } = &mut self.stage else { return Ok(()) };
         let line = if *has_begun { dialog::STARTED_ANEW } else { dialog::BEGIN };
@@ -129,7 +128,7 @@ impl Session {
         self.say(line)
     }
 
-    /// The game is over without the client's doing.
+    /// The game ended, and not by `quit`.
     fn stop(&self, monitor: MonitorRef) -> Done {
         match &self.stage {
             Stage::Playing { game, .. } if *game == monitor => self.end(dialog::GONE),
@@ -147,13 +146,14 @@ impl Session {
         }
     }
 
-    /// Says a last line.
+    /// Sends a last line, and ends the session.
     fn end(&self, line: &str) -> Done {
         self.say(line)?;
         Err(Exit::Normal)
     }
 
-    /// Says a line. A client that does not read is let go: to wait for it in a callback would hold up upgrades.
+    /// Sends a line. If the client does not read, the session ends: a callback that waits for a
+    /// slow client would delay your upgrade.
     fn say(&self, line: &str) -> Done {
         Ok(self.connection.send(format!("{line}\n").as_bytes())?)
     }
@@ -173,7 +173,7 @@ mod tests {
         Value::write(&fields).and_then(|pid| pid.read()).expect("a pid")
     }
 
-    /// A node where `bob` plays, and whose registry knows nothing else.
+    /// A session on a node where the registry knows only the player `bob`.
     fn session() -> Running<Session> {
         let regis = |request: Value| {
             let asked: BTreeMap<String, String> = request.read()?;
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_asked_for_a_name_and_then_whether_its_stats_are_fine() {
+    fn a_client_is_asked_for_a_name_and_then_to_accept_its_stats() {
         let mut session = session();
         assert_eq!(session.written(connection(1)), format!("{}\n", dialog::WELCOME).into_bytes());
         check(&mut session, "", dialog::BAD_NAME);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_to_the_player_is_shown() {
+    fn the_events_of_the_player_are_shown() {
         let mut session = session();
         session.written(connection(1));
         let found = BTreeMap::from([("found", BTreeMap::from([("item", "Crumb")]))]);

@@ -2,7 +2,8 @@
 
 use reld_sdk::{ChildSpec, Restart, Supervisor, SupervisorSpec, register};
 
-/// Keeps a session for each client. One that ends is not started again: its connection went with it.
+/// Starts a session for each client. A session is temporary: a restart is useless, because the
+/// connection has closed with the old session.
 #[derive(Debug)]
 pub(crate) struct Sessions;
 
@@ -10,7 +11,8 @@ impl Supervisor for Sessions {
     type Args = ();
 
     fn init((): ()) -> SupervisorSpec {
-        // Refused when an upgrade asks again: then it has its name.
+        // An upgrade calls `init` again in the running supervisor. The name is already registered
+        // then, so the error is expected.
         let _ = register("sockserv_sessions");
         let session = ChildSpec::worker("session", "sockserv_serv", ()).restart(Restart::Temporary);
         SupervisorSpec::simple_one_for_one(session)

@@ -3,14 +3,14 @@
 use reld_sdk::{ChildSpec, Supervisor, SupervisorSpec};
 use serde::{Deserialize, Serialize};
 
-/// Where clients are let in, and how many at once.
+/// The address of the listener, and the number of acceptors.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Door {
     pub(crate) address: String,
     pub(crate) acceptors: u16,
 }
 
-/// Keeps the sessions, and the acceptors that start them.
+/// The sessions come first: the acceptors start them.
 #[derive(Debug)]
 pub(crate) struct Sup;
 

@@ -1,4 +1,4 @@
-//! The words of a session: what it says, and how it reads what a client types.
+//! The texts that a session sends, and the parser for the lines that a client types.
 
 use pq_stats::Stats;
 use reld_sdk::schemars::{self, JsonSchema};
@@ -14,15 +14,13 @@ pub(crate) const STARTED_ANEW: &str = "A strange force has undone you. You begin
 pub(crate) const GONE: &str = "You are no more.";
 pub(crate) const BYE: &str = "Farewell.";
 
-/// The longest name.
 const NAME_MAX: usize = 16;
 
-/// Returns what a client typed, without the end of the line.
+/// Returns the typed line without its end.
 pub(crate) fn typed(line: &[u8]) -> String {
     String::from_utf8_lossy(line).trim().to_owned()
 }
 
-/// Says whether this can be a name.
 pub(crate) fn is_name(text: &str) -> bool {
     (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
@@ -32,12 +30,12 @@ pub(crate) fn players(names: &[String]) -> String {
     format!("{} play: {}.", names.len(), names.join(", "))
 }
 
-/// Returns the question about a roll.
+/// Returns the question whether the client accepts these stats.
 pub(crate) fn offer(stats: &Stats) -> String {
     format!("Your stats: {stats}. Is that fine? (y/n)")
 }
 
-/// What happens to a player, as `processquest` says it.
+/// The events of a player, as `processquest` sends them.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Event {
@@ -69,7 +67,7 @@ pub(crate) enum Event {
     Leveled {
         level: u64,
     },
-    /// Since 1.1.0 of `processquest`.
+    /// Sent since `processquest` 1.1.0.
     Quest {
         done: String,
         experience: u64,
@@ -77,7 +75,7 @@ pub(crate) enum Event {
     },
 }
 
-/// Returns the line that a client is shown.
+/// Returns the line that the client sees for this event.
 pub(crate) fn told(event: &Event) -> String {
     match event {
         Event::ToMarket => "You carry your loot to the market.".to_owned(),
@@ -99,7 +97,7 @@ pub(crate) fn told(event: &Event) -> String {
     }
 }
 
-/// Puts the article before a thing.
+/// Adds the article.
 fn a(thing: &str) -> String {
     let an = if thing.starts_with(['A', 'E', 'I', 'O', 'a', 'e', 'i', 'o']) { "an" } else { "a" };
     format!("{an} {thing}")

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! sockserv_sup -- sockserv_sessions -- sockserv_serv ...        one session for each client
-//!              `- sockserv_acceptors -- sockserv_acceptor ...   each waits for a client, and starts its session
+//!              `- sockserv_acceptors -- sockserv_acceptor ...   waits for a client, starts a session
 //!
-//! in the events of each player: sockserv_pq_events, which passes them on to the session
+//! sockserv_pq_events is a handler in the event manager of each player: it passes events to the
+//! session
 //! ```
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,5 @@
-//! Asking `processquest` and `regis`.
+//! Calls to the apps `processquest` and `regis`. Apps share no types: what they exchange is bytes,
+//! so this app declares the part of their messages that it needs.
 
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::sockserv_pq_events::Watch;
 
-/// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Serialize)]
@@ -39,21 +39,22 @@ enum Response {
     Names(Vec<String>),
 }
 
-/// Begins a game that the calling session sees. Returns the monitor that says when the game is over; `None` where another
-/// player has the name.
+/// Starts a game that the calling session watches. Returns the monitor that reports the end of the
+/// game, or `None` if another player has the name.
 pub(crate) async fn begin(name: &str, stats: Stats) -> Result<Option<MonitorRef>, Exit> {
     let session = self_pid().ok_or(Exit::Noproc)?;
     let watch = Watch { session, player: name.to_owned() };
     let watchers = [HandlerSpec::new(session, "sockserv_pq_events", watch)];
     match start_child_of("pq_players", &Newcomer { name, stats, watchers }).await {
         Ok(game) => Ok(Some(monitor(game.ok_or_else(|| Exit::error("the game did not start"))?)?)),
-        // The check of the name and the start are two steps: another session was quicker.
+        // Another session took the name in the meantime, because the check of the name and the
+        // start are two steps.
         Err(SupervisorError::StartFailed(_)) => Ok(None),
         Err(error) => Err(Exit::error(error)),
     }
 }
 
-/// Ends the game of a player, if it is there.
+/// Ends the game of this player if it exists.
 pub(crate) async fn leave(player: &str) -> Result<(), Exit> {
     if let Some(player) = whereis(player).await? {
         cast(player, &Order::Leave)?;
@@ -61,7 +62,7 @@ pub(crate) async fn leave(player: &str) -> Result<(), Exit> {
     Ok(())
 }
 
-/// Returns the process of a name.
+/// Returns the process with this name.
 pub(crate) async fn whereis(name: &str) -> Result<Option<Pid>, Exit> {
     match call("regis", &Request::Whereis(name), PATIENCE).await? {
         Response::Pid(found) => Ok(found),
@@ -69,10 +70,10 @@ pub(crate) async fn whereis(name: &str) -> Result<Option<Pid>, Exit> {
     }
 }
 
-/// Returns the names of all players, in their order.
+/// Returns the names of all players, sorted.
 pub(crate) async fn players() -> Result<Vec<String>, Exit> {
     match call("regis", &Request::Names, PATIENCE).await? {
-        // Their events have names of their own.
+        // A name with a slash belongs to an event manager.
         Response::Names(names) => Ok(names.into_iter().filter(|name| !name.contains('/')).collect()),
         Response::Pid(_) => Err(unexpected()),
     }

@@ -1,4 +1,4 @@
-//! Starts the app where its environment says, and says when it has stopped.
+//! Starts the app with the address from its environment, and logs that it has stopped.
 
 use reld_sdk::schemars::{self, JsonSchema};
 use reld_sdk::{Application, NotStarted, Root, Schema, StartArgs, log};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sockserv_sup::Door;
 
-/// Nothing to remember between start and stop.
+/// Holds no state: start and stop share no data.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct App;
 

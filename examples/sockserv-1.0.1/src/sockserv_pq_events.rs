@@ -1,7 +1,8 @@
-//! The handler in the events of a player: passes them on to the session that watches it, and ends the game when that
-//! session ends, however it does.
+//! The handler in the event manager of a player: it passes the events to the session that watches,
+//! and ends the game when that session ends for any reason.
 //!
-//! 1.0.0 left the player to play on for nobody. Those that it left behind end with the first event after the upgrade.
+//! In 1.0.0 a player went on without a client after a session had failed. Such players end at their
+//! first event after the upgrade.
 
 use reld_sdk::{
     EventHandler, Exit, Handled, Info, MonitorRef, NotStarted, Pid, State, Value, log, monitor, send,
@@ -10,22 +11,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::quest;
 
-/// Who watches whom.
+/// The start argument: the session and the player that it watches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Watch {
     pub(crate) session: Pid,
     pub(crate) player: String,
 }
 
-/// A handler.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Relay {
     watch: Watch,
-    /// Says when the session ends. New in 1.0.1; none until the first event after the upgrade.
+    /// The monitor of the session. New in 1.0.1; `None` between the upgrade and the next event.
     monitor: Option<MonitorRef>,
 }
 
-/// That a game begins, once more where the player failed; and each event as it came. What it says is read by the session, so that a new kind of event needs no new relay.
+/// The messages to the session: a game begins (again after a failure of the player), or an event
+/// occurred. The handler passes events on unread. So a new kind of event needs new code only in the
+/// session, not here.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Passed {
@@ -63,12 +65,13 @@ impl EventHandler for Relay {
         Handled::Remove
     }
 
-    /// Up: a state of 1.0.0 was a watch. A conversion cannot ask the node for anything: see `pass`.
+    /// Up: the state of 1.0.0 is now the field `watch`. Your `change_code` cannot call the node, so
+    /// `pass` creates the monitor at the next event.
     fn change_code(_from: &str, state: State, _extra: Value) -> Result<Self, Exit> {
         Ok(Self { watch: state.read()?, monitor: None })
     }
 
-    /// Down: 1.0.0 does not know what the monitor tells.
+    /// Down: drops the monitor, because 1.0.0 has none.
     fn change_code_down(&self, _to: &str, _extra: Value) -> Result<State, Exit> {
         Ok(State::write(&self.watch)?)
     }
@@ -100,7 +103,7 @@ mod tests {
         Watch { session: pid(5), player: "ada".to_owned() }
     }
 
-    /// A node where `ada` plays as <9.1>.
+    /// A handler on a node where `ada` plays as <9.1>.
     fn relay() -> RunningHandler<Relay> {
         let node = Node::new().name("regis", pid(7));
         let node = node.answer_calls(|_, _| Ok(Value::write(&BTreeMap::from([("pid", pid(9))]))?));
@@ -108,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_passed_on_whatever_it_is() {
+    fn events_of_unknown_kinds_are_passed_on() {
         let mut relay = relay();
         assert_eq!(relay.notify(&BTreeMap::from([("sung", "a song")])), Ok(Handled::Keep));
         let [Sent::Info(_, begun), Sent::Info(to, passed)] = &relay.sent()[..] else {
@@ -133,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn up_and_down_keep_who_watches_whom() {
+    fn up_and_down_keep_the_watch() {
         let old = State::write(&watch()).expect("a state is written");
         let new = Relay::change_code("1.0.0", old.clone(), Value::nothing()).expect("it goes up");
         assert_eq!(new, Relay { watch: watch(), monitor: None });

@@ -1,4 +1,4 @@
-//! The types read and write the golden bytes with the codecs of both sides.
+//! Checks that the types read and write the golden bytes with the codecs of both sides.
 
 use std::collections::BTreeMap;
 
@@ -20,12 +20,12 @@ use crate::book::Book;
 
 const PID: Pid = Pid { slot: 3, generation: 7 };
 
-/// Writes as the daemon does.
+/// Encodes a value like the daemon.
 fn encode(value: &impl Serialize) -> Vec<u8> {
     rmp_serde::to_vec_named(value).expect("it can be written")
 }
 
-/// Writes as the SDK does.
+/// Encodes a value like the SDK.
 fn encode_in_library(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let serializer = rmp_serde::Serializer::new(&mut bytes).with_bytes(BytesMode::ForceAll);
@@ -33,7 +33,7 @@ fn encode_in_library(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-/// Reads an entry with the codec of each side, and writes it again.
+/// Reads an entry with the codec of each side, and checks that writing gives the same bytes.
 #[track_caller]
 fn same<T: DeserializeOwned + Serialize>(book: &Book, name: &str) {
     let bytes = book.bytes(name);
@@ -45,7 +45,7 @@ fn same<T: DeserializeOwned + Serialize>(book: &Book, name: &str) {
 }
 
 #[test]
-fn all_that_libraries_have_ever_written_is_read_completely() {
+fn every_golden_entry_of_libraries_is_read_completely() {
     let golden = Book::of("library");
     for name in golden.names() {
         match name.split('.').next().unwrap_or_default() {
@@ -61,7 +61,7 @@ fn all_that_libraries_have_ever_written_is_read_completely() {
     }
 }
 
-/// Writes a value as the daemon does, compares it with an entry, and reads the entry.
+/// Encodes a value like the daemon, compares it with an entry, and reads the entry.
 #[track_caller]
 fn check<T: Serialize + DeserializeOwned>(golden: &mut Book, name: &str, value: &T) {
     golden.check(name, &encode(value));
@@ -69,7 +69,7 @@ fn check<T: Serialize + DeserializeOwned>(golden: &mut Book, name: &str, value: 
 }
 
 #[test]
-fn the_types_write_all_that_daemons_have_ever_written() {
+fn every_golden_entry_of_daemons_is_written_and_read() {
     let mut golden = Book::of("daemon");
     check(&mut golden, "pid", &PID);
     supervisors(&mut golden);

@@ -1,5 +1,5 @@
 //! Compares the grammar in the comments of `reld.h` with the golden bytes: the names of members,
-//! and the words. Another test shows that the types read and write the golden bytes.
+//! and the words. The tests in `golden` show that the types read and write the golden bytes.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ const WORDY: [&str; 10] =
 /// Names of members and words.
 type Names = BTreeSet<String>;
 
-/// Returns the part of the header from one text to another.
+/// Returns the part of the header between two texts.
 fn part(from: &str, to: &str) -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../abi/reld.h");
     let header = std::fs::read_to_string(path).expect("the header lies in the tree");
@@ -67,7 +67,7 @@ fn words(grammar: &str) -> Names {
     grammar.split('"').skip(1).step_by(2).filter(|word| is_name(word)).map(str::to_owned).collect()
 }
 
-/// Adds the members of a value, and its words.
+/// Adds the members and words of a value to the sets.
 fn collect(value: &Value, members: &mut Names, words: &mut Names) {
     match value {
         Value::Map(entries) => {
@@ -85,7 +85,7 @@ fn collect(value: &Value, members: &mut Names, words: &mut Names) {
     }
 }
 
-/// Names that are described elsewhere in the header.
+/// The members of a pid, which the header describes in another place.
 const PID: [&str; 2] = ["slot", "generation"];
 const SPEC: [&str; 12] = [
     "args",
@@ -102,8 +102,9 @@ const SPEC: [&str; 12] = [
     "brutal_kill",
 ];
 
-/// Compares a grammar with the entries with these prefixes, and with values that have no entry.
-/// `elsewhere` has names that are described elsewhere or belong to the app.
+/// Compares a grammar with the entries that have these prefixes, and with `others`: values without
+/// an entry. `elsewhere` lists names that the header describes in another place, or that belong to
+/// the app.
 #[track_caller]
 fn check(grammar: &str, entries: &[(&'static str, &str)], others: &[Vec<u8>], elsewhere: &[&str]) {
     let mut bodies = others.to_vec();

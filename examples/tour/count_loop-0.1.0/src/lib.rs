@@ -1,20 +1,22 @@
-//! The app `count_loop` 0.1.0: a process that is one function, which keeps its number in a local variable.
+//! The app `count_loop` 0.1.0: a process that is one function and keeps its number in a local
+//! variable.
 #![forbid(unsafe_code)]
 
 use reld_sdk::{Exit, Task, reply, task};
 use serde::Deserialize;
 
-/// What each `next` adds.
+/// The increment of each `next`.
 const STEP: i64 = 0;
 
-/// What the loop is asked.
+/// The calls that the loop answers.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Request {
     Next,
 }
 
-/// The loop is called by nothing but itself: it stays in the code that it was started in.
+/// The loop never leaves `run`, so the process stays in the code that it was started with. If your
+/// process is to change code, write a `gen_server`, or begin each round with `task::continue_with`.
 struct CountLoop;
 
 impl Task for CountLoop {

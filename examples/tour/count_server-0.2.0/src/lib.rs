@@ -1,26 +1,27 @@
-//! The app `count_server` 0.2.0: counts by two, and keeps its numbers even.
+//! The app `count_server` 0.2.0: counts by two and keeps its numbers even.
 #![forbid(unsafe_code)]
 
 use reld_sdk::{Answer, Exit, From, GenServer, Next, NotStarted, State, Value};
 use serde::{Deserialize, Serialize};
 
-/// What each bump adds.
+/// The increment of each bump.
 const STEP: i64 = 2;
 
-/// The state is data in the process; the callbacks are code in the library.
+/// The state is data in the process, and the callbacks are code in the library. So you can replace
+/// the code and keep the state.
 #[derive(Serialize, Deserialize)]
 struct CountServer {
     n: i64,
 }
 
-/// What the server is asked.
+/// The calls of the server.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Request {
     Get,
 }
 
-/// What it is told.
+/// The casts of the server.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Order {
@@ -47,7 +48,7 @@ impl GenServer for CountServer {
         Next::Continue
     }
 
-    /// An odd number of 0.1.0 becomes even.
+    /// Rounds an odd number of 0.1.0 down to an even one.
     fn change_code(_: &str, state: State, _: Value) -> Result<Self, Exit> {
         let Self { n } = state.read()?;
         Ok(Self { n: n - n.rem_euclid(2) })

@@ -1,23 +1,24 @@
-//! The app `count_server` 0.3.0: the sender says how much a bump adds.
+//! The app `count_server` 0.3.0: each bump carries its increment.
 #![forbid(unsafe_code)]
 
 use reld_sdk::{Answer, From, GenServer, Next, NotStarted};
 use serde::{Deserialize, Serialize};
 
-/// The state is data in the process; the callbacks are code in the library.
+/// The state is data in the process, and the callbacks are code in the library. So you can replace
+/// the code and keep the state.
 #[derive(Serialize, Deserialize)]
 struct CountServer {
     n: i64,
 }
 
-/// What the server is asked.
+/// The calls of the server.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Request {
     Get,
 }
 
-/// What it is told.
+/// The casts of the server.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Order {

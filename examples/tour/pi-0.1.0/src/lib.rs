@@ -1,4 +1,4 @@
-//! The app `pi`: a number that one process keeps by a loop of its own, and another as a gen_server.
+//! The app `pi`: two processes hold a number, one in its own loop and one as a gen_server.
 #![forbid(unsafe_code)]
 
 mod pi_loop;
@@ -6,7 +6,7 @@ mod pi_server;
 
 use serde::Deserialize;
 
-/// What both are asked.
+/// The call that both processes answer.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Request {

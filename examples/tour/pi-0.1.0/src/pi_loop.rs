@@ -1,4 +1,4 @@
-//! Home-brewed: between two questions it waits in its own code, in the middle of `run`.
+//! A hand-written loop: between two calls the process waits in its own code, inside `run`.
 
 use reld_sdk::{Exit, Task, register, reply, task};
 

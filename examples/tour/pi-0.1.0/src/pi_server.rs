@@ -1,4 +1,4 @@
-//! A gen_server: between two questions it is in no code at all, only its state is there.
+//! A gen_server: between two calls the process runs no code of the library. Only its state remains.
 
 use reld_sdk::{Answer, From, GenServer, NotStarted, register};
 use serde::{Deserialize, Serialize};
