@@ -4,8 +4,7 @@
 //! sockserv_sup -- sockserv_sessions -- sockserv_serv ...        one session for each client
 //!              `- sockserv_acceptors -- sockserv_acceptor ...   waits for a client, starts a session
 //!
-//! sockserv_pq_events is a handler in the event manager of each player: it passes events to the
-//! session
+//! in the event manager of each player: sockserv_pq_events, which passes events to the session
 //! ```
 #![forbid(unsafe_code)]
 
