@@ -1,4 +1,5 @@
-//! Builds what the suite runs: `cargo test` builds neither the programs of other packages nor any library to load.
+//! Builds the programs and libraries that the suite runs. `cargo test` builds neither binaries of
+//! other packages nor libraries to load.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,22 +24,23 @@ pub fn folder(relative: &str) -> PathBuf {
     workspace().join(relative)
 }
 
-/// Returns the cargo profile that this kit was built with, and builds with, so that cargo finds most of it done.
+/// Returns the cargo profile of this kit. Building with the same profile reuses most artifacts.
 pub fn profile() -> String {
     let folder = target();
     let name = folder.file_name().expect("the profile's folder has a name").to_string_lossy();
     if name == "debug" { "dev".to_owned() } else { name.into_owned() }
 }
 
-/// The features of a dependency hang on what cargo is asked to build. Tests ask for what `cargo test --workspace` has
-/// built already; the benchmark asks for the programs alone.
+/// Cargo unifies the features of dependencies over the packages it is asked to build. Tests select
+/// the packages that `cargo test --workspace` has already built. The benchmark selects only the
+/// programs.
 const SELECTION: &[&str] = if cfg!(debug_assertions) {
     &["--workspace", "--bins", "--tests"]
 } else {
     &["--package", "reld", "--package", "relctl"]
 };
 
-/// Builds the programs once, into the folder that this program was built into.
+/// Builds the programs once, into the target folder of the running program.
 pub(crate) fn programs() -> &'static Programs {
     static PROGRAMS: OnceLock<Programs> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
@@ -54,16 +56,17 @@ pub(crate) fn programs() -> &'static Programs {
     })
 }
 
-/// The profile's folder: a program lies in it, a test in its `deps`.
+/// Returns the folder of the profile. A program lies in this folder, a test in its `deps`.
 fn target() -> PathBuf {
     let program = std::env::current_exe().expect("a running program has a file");
     let folder = program.parent().expect("a file lies in a folder");
     if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder }.to_owned()
 }
 
-/// Packs a release once and returns the tarball's path.
+/// Packs a release once and returns the path of the tarball.
 ///
-/// `shop-…`, `plant-…` and `quest-…` are the releases of `examples/`, `bench-…` those of `tests/bench/`, all others those of `tests/fixtures/`.
+/// `shop-…`, `plant-…` and `quest-…` are the releases of `examples/`, `bench-…` those of
+/// `tests/bench/`, and all others those of `tests/fixtures/`.
 pub fn release(name: &str) -> String {
     static PACKED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
     let mut packed = PACKED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -89,7 +92,7 @@ fn pack(name: &str) -> String {
     tarball.to_string_lossy().into_owned()
 }
 
-/// Packs the release that a file describes, of apps below a folder.
+/// Packs the release described by the file `release`, with apps from the folder `apps`.
 pub fn pack_release(release: &Path, apps: &Path, tarball: &Path) {
     let mut relctl = Command::new(&programs().relctl);
     relctl

@@ -1,13 +1,14 @@
-//! Chaos: a node whose daemon is killed, or whose disk fills up, at a random moment of each order.
+//! Chaos test: kills the daemon, or fills its disk, at a random moment of each order.
 //!
 //! ```text
-//! an order that is legal now ---> SIGKILL, or the last byte of the disk, at a random moment
+//! an order that is legal now ---> SIGKILL, or a full disk, at a random moment
 //!   ---> a start, one time in four killed as well
-//!   ---> a look: the release of before or after runs, and all files of all releases are whole
+//!   ---> a check: the release of before or after runs, and all files of all releases are intact
 //!   ---> another order, to its end
 //! ```
 //!
-//! Where a small disk can be mounted, one round in four is that of a node with its root there.
+//! On machines where a small disk can be mounted, one round in four uses a node with its root on
+//! that disk.
 
 mod order;
 
@@ -29,53 +30,54 @@ use crate::node::Node;
 use crate::random::Random;
 use crate::run::{Run, eventually};
 
-/// A start among the verbs.
+/// Key of a start in the table of the verbs.
 const START: &str = "start";
 
-/// How long an order is taken to last that was not seen yet.
+/// Assumed duration of an order that has not run yet.
 const UNKNOWN: Duration = Duration::from_millis(100);
 
-/// How long an order may go on beside a full disk. One that waits for room is killed.
+/// How long an order may continue on a full disk. An order that waits for space is killed.
 const BESIDE: Duration = Duration::from_secs(1);
 
-/// Exit code of relctl where the daemon has a bug.
+/// Exit code of relctl that reports a bug in the daemon.
 const BUG: i32 = 70;
 
-/// How many lines of the log go with an exception.
+/// Number of log lines that are attached to an exception.
 const LINES: usize = 40;
 
-/// What a chaos came to.
+/// Result of a chaos test.
 #[derive(Debug, Default)]
 pub struct Chaos {
-    /// Rounds that were begun.
+    /// Number of started rounds.
     pub rounds: u64,
-    /// What was found for each order, by its verb.
+    /// Tally of each order, by its verb.
     pub orders: BTreeMap<String, Tally>,
-    /// How often the daemon was killed after an event of its log, by the event.
+    /// Number of kills, by the last logged event before the kill.
     pub steps: BTreeMap<String, u64>,
-    /// What is not as it has to be. The first one ends the chaos.
+    /// Violations of the invariants. The first one ends the test.
     pub exceptions: Vec<String>,
 }
 
-/// What became of the orders of one verb.
+/// Outcomes of the orders of one verb.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tally {
-    /// Orders under which the daemon was killed.
+    /// Orders during which the daemon was killed.
     pub kills: u64,
-    /// Orders under which the disk filled up.
+    /// Orders during which the disk filled up.
     pub full_disks: u64,
-    /// Starts after these that were killed as well.
+    /// Starts after an order that were killed as well.
     pub killed_starts: u64,
-    /// Those that relctl reported as done before.
+    /// Orders that relctl reported as done before the fault.
     pub done: u64,
-    /// Those after which the node was as before.
+    /// Orders with the node in its previous state afterwards.
     pub before: u64,
-    /// Those after which the order was carried out; each of an order that changes nothing on disk is one before.
+    /// Orders that took effect. An order that changes nothing on disk counts as `before`.
     pub after: u64,
 }
 
 impl Chaos {
-    /// Plays so many rounds. The same seed draws the same orders and delays, as far as the nodes come to the same.
+    /// Plays `rounds` rounds. The same seed draws the same orders and delays, as long as the nodes
+    /// reach the same states.
     pub fn play(rounds: u64, seed: u64) -> Self {
         let disk = SmallDisk::mount();
         let mut sites = vec![Site::new(None)];
@@ -86,7 +88,7 @@ impl Chaos {
             let on_disk = random.once_in(4);
             let site = if on_disk { sites.last_mut() } else { sites.first_mut() };
             let site = site.expect("there is one at least");
-            // Whatever the kit does not expect is an exception, too.
+            // A failed assertion of the kit counts as an exception, too.
             let played = catch_unwind(AssertUnwindSafe(|| site.round(&mut random, &mut chaos)));
             if let Err(broken) = played.unwrap_or_else(|panic| Err(words(&*panic))) {
                 let (round, under_way) = (chaos.rounds, &site.under_way);
@@ -98,21 +100,21 @@ impl Chaos {
     }
 }
 
-/// What happens under an order.
+/// The fault that is injected during an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Kill,
     FullDisk,
 }
 
-/// A node, and what is known of it.
+/// A node and the measured durations of its orders.
 struct Site<'a> {
     node: Node,
-    /// The small disk that its root is on.
+    /// The small disk that holds the root.
     disk: Option<&'a SmallDisk>,
-    /// About how long an order of each verb lasts, and a start.
+    /// Estimated duration of an order of each verb, and of a start.
     lasts: BTreeMap<String, Duration>,
-    /// What is done, for an exception.
+    /// The current activity, for the text of an exception.
     under_way: String,
 }
 
@@ -152,7 +154,7 @@ impl<'a> Site<'a> {
         }
 
         tally.killed_starts += u64::from(self.start(random));
-        // A repair that was reported has left no damage.
+        // A repair that was reported as done has left no damage.
         let found = self.look(if is_done { &[] } else { &damaged })?;
         judge(&stages, &found, is_done)?;
         let (first, last) = (&stages[0], &stages[stages.len() - 1]);
@@ -161,7 +163,8 @@ impl<'a> Site<'a> {
         self.next(order, random)
     }
 
-    /// Does what an order needs; returns the files, below the root, that it is to repair.
+    /// Sets up the preconditions of an order. Returns the files, relative to the root, that the
+    /// order has to repair.
     fn prepare(&self, order: Order, random: &mut Random) -> Vec<PathBuf> {
         match order.verb {
             Verb::Commit => drop(self.node.ok(&["install", order.version])),
@@ -171,7 +174,7 @@ impl<'a> Site<'a> {
         Vec::new()
     }
 
-    /// Deletes and changes some files of a release.
+    /// Deletes and changes some files of a release and returns their paths.
     fn damage(&self, version: &str, random: &mut Random) -> Vec<PathBuf> {
         let row = self.node.releases().into_iter().find(|row| row.version == version).expect("it is known");
         let apps = row.apps.iter().map(|app| Path::new("lib").join(app));
@@ -192,8 +195,8 @@ impl<'a> Site<'a> {
         Duration::from_micros(random.below(1 + lasts.as_micros() as u64 * 5 / 4))
     }
 
-    /// Learns how long an order lasts from one that had ended after a delay, or had not. One without
-    /// a client never ends.
+    /// Updates the estimated duration of an order, given whether it had ended after `delay`. An
+    /// order without a client never ends.
     fn learn(&mut self, order: Order, delay: Duration, is_done: bool) {
         if order.args().is_empty() {
             return;
@@ -202,7 +205,7 @@ impl<'a> Site<'a> {
         *lasts = if is_done { (*lasts + delay) / 2 } else { *lasts * 11 / 10 };
     }
 
-    /// Kills the daemon under an order. Returns how relctl ended where it was faster.
+    /// Kills the daemon during an order. Returns the exit status of relctl if it ended first.
     fn killed(&mut self, order: Order, delay: Duration) -> Option<ExitStatus> {
         let mut relctl = self.begin(order);
         thread::sleep(delay);
@@ -211,7 +214,8 @@ impl<'a> Site<'a> {
         ended
     }
 
-    /// Fills the disk under an order, and kills the daemon. Returns how relctl ended where it did so before.
+    /// Fills the disk during an order, then kills the daemon. Returns the exit status of relctl if
+    /// it ended first.
     fn filled(&mut self, order: Order, delay: Duration) -> Option<ExitStatus> {
         let disk = self.disk.expect("only a small disk is filled");
         let mut relctl = self.begin(order);
@@ -231,7 +235,7 @@ impl<'a> Site<'a> {
         ended
     }
 
-    /// Kills the daemon, and its client, which may wait for the next one.
+    /// Kills the daemon and its client, which might otherwise wait for the next daemon.
     fn cut(&mut self, relctl: Option<Child>) {
         self.node.kill_9();
         if let Some(mut relctl) = relctl {
@@ -251,7 +255,7 @@ impl<'a> Site<'a> {
         (!args.is_empty()).then(|| self.node.relctl(&args))
     }
 
-    /// Starts the daemon; one time in four the first start is killed as well, and this returns true.
+    /// Starts the daemon. One time in four it kills the first start as well, and returns true.
     fn start(&mut self, random: &mut Random) -> bool {
         let is_killed = random.once_in(4);
         if is_killed {
@@ -268,7 +272,8 @@ impl<'a> Site<'a> {
         is_killed
     }
 
-    /// Waits until the permanent release runs, and looks at all files. Those that were damaged before may still be.
+    /// Waits until the permanent release runs, and verifies all files. The files in `damaged` may
+    /// still be damaged.
     fn look(&self, damaged: &[PathBuf]) -> Result<Picture, String> {
         eventually("the permanent release runs", || {
             let status = self.node.run(&["status", "--json"]);
@@ -284,14 +289,16 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// Carries another order out to its end, after the repair of what the first one was to repair.
+    /// Runs another order to its end, after repairing the files that the interrupted one was to
+    /// repair.
     fn next(&mut self, cut: Order, random: &mut Random) -> Result<(), String> {
         if cut.verb == Verb::Repair {
             self.node.ok(&["unpack", &release(&format!("stage-{}", cut.version))]);
             self.look(&[])?;
         }
         let picture = Picture::of(&self.node);
-        // What is no order, and what leaves another release running than the permanent one.
+        // Leaves out the reboot, which is no order, and the install, after which the running
+        // release is not the permanent one.
         let lasts = |order: &Order| !matches!(order.verb, Verb::Reboot | Verb::Install);
         let orders: Vec<_> = picture.legal().into_iter().filter(lasts).collect();
         let order = *random.pick(&orders);
@@ -301,7 +308,7 @@ impl<'a> Site<'a> {
         let began = Instant::now();
         self.relctl(order).map(|mut relctl| Run::of(&mut relctl).expect(0));
         if order.verb == Verb::RebootOld {
-            // It is answered before the daemon executes itself again.
+            // The daemon answers before it executes itself again.
             eventually("the daemon begins anew", || {
                 let status = self.node.run(&["status", "--json"]);
                 let status: NodeStatus = (status.code == 0).then(|| status.read())?;
@@ -312,7 +319,8 @@ impl<'a> Site<'a> {
     }
 }
 
-/// Compares what was found with what may be: one that was reported as done is done.
+/// Compares the picture with the permitted stages. An order reported as done must have taken
+/// effect.
 fn judge(stages: &[Picture], found: &Picture, is_done: bool) -> Result<(), String> {
     let allowed = if is_done { &stages[stages.len() - 1..] } else { stages };
     if allowed.iter().any(|stage| stage.is_like(found)) {
@@ -332,7 +340,7 @@ fn files(root: &Path, folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(below).collect()
 }
 
-/// Returns the words of a panic.
+/// Returns the message of a panic.
 fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref().copied()).unwrap_or("the kit panicked").to_owned()
@@ -344,7 +352,8 @@ fn tail(log: &str) -> String {
     lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
-/// Returns what the last line of a log is about: the step, the request, the outcome, or who wrote it.
+/// Returns the subject of the last log line: the step, the request, the outcome, or the module that
+/// wrote it.
 fn last_event(log: &str) -> String {
     let Some(line) = log.lines().last() else { return "nothing".to_owned() };
     let word = |after: &str| line.split_once(after)?.1.split([' ', '"']).next();
@@ -358,7 +367,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_line_of_a_log_names_the_moment() {
+    fn the_last_line_of_a_log_names_the_event() {
         let time = "2026-11-30T03:33:11.125009Z  INFO";
         let check =
             |rest: &str, expected| assert_eq!(last_event(&format!("first\n{time} {rest}\n")), expected);

@@ -1,13 +1,18 @@
-//! A churn: processes that call one another while they are killed, restarted, suspended and upgraded, all at random.
+//! Churn test: processes call one another while they are killed, restarted, suspended and upgraded
+//! at random.
 //!
 //! ```text
-//!  buyers (gen_server) --- deal, numbered per till ---> tills (gen_server)     tests/fixtures/lib/stage.rs
-//!     ^ killed, suspended                                  ^ killed, suspended, terminated and restarted by hand
+//!  buyers (gen_server) --- deal, numbered per till ---> tills (gen_server)
+//!     ^ killed, suspended                                  ^ killed, suspended, terminated
+//!     |                                                    |  and restarted by hand
 //!     +------------------ upgraded and downgraded all the time -----------------+
+//!
+//!  source: tests/fixtures/lib/stage.rs
 //! ```
 //!
-//! A till counts the deals that come twice and those that never came, a buyer the replies that are another deal's and
-//! those that never came. All of them have to be none, and in the end the node has to be as it was.
+//! A till counts duplicate and missing deals. A buyer counts missing replies and replies that
+//! belong to another deal. All four counts must be zero, and in the end the node must hold the same
+//! resources as before.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -23,55 +28,56 @@ use crate::random::Random;
 use crate::run::eventually;
 use crate::soak::slope;
 
-/// How many of each kind there are.
+/// Number of processes of each kind.
 const TILLS: u64 = 8;
 const BUYERS: u64 = 24;
 
-/// How long a process stays suspended at most.
+/// Maximum time a process stays suspended.
 const SUSPENDED_MS: u64 = 30;
 
-/// How long members may take to come to rest: a suspended till holds its buyers up.
+/// How long members may take to come to rest. A suspended till delays its buyers.
 const REST_MS: &str = "30000";
 
-/// What a churn came to.
+/// Result of a churn test.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Churned {
-    /// Upgrades and downgrades that were done.
+    /// Upgrades and downgrades done.
     pub upgrades: u64,
-    /// Processes that were killed.
+    /// Processes killed.
     pub kills: u64,
-    /// Children that were terminated and restarted by hand.
+    /// Children terminated and restarted by hand.
     pub restarts: u64,
-    /// Processes that were suspended and resumed.
+    /// Processes suspended and resumed.
     pub suspends: u64,
-    /// Replies that came, as far as those who counted them lived on.
+    /// Replies received. The counts of buyers that were killed are not included.
     pub answered: u64,
-    /// Calls whose till ended.
+    /// Calls that failed because the till ended.
     pub ended: u64,
-    /// Calls without a reply, though nobody ended.
+    /// Calls without a reply though the till lived.
     pub lost: u64,
-    /// Replies to another call.
+    /// Replies that belong to another call.
     pub crossed: u64,
-    /// Deals that a till was asked for twice.
+    /// Deals that a till received twice.
     pub doubled: u64,
-    /// Deals that a till was never asked for, though later ones came.
+    /// Deals that a till never received, though it received later ones.
     pub missed: u64,
-    /// What is left in the node that was not there before.
+    /// Resources of the node that were not there before.
     pub leaks: Vec<String>,
-    /// The memory resident after each upgrade and downgrade.
+    /// Resident memory after each upgrade and downgrade.
     pub resident_kb: Vec<f64>,
 }
 
-/// The slope is taken after this part of the upgrades, when everything has been allocated once.
+/// The first `1 / WARM_UP` of the upgrades is left out of the slope: every allocation happens there
+/// for the first time.
 const WARM_UP: usize = 4;
 
 impl Churned {
-    /// Returns by how much the memory grew with each upgrade or downgrade.
+    /// Returns how much the memory grew with each upgrade or downgrade.
     pub fn slope_kb(&self) -> f64 {
         slope(&self.resident_kb[self.resident_kb.len() / WARM_UP..])
     }
 
-    /// Lists what is not as it has to be; `slope_kb` is how much the memory may grow with each upgrade.
+    /// Lists the violations. `slope_kb` is the permitted growth of the memory with each upgrade.
     pub fn faults(&self, slope_kb: f64) -> Vec<String> {
         let none = |number: u64, what: &str| (number > 0).then(|| format!("{number} {what}"));
         let some = |number: u64, what: &str| (number == 0).then(|| format!("no {what}"));
@@ -92,7 +98,7 @@ impl Churned {
     }
 }
 
-/// Lets everything happen at once for so long, on a node of its own.
+/// Runs the churn test for `time` on a node of its own.
 ///
 /// # Panics
 /// When an upgrade fails, or the node does not come to rest.
@@ -136,7 +142,8 @@ fn root(node: &Node) -> String {
     node.supervisor("stage")
 }
 
-/// Has buyers deal with tills below the root of stage from now on; returns their supervisor.
+/// Starts buyers that deal with tills below the root supervisor of stage. Returns the supervisor of
+/// the tills and buyers.
 ///
 /// # Panics
 /// When they cannot be started.
@@ -146,7 +153,7 @@ pub fn open_market(node: &Node) -> String {
     node.start_child(&root(node), spec)
 }
 
-/// Ends the others, also when this one panics.
+/// Ends the other threads, also when this one panics.
 struct End<'a>(&'a AtomicBool);
 
 impl Drop for End<'_> {
@@ -162,13 +169,13 @@ fn again_and_again(over: &AtomicBool, seed: u64, work: impl Fn(&mut Random)) {
     }
 }
 
-/// Returns the name of a till or a buyer.
+/// Returns the name of a random till or buyer.
 fn one(random: &mut Random) -> String {
     let number = random.below(TILLS + BUYERS);
     if number < TILLS { format!("till_{number}") } else { format!("buyer_{}", number - TILLS) }
 }
 
-// --- what happens to processes: each may be gone at any moment, so a refusal is no failure ---------------------------
+// --- faults: each process may be gone at any moment, so a refusal is no failure ----------------
 
 fn kill(node: &Node, random: &mut Random, kills: &AtomicU64) {
     if node.run(&["kill", &one(random)]).code == 0 {
@@ -182,7 +189,7 @@ fn suspend(node: &Node, random: &mut Random, suspends: &AtomicU64) {
     if node.run(&["suspend", &one]).code == 0 {
         suspends.fetch_add(1, Ordering::Relaxed);
         thread::sleep(Duration::from_millis(random.below(SUSPENDED_MS)));
-        // Whoever has its name by now is not suspended, which is no error.
+        // A new process may have the name by now. It is not suspended, and the refusal is no error.
         node.run(&["resume", &one]);
     }
 }
@@ -190,23 +197,23 @@ fn suspend(node: &Node, random: &mut Random, suspends: &AtomicU64) {
 fn restart(node: &Node, market: &str, random: &mut Random, restarts: &AtomicU64) {
     let one = json!(one(random)).to_string();
     node.run(&["child", "terminate", market, &one]);
-    // While it is down, who calls it is told.
+    // Calls to the child fail with an error while it is down.
     if node.run(&["child", "restart", market, &one]).code == 0 {
         restarts.fetch_add(1, Ordering::Relaxed);
     }
     thread::sleep(Duration::from_millis(random.below(100)));
 }
 
-// --- what came of it -------------------------------------------------------------------------------------------------
+// --- results ------------------------------------------------------------------------------------
 
-/// Adds up what buyers and tills have counted.
+/// Adds the counts of the buyers and tills to `churned`.
 ///
 /// # Panics
-/// When one of them does not come back to life.
+/// When one of them does not run again.
 pub fn count(node: &Node, market: &str, churned: &mut Churned) {
     let counted = |name: String| {
         let counted = eventually("it lives and counts", || {
-            // One that a restart by hand found already running was left so.
+            // A restart by hand leaves a running child alone.
             node.run(&["child", "restart", market, &json!(name).to_string()]);
             let run = node.run(&["--json", "call", &name, "count", "--timeout", "30000"]);
             (run.code == 0).then(|| run.read::<Replied>().reply)
@@ -225,7 +232,7 @@ pub fn count(node: &Node, market: &str, churned: &mut Churned) {
     }
 }
 
-/// What a node has, as far as it may not grow.
+/// Resources of a node that must not grow.
 #[derive(Debug, PartialEq)]
 struct Picture {
     pids: Vec<String>,
@@ -235,7 +242,7 @@ struct Picture {
     metrics: [(&'static str, u64); METRICS.len()],
 }
 
-/// What has to be as it was.
+/// Metrics that must have their old values in the end.
 const METRICS: [&str; 4] = ["reld_timers", "reld_blocking", "reld_tables", "reld_mailbox_messages"];
 
 impl Picture {
@@ -250,7 +257,8 @@ impl Picture {
         }
     }
 
-    /// Says what differs and stays so. The time-outs of calls of processes that have ended are timers until they are over.
+    /// Returns the lasting differences. The time-outs of calls by ended processes remain timers
+    /// until they expire.
     fn leaks(&self, node: &Node) -> Vec<String> {
         let until = Instant::now() + Duration::from_secs(60);
         loop {
@@ -271,7 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_not_as_it_has_to_be_is_named() {
+    fn each_violation_is_named() {
         let good = Churned {
             answered: 1,
             kills: 1,

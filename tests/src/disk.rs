@@ -1,4 +1,4 @@
-//! A small disk, to be filled.
+//! A small disk that tests fill up.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -7,12 +7,12 @@ use std::process::Command;
 
 use crate::tools::has;
 
-/// A disk of 96 MB, for as long as this lives.
+/// A mounted disk of 96 MB. Dropping this value unmounts it.
 #[derive(Debug)]
 pub struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    /// Mounts one; `None` where that is not allowed.
+    /// Mounts a disk, or returns `None` where mounting is not permitted.
     pub fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let mounts = || {
@@ -23,16 +23,16 @@ impl SmallDisk {
         has("mount", mounts).then_some(Self(folder))
     }
 
-    /// Returns where it is.
+    /// Returns the mount point.
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// Fills it to the last byte, and returns the file to delete.
+    /// Fills the disk to the last byte, and returns the file to delete.
     pub fn fill(&self) -> PathBuf {
         let path = self.path().join("fill");
         let mut file = File::create(&path).expect("there is room");
-        // A write that fails has written what there was room for.
+        // A failed write has used the space that was left.
         while file.write_all(&[0; 1 << 20]).is_ok() {}
         path
     }

@@ -1,22 +1,23 @@
-//! Reading JSON so that a missing key fails and never compares nothing with nothing.
+//! Strict JSON readers: a missing key is an error, so that a test cannot pass by comparing two
+//! absent values.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Reads JSON as a type that holds all of it.
+/// Reads JSON as a type that covers all of it.
 ///
-/// serde skips a key that it does not know and reads a missing key of an `Option` as `None`. Both
-/// fail here: a value that was read has to be the same JSON when it is written again.
+/// serde skips unknown keys and reads a missing key of an `Option` as `None`. Both fail here: the
+/// value must serialize to the same JSON.
 #[track_caller]
 pub fn exactly<T: DeserializeOwned + Serialize>(json: &Value) -> T {
     let read = T::deserialize(json).unwrap_or_else(|error| panic!("{error} in {json:#}"));
-    let written = serde_json::to_value(&read).expect("what came from JSON can be written as JSON");
+    let written = serde_json::to_value(&read).expect("a value read from JSON can be written as JSON");
     assert_eq!(written, *json, "a type that holds other keys than the JSON");
     read
 }
 
-/// Reads the value of a key in the JSON of an app: its state, its reply.
+/// Reads one key of JSON that an app defines, such as a state or a reply.
 #[track_caller]
 pub fn field<T: DeserializeOwned>(json: &Value, key: &str) -> T {
     let value = json.get(key).unwrap_or_else(|| panic!("no {key:?} in {json:#}"));

@@ -15,8 +15,8 @@ use tempfile::TempDir;
 use crate::build::programs;
 use crate::run::{Run, eventually};
 
-/// A daemon in a root of its own. Killed when dropped, and by the kernel when the thread that started it ends: a test or a
-/// benchmark that is killed leaves no node behind.
+/// A daemon in a root of its own. Dropping this value kills it. The kernel also kills it when the
+/// thread that started it ends, so a killed test or benchmark leaves no node behind.
 #[derive(Debug)]
 pub struct Node {
     folder: TempDir,
@@ -24,7 +24,7 @@ pub struct Node {
     under: Vec<String>,
     options: Vec<String>,
     environment: Vec<(String, String)>,
-    /// Where its log goes; into a file of its folder when absent.
+    /// The log's destination. When absent, the log is a file in the node's folder.
     stderr: Option<OwnedFd>,
 }
 
@@ -56,7 +56,8 @@ impl Node {
         Self::begin(folder, &[], &[], &[], None)
     }
 
-    /// Starts an idle node as an argument of another command, which executes it in its own process, and waits until it answers.
+    /// Starts an idle node under another command, which must exec the daemon in its own process,
+    /// and waits until it answers.
     pub fn start_under(command: &[&str], options: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         Self::begin(folder, command, options, environment, None)
@@ -85,27 +86,28 @@ impl Node {
             let ended = self.daemon.try_wait().expect("the daemon can be watched");
             assert_eq!(ended, None, "the daemon ended:\n{}", self.log());
             let status = self.run(&["status", "--json"]);
-            // A booting daemon answers before its permanent release runs, and refuses orders until then.
+            // A booting daemon answers before its permanent release runs, and refuses orders until
+            // then.
             let status: NodeStatus = (status.code == 0).then(|| status.read())?;
             let runs = status.permanent.is_none() || status.release.is_some();
             (runs && status.order.is_none()).then_some(())
         });
     }
 
-    /// Kills the daemon like a power cut, and starts it again.
+    /// Kills the daemon as a power cut would, and starts it again.
     pub fn kill_9_and_restart(&mut self) {
         self.kill_9();
         self.start_again();
         self.await_answer();
     }
 
-    /// Kills the daemon, which can clean up nothing.
+    /// Kills the daemon without a chance to clean up.
     pub fn kill_9(&mut self) {
         self.daemon.kill().expect("the daemon is ours to kill");
         self.daemon.wait().expect("a killed daemon ends");
     }
 
-    /// Starts a daemon in the place of one that has ended, and does not wait for it.
+    /// Starts a daemon in place of one that has ended, and does not wait for it.
     pub fn start_again(&mut self) {
         let (under, options) = (&self.under, &self.options);
         self.daemon = spawn(self.folder.path(), under, options, &self.environment, self.stderr.as_ref());
@@ -116,11 +118,11 @@ impl Node {
         eventually("the daemon ends", || self.daemon.try_wait().expect("the daemon can be watched"))
     }
 
-    /// Asks the daemon to stop, and waits for it.
+    /// Sends SIGTERM to the daemon and waits for it.
     pub fn terminate(&mut self) -> ExitStatus {
         let pid = self.daemon.id().to_string();
         Run::of(Command::new("kill").args(["-TERM", &pid])).expect(0);
-        self.daemon.wait().expect("a daemon that was told to stop ends")
+        self.daemon.wait().expect("a daemon that got SIGTERM ends")
     }
 
     /// Returns the process id of the daemon.
@@ -135,28 +137,29 @@ impl Node {
         paths.filter(|path| path.contains(".loaded.so")).collect()
     }
 
-    /// Returns how much of the daemon's memory is resident, to the page: `status` has it to some hundred pages only.
+    /// Returns the resident memory of the daemon, exact to a page. `/proc/PID/status` is exact only
+    /// to some hundred pages.
     pub fn resident_kb(&self) -> f64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id())).expect("the daemon lives");
         let line = status.lines().find_map(|line| line.strip_prefix("Rss:"));
         let number = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        number.expect("the kernel says what is resident")
+        number.expect("the kernel reports the resident memory")
     }
 
-    /// Returns a daemon on that root, yet without a socket.
+    /// Returns a command that starts a daemon on a root. It has no socket option yet.
     pub fn daemon_in(root: &Path) -> Command {
         let mut reld = Command::new(&programs().reld);
         reld.arg("--root").arg(root).stdin(Stdio::null());
         reld
     }
 
-    /// Returns where relctl is.
+    /// Returns the path of relctl.
     pub fn relctl_program() -> &'static Path {
         &programs().relctl
     }
 
-    /// Returns a relctl against this node, for a test that does not wait for it.
+    /// Returns a relctl command for this node, for tests that do not wait for it.
     pub fn relctl(&self, args: &[&str]) -> Command {
         let mut relctl = Command::new(Self::relctl_program());
         relctl.env("RELD_SOCKET", self.socket()).args(args).stdin(Stdio::null());
@@ -168,14 +171,14 @@ impl Node {
         Run::of(&mut self.relctl(args))
     }
 
-    /// Runs relctl, which has to succeed.
+    /// Runs relctl, which must succeed.
     #[track_caller]
     pub fn ok(&self, args: &[&str]) -> Run {
         self.run(args).expect(0)
     }
 
-    /// Runs relctl, which has to succeed, and returns its JSON as it stands on the wire. Only tests
-    /// of the wire need that; all others use the typed readers.
+    /// Runs relctl, which must succeed, and returns its raw JSON. Only tests of the wire format
+    /// need it; all others use the typed readers.
     #[track_caller]
     pub fn json(&self, args: &[&str]) -> Value {
         self.ok(&[&["--json"], args].concat()).json()
@@ -186,12 +189,12 @@ impl Node {
         self.folder.path().join("root")
     }
 
-    /// Returns the path of its socket.
+    /// Returns the path of the node's socket.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("socket")
     }
 
-    /// Returns the figures for operators, read as Prometheus would, over the node's socket.
+    /// Returns the page of metrics, read from the node's socket as Prometheus would.
     pub fn metrics(&self) -> String {
         let mut socket = UnixStream::connect(self.socket()).expect("the daemon listens");
         let request = "GET /metrics HTTP/1.1\r\nHost: reld\r\nConnection: close\r\n\r\n";
@@ -203,7 +206,7 @@ impl Node {
         answer
     }
 
-    /// Returns a figure for operators, by its name with its labels.
+    /// Returns a metric by its name and labels.
     #[track_caller]
     pub fn metric(&self, name: &str) -> u64 {
         let page = self.metrics();
@@ -211,9 +214,9 @@ impl Node {
         number.unwrap_or_else(|| panic!("no {name} in {page}"))
     }
 
-    /// Returns what the daemon has logged, and apps have printed.
+    /// Returns the daemon's log, including the output of apps.
     pub fn log(&self) -> String {
-        // What it has logged may wait to be written.
+        // Logged lines may still wait to be written.
         let is_written = || self.metrics().contains("\nreld_log_waiting_lines 0\n").then_some(());
         if UnixStream::connect(self.socket()).is_ok() {
             eventually("the log is written", is_written);
@@ -221,13 +224,13 @@ impl Node {
         self.written()
     }
 
-    /// Returns what has been written of the log. A daemon that lives may have more.
+    /// Returns the written part of the log. A running daemon may have more lines to write.
     pub fn written(&self) -> String {
         std::fs::read_to_string(log(self.folder.path())).unwrap_or_default()
     }
 }
 
-/// Returns a pid as an app reads it.
+/// Converts a pid to the form in which apps deserialize it.
 pub fn pid_value(pid: &str) -> Value {
     let numbers: Vec<u64> = pid.trim_matches(['<', '>']).split('.').filter_map(|n| n.parse().ok()).collect();
     json!({"slot": numbers[0], "generation": numbers[1]})

@@ -1,4 +1,4 @@
-//! Typed readers over what `relctl --json` prints.
+//! Typed readers of the output of `relctl --json`.
 
 use std::fmt::Display;
 
@@ -15,37 +15,37 @@ use crate::node::Node;
 use crate::run::eventually;
 
 impl Node {
-    /// Runs relctl, which has to succeed, and reads its answer.
+    /// Runs relctl, which must succeed, and reads its answer.
     #[track_caller]
     pub fn read<T: DeserializeOwned + Serialize>(&self, args: &[&str]) -> T {
         self.run(&[&["--json"], args].concat()).expect(0).read()
     }
 
-    /// Runs relctl, which has to end with this exit code, and reads its error.
+    /// Runs relctl, which must fail with this exit code, and reads its error.
     #[track_caller]
     pub fn error(&self, code: i32, args: &[&str]) -> ErrorReport {
         self.run(&[&["--json"], args].concat()).expect(code).error()
     }
 
-    /// Runs relctl, which has to be refused with nothing changed (exit code 1).
+    /// Runs relctl, which must be refused with nothing changed (exit code 1).
     #[track_caller]
     pub fn refused(&self, args: &[&str]) -> ErrorReport {
         self.error(1, args)
     }
 
-    /// Runs an upgrade of any kind (`upgrade`, `downgrade`, `install`), which has to succeed.
+    /// Runs an upgrade of any kind (`upgrade`, `downgrade`, `install`), which must succeed.
     #[track_caller]
     pub fn report(&self, args: &[&str]) -> Report {
         self.read(args)
     }
 
-    /// Returns how the node is.
+    /// Returns the status of the node.
     #[track_caller]
     pub fn status(&self) -> NodeStatus {
         self.read(&["status"])
     }
 
-    /// Returns the version of the release that runs.
+    /// Returns the version of the running release.
     #[track_caller]
     pub fn version(&self) -> String {
         self.status().release.expect("the node runs a release").version
@@ -57,7 +57,7 @@ impl Node {
         self.read::<ReleaseList>(&["releases"]).releases
     }
 
-    /// Returns the apps, in the order in which they were started.
+    /// Returns the apps in their start order.
     #[track_caller]
     pub fn apps(&self) -> Vec<App> {
         self.read::<AppList>(&["apps"]).apps
@@ -84,7 +84,8 @@ impl Node {
         modules.remove(0)
     }
 
-    /// Checks that the node has modules, all of them current in this version, and no old code.
+    /// Checks that the node has modules, that all are current in this version, and that none has
+    /// old code.
     #[track_caller]
     pub fn assert_code(&self, version: &str) {
         let modules = self.code().modules;
@@ -100,7 +101,7 @@ impl Node {
         self.read::<ProcessList>(&["ps"]).processes
     }
 
-    /// Returns a process in full.
+    /// Returns the details of a process.
     #[track_caller]
     pub fn proc(&self, process: &str) -> ProcessDetails {
         self.read(&["proc", process])
@@ -118,14 +119,14 @@ impl Node {
         self.read::<Replied>(&["call", process, &request.to_string()]).reply
     }
 
-    /// Calls a process that may take so long to reply, in milliseconds.
+    /// Calls a process with a time-out in milliseconds.
     #[track_caller]
     pub fn call_within(&self, timeout_ms: u64, process: &str, request: impl Display) -> Value {
         let (timeout, request) = (timeout_ms.to_string(), request.to_string());
         self.read::<Replied>(&["call", process, &request, "--timeout", &timeout]).reply
     }
 
-    /// Starts a child, which has to run then, and returns its pid.
+    /// Starts a child, which must run afterwards, and returns its pid.
     #[track_caller]
     pub fn start_child(&self, supervisor: &str, spec: impl Display) -> String {
         let started: ChildStarted = self.read(&["child", "start", supervisor, &spec.to_string()]);
@@ -158,14 +159,14 @@ impl Node {
         find(&tree, &id).cloned().unwrap_or_else(|| panic!("no child {id} in {tree:#?}"))
     }
 
-    /// Returns the pid of a child that runs.
+    /// Returns the pid of a running child.
     #[track_caller]
     pub fn pid(&self, app: &str, id: impl Into<Value>) -> String {
         let child = self.child(app, id);
         child.pid.clone().unwrap_or_else(|| panic!("{child:#?} does not run"))
     }
 
-    /// Waits until a child runs under another pid than this one, and returns it.
+    /// Waits until a child runs with another pid than `ended`, and returns the new pid.
     #[track_caller]
     pub fn restarted(&self, app: &str, id: impl Into<Value>, ended: &str) -> String {
         let id = id.into();

@@ -1,4 +1,4 @@
-//! Running commands, and waiting for what must come.
+//! Runs commands and waits for conditions.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::json::exactly;
 
-/// How long anything may take that must come about.
+/// Time limit for every awaited condition.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A command that has ended.
@@ -18,9 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Run {
     /// Its exit code.
     pub code: i32,
-    /// What it wrote to stdout.
+    /// Its output on stdout.
     pub stdout: String,
-    /// What it wrote to stderr.
+    /// Its output on stderr.
     pub stderr: String,
 }
 
@@ -66,7 +66,7 @@ fn parse(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in:\n{text}"))
 }
 
-/// Checks that a text contains all of these.
+/// Checks that a text contains all of `parts`.
 #[track_caller]
 pub fn assert_contains(text: &str, parts: &[&str]) {
     for part in parts {
@@ -74,7 +74,7 @@ pub fn assert_contains(text: &str, parts: &[&str]) {
     }
 }
 
-/// Checks that a text contains all of these, in this order of their first places.
+/// Checks that a text contains all of `parts`, with their first occurrences in this order.
 #[track_caller]
 pub fn assert_in_order(text: &str, parts: &[&str]) {
     assert_contains(text, parts);
@@ -82,7 +82,7 @@ pub fn assert_in_order(text: &str, parts: &[&str]) {
     assert!(places.is_sorted(), "not in the order {parts:?}:\n{text}");
 }
 
-/// Asks again until there is an answer.
+/// Calls `ask` until it returns a value.
 #[track_caller]
 pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
@@ -90,7 +90,7 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < deadline, "in {PATIENCE:?} this did not come about: {what}");
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -1,9 +1,11 @@
-//! A soak: the same two releases up and down, again and again, while their servers ask one another.
+//! Soak test: upgrades and downgrades the same two releases again and again while their servers
+//! call one another.
 //!
-//! The libraries do all that binds code to threads (`tests/fixtures/lib/habits.rs`). What must stay as it was is looked at
-//! after each round: the libraries mapped, the memory resident; and in the end the processes, and the answers that never
-//! came. Of keys for thread-locals a process has 1,024: a soak of more rounds than that ends early, by an abort of the
-//! daemon, where libraries leave theirs behind.
+//! The libraries use every feature that binds code to threads (`tests/fixtures/lib/habits.rs`).
+//! After each round the mapped libraries and the resident memory must be as before. In the end the
+//! processes must be the same, and no answer may be missing. A process has 1,024 keys for
+//! thread-locals. If libraries leak their keys, a soak of more rounds than that ends early, with an
+//! abort of the daemon.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -12,35 +14,37 @@ use serde_json::json;
 
 use crate::{Node, field, release};
 
-/// The slope is taken after this part of the rounds, when everything has been allocated once.
+/// The first `1 / WARM_UP` of the rounds is left out of the slope: every allocation happens there
+/// for the first time.
 const WARM_UP: usize = 4;
 
-/// What was seen after one round, which is an upgrade and a downgrade.
+/// Measurements after one round, which is an upgrade and a downgrade.
 #[derive(Debug, Clone, Copy)]
 pub struct Round {
-    /// How long it took.
+    /// Duration of the round.
     pub took_ms: f64,
-    /// Libraries of apps that the kernel had mapped into the daemon.
+    /// Number of app libraries that are mapped into the daemon.
     pub mapped: usize,
-    /// The daemon's resident memory.
+    /// Resident memory of the daemon.
     pub resident_kb: f64,
 }
 
-/// What a soak came to.
+/// Result of a soak test.
 #[derive(Debug)]
 pub struct Soak {
-    /// Round by round.
+    /// One entry per round.
     pub rounds: Vec<Round>,
-    /// Answers that servers got from each other.
+    /// Answers that servers received from each other.
     pub answered: u64,
     /// Answers that never came.
     pub lost: u64,
-    /// Processes that were there before or after, and not both.
+    /// Processes that existed only before or only after the soak.
     pub changed_pids: usize,
 }
 
 impl Soak {
-    /// Runs so many rounds with so many servers, at least two and four, on a node of its own.
+    /// Runs `rounds` rounds, at least two, with `servers` servers, at least four, on a node of its
+    /// own.
     pub fn run(rounds: u64, servers: u64) -> Self {
         let node = Node::start();
         node.ok(&["upgrade", &release("habits-1.0.0")]);
@@ -53,13 +57,13 @@ impl Soak {
         Self { rounds, answered, lost, changed_pids }
     }
 
-    /// Returns by how much the daemon's memory grew with each round.
+    /// Returns how much the daemon's memory grew with each round.
     pub fn slope_kb(&self) -> f64 {
         let warm = &self.rounds[self.rounds.len() / WARM_UP..];
         slope(&warm.iter().map(|round| round.resident_kb).collect::<Vec<_>>())
     }
 
-    /// Lists what is not as it has to be; `slope_kb` is how much the memory may grow with each round.
+    /// Lists the violations. `slope_kb` is the permitted growth of the memory with each round.
     pub fn faults(&self, slope_kb: f64) -> Vec<String> {
         let crowded = self.rounds.iter().position(|round| round.mapped != 1);
         let crowded =
@@ -67,13 +71,14 @@ impl Soak {
         let grown = (self.slope_kb() > slope_kb)
             .then(|| format!("memory grew by {:.1} kB with each round", self.slope_kb()));
         let lost = (self.lost > 0).then(|| format!("{} answers never came", self.lost));
-        let idle = (self.answered == 0).then(|| "nobody asked anybody".to_owned());
-        let changed = (self.changed_pids > 0).then(|| format!("{} processes are others", self.changed_pids));
+        let idle = (self.answered == 0).then(|| "no server got an answer".to_owned());
+        let changed = (self.changed_pids > 0).then(|| format!("{} processes differ", self.changed_pids));
         [crowded, grown, lost, idle, changed].into_iter().flatten().collect()
     }
 }
 
-/// Starts servers until there are so many. Four are there; even ones ask the odd ones after them.
+/// Starts servers until there are `servers` of them. Four exist already. Each server with an even
+/// number calls the next odd one.
 fn fill(node: &Node, servers: u64) {
     let supervisor = node.supervisor("habits");
     let numbers = (4..servers).filter(|n| n % 2 == 1).chain((4..servers).filter(|n| n % 2 == 0));
@@ -94,7 +99,7 @@ fn pids(node: &Node) -> BTreeSet<String> {
     node.ps().into_iter().map(|process| process.pid).collect()
 }
 
-/// Returns how many answers the servers got and how many never came.
+/// Returns the number of answers that the servers received, and of those that never came.
 fn counted(node: &Node, servers: u64) -> (u64, u64) {
     let count = |number: u64| {
         let place = format!("habit_{number}");
@@ -105,10 +110,10 @@ fn counted(node: &Node, servers: u64) -> (u64, u64) {
     (0..servers).step_by(2).map(count).fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1))
 }
 
-/// Returns the median of the slopes between all pairs of samples, the estimate of Theil and Sen.
+/// Returns the median of the slopes between all pairs of samples (the Theil-Sen estimator).
 ///
-/// A leak adds to every round. A heap that grows by one arena, in one round or in the last, adds to
-/// one sample or to one step, which would bend a line of least squares.
+/// A leak adds to every round. A heap that grows by one arena adds to one sample or one step, which
+/// would distort a least-squares fit.
 pub(crate) fn slope(samples: &[f64]) -> f64 {
     let later = |from: usize| (from + 1..samples.len()).map(move |to| (from, to));
     let pairs = (0..samples.len()).flat_map(later);
@@ -132,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_not_as_it_was_is_named() {
+    fn each_difference_is_named() {
         let round = |mapped, resident_kb| Round { took_ms: 1.0, mapped, resident_kb };
         let flat = vec![round(1, 5.0); 8];
         let good = Soak { rounds: flat.clone(), answered: 1, lost: 0, changed_pids: 0 };
@@ -146,8 +151,8 @@ mod tests {
                 "2 libraries were mapped after round 3",
                 "memory grew by 2.0 kB with each round",
                 "4 answers never came",
-                "nobody asked anybody",
-                "2 processes are others",
+                "no server got an answer",
+                "2 processes differ",
             ]
         );
     }

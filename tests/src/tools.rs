@@ -1,9 +1,9 @@
-//! Tools that a machine may lack: the tests that need one are skipped there, with a line.
+//! Optional tools: tests that need a missing one are skipped, and a line on stderr reports it.
 
 use std::io::Write;
 
-/// Says whether a test has the tool that it needs. Where it has not, a line says so; with
-/// `RELD_REQUIRE=TOOL,...` in the environment the test fails instead.
+/// Returns whether the machine has a tool that a test needs. If it has not, a line reports the
+/// skipped test; with `RELD_REQUIRE=TOOL,...` in the environment the test fails instead.
 ///
 /// # Panics
 /// The tool is missing and required.
@@ -17,7 +17,7 @@ pub fn has(tool: &str, works: impl FnOnce() -> bool) -> bool {
         !required.split(',').any(|required| required == tool),
         "{tool} is required, and does not work here"
     );
-    // Not `eprintln!`, which the test runner keeps to itself.
+    // Not `eprintln!`: the test runner captures it.
     let _ = writeln!(std::io::stderr(), "skipped: a test that needs {tool}");
     false
 }

@@ -1,4 +1,4 @@
-//! The orders of a chaos, and what a start may find after each.
+//! Orders of the chaos test, and the states that a restart may find after each.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,16 +8,16 @@ use reld_api::response::{Pruned, ReleaseStatus};
 use crate::build::release;
 use crate::node::Node;
 
-/// The releases, each one upgrade from the next.
+/// The releases. Each upgrade leads from one to the next.
 const VERSIONS: [&str; 3] = ["1.0.0", "2.0.0", "3.0.0"];
 
-/// What is done to a node.
+/// Actions on a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
     Unpack,
     Upgrade,
     Downgrade,
-    /// Goes to a release without a commit.
+    /// Switches to a release without a commit.
     Install,
     Commit,
     Restart,
@@ -25,7 +25,7 @@ pub(super) enum Verb {
     Remove,
     Prune,
     Repair,
-    /// The daemon starts again, and nobody orders anything.
+    /// Restarts the daemon without any order.
     Reboot,
 }
 
@@ -43,7 +43,7 @@ const VERBS: [Verb; 11] = [
     Verb::Reboot,
 ];
 
-/// An order about a release. A prune is about all old ones, a reboot about the permanent one.
+/// A verb and its release. A prune concerns all old releases, a reboot the permanent one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Order {
     pub(super) verb: Verb,
@@ -51,7 +51,7 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Returns the words for relctl; none where nobody orders anything.
+    /// Returns the arguments for relctl, or none for a verb without an order.
     pub(super) fn args(self) -> Vec<String> {
         let tarball = || release(&format!("stage-{}", self.version));
         let version = self.version.to_owned();
@@ -91,7 +91,7 @@ impl fmt::Display for Verb {
     }
 }
 
-/// Which releases a node knows, and which one it boots.
+/// The releases that a node knows, and the one that it boots.
 #[derive(Debug, Clone)]
 pub(super) struct Picture {
     pub(super) permanent: Option<String>,
@@ -99,18 +99,18 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    /// Asks a node.
+    /// Reads the picture of a node.
     pub(super) fn of(node: &Node) -> Self {
         let known = node.releases().into_iter().map(|row| (row.version, row.status)).collect();
         Self { permanent: node.status().permanent, known }
     }
 
-    /// Says whether a node of the other picture knows the same releases and boots the same one.
+    /// Returns whether both pictures have the same releases and boot the same one.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         self.permanent == other.permanent && self.known.keys().eq(other.known.keys())
     }
 
-    /// Returns every order that is legal where the permanent release runs, or none is there.
+    /// Returns every order that is legal while the permanent release runs, or while there is none.
     pub(super) fn legal(&self) -> Vec<Order> {
         let of = |verb| VERSIONS.map(|version| Order { verb, version });
         VERBS.into_iter().flat_map(of).filter(|order| self.allows(*order)).collect()
@@ -118,7 +118,7 @@ impl Picture {
 
     fn allows(&self, Order { verb, version }: Order) -> bool {
         let place = |version: &str| VERSIONS.iter().position(|one| *one == version);
-        // How many upgrades there are between.
+        // The number of upgrades from the permanent release to this one.
         let way = self.permanent.as_deref().and_then(place).zip(place(version));
         let way = way.map(|(from, to)| to.cast_signed() - from.cast_signed());
         let status = self.known.get(version);
@@ -135,8 +135,8 @@ impl Picture {
         }
     }
 
-    /// Returns what a start may find when an order was begun and cut short: the picture of before comes first, that of
-    /// after last.
+    /// Returns the pictures that a start may find after an interrupted order. The first is the
+    /// picture before the order, the last the one after it.
     pub(super) fn stages(&self, order: Order, node: &Node) -> Vec<Self> {
         let mut after = self.clone();
         let mut stages = vec![self.clone()];
