@@ -1,10 +1,11 @@
-// A server that answers what it is asked. Also linked into the loader's benchmark, beside the library that is loaded.
+// A server that returns each request as its reply. It is also linked into the loader's benchmark,
+// for comparison with the loaded library.
 
 use reld_sdk::{Answer, From, GenServer, NotStarted};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-/// What a call carries, both ways.
+/// The payload of a call in both directions.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Payload {
@@ -21,7 +22,7 @@ pub(crate) enum Load {
 }
 
 impl Load {
-    /// Made anew for each call, as a caller has something new to say.
+    /// A new value for each call, since a real caller also builds its request.
     pub(crate) fn new(payload: Payload, number: u64) -> Self {
         match payload {
             Payload::Int => Self::Int(number),
@@ -39,7 +40,7 @@ fn bytes(number: u64, length: usize) -> ByteBuf {
     ByteBuf::from(bytes)
 }
 
-/// Answers what it is asked.
+/// Replies with the request.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Echo {
     answered: u64,

@@ -1,4 +1,4 @@
-// What both versions of the benchmark app share: the tree that the servers live in.
+// Shared by both versions of the benchmark app: the supervision tree of the servers.
 
 use reld_sdk::{
     Answer, Application, ChildSpec, Exit, From, GenServer, Info, Next, NotStarted, Pid, Root, StartArgs, State,
@@ -21,7 +21,7 @@ export_app! {
     }
 }
 
-/// A payload of one word, or of 64.
+/// A state of one word, or of 64.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Data {
@@ -50,11 +50,11 @@ enum Ask {
     Check,
 }
 
-/// The version, the id and the first number of the data: what proves that a state was converted.
+/// The version, the id and the first number of the data. They prove that the state was converted.
 #[derive(Debug, Serialize, Deserialize)]
 struct Checked(u64, u64, u64);
 
-/// Wants a pong with the same number.
+/// A request for a pong with the same number.
 #[derive(Debug, Deserialize)]
 struct Ping {
     from: Pid,
@@ -96,7 +96,7 @@ impl Supervisor for StaticSup {
     }
 }
 
-/// The supervisors of servers are its children; the driver starts them.
+/// The parent of the servers' supervisors, which the driver starts.
 struct PoolSup;
 
 impl Supervisor for PoolSup {

@@ -1,15 +1,16 @@
-//! Calls between processes of a loaded library, one echo and one caller in each pair.
+//! Measures calls between processes of a loaded library, with one echo and one caller in each pair.
 
 use reld_tests::{Node, release};
 use serde_json::json;
 
 use crate::line;
 
-/// Calls for a round trip, and for a throughput over all pairs together.
+/// Number of calls for the round trip of one pair. `CALLS` is the number for the throughput of all
+/// pairs together.
 const ROUND_TRIPS: u64 = 300_000;
 const CALLS: u64 = 1_000_000;
 
-/// What is carried: a number, a hundred bytes, a struct of about as many.
+/// The payloads: a number, a hundred bytes, and a struct of about the same size.
 pub(crate) const PAYLOADS: [&str; 3] = ["int", "bin100", "map100"];
 
 pub(crate) fn run(reps: usize) {

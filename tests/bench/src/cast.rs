@@ -1,13 +1,13 @@
-//! Casts from one process of a loaded library to another, and from a thousand to one.
+//! Measures casts from one process of a loaded library to another, and from a thousand to one.
 //!
-//! The clock stops when the last one was handled.
+//! The clock stops when the last cast was handled.
 
 use reld_tests::{Node, release};
 use serde_json::json;
 
 use crate::{call::PAYLOADS, line, upgrade::order};
 
-/// Casts of all senders together.
+/// Number of casts of all senders together.
 const CASTS: u64 = 1_000_000;
 
 pub(crate) fn run(reps: usize) {

@@ -1,11 +1,11 @@
-//! A chaos (see the kit): its figures, and the end of the program where something is not as it has to be.
+//! Prints the figures of a chaos test of the test kit. Violations fail the program.
 
 use reld_tests::{Chaos, Tally};
 use serde_json::{Value, json};
 
 use crate::line;
 
-/// Prints what was seen, and returns what is not as it has to be.
+/// Prints the figures, and returns the violations.
 pub(crate) fn run(rounds: u64, seed: u64) -> Vec<String> {
     let chaos = Chaos::play(rounds, seed);
     let count = |bench: &str, parameters: Value, unit, number: u64| {

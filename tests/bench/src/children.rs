@@ -1,7 +1,7 @@
-//! Idle servers below one supervisor: how fast they are started, what each keeps of memory, how fast one comes back.
+//! Measures idle servers below one supervisor: starts, memory and restarts.
 //!
-//! A restart is the time from the order to end until the next one has answered its first call, on a node that writes no
-//! log.
+//! A restart is the time from the order to end until the new child has answered its first call. The
+//! node writes no log.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -12,22 +12,22 @@ use serde_json::{Value, json};
 use crate::line::{percentile, print};
 use crate::upgrade::order;
 
-/// Supervisors, by the driver's word for them.
+/// Supervisor strategies, with the driver's names for them.
 pub(crate) const STRATEGIES: [(&str, &str); 2] = [("simple_one_for_one", "simple"), ("one_for_one", "one")];
 
-/// How often a child is started again.
+/// Number of restarts of the child.
 const RESTARTS: u64 = 2_000;
 
-/// What is started before a clock runs.
+/// Number of servers started before the clock runs.
 const WARM_UP: u64 = 1_000;
 
-/// What was seen of one node that was filled.
+/// Measurements of one filled node.
 pub(crate) struct Filled {
     per_second: f64,
     pub(crate) bytes: f64,
 }
 
-/// Starts `n` servers in a fresh node for each time.
+/// Starts `n` servers, in a fresh node for each repetition.
 pub(crate) fn fill(reps: usize, n: u64) {
     for (strategy, shape) in STRATEGIES {
         let filled: Vec<Filled> = (0..reps).map(|_| fill_one(&start(&[], &[]), n, shape)).collect();
@@ -37,7 +37,7 @@ pub(crate) fn fill(reps: usize, n: u64) {
     }
 }
 
-/// Starts `n` servers in a node, and some more before.
+/// Starts `n` servers in a node, after a warm-up.
 pub(crate) fn fill_one((node, root): &(Node, Value), n: u64, shape: &str) -> Filled {
     let spawn = |servers| {
         let order_ = json!({"spawn": {"root": root, "shape": shape, "servers": servers}});
@@ -46,13 +46,13 @@ pub(crate) fn fill_one((node, root): &(Node, Value), n: u64, shape: &str) -> Fil
     spawn(WARM_UP);
     let before = node.resident_kb();
     let took = spawn(n);
-    // What is being freed should have been.
+    // Gives the allocator time to return freed memory.
     sleep(Duration::from_millis(500));
     let bytes = (node.resident_kb() - before) * 1024.0 / n as f64;
     Filled { per_second: n as f64 * 1e9 / took, bytes }
 }
 
-/// Ends one server again and again, beside so many others.
+/// Measures restarts of one server with `siblings` siblings.
 pub(crate) fn restart(siblings: u64) {
     for (strategy, shape) in STRATEGIES {
         for crash in ["kill", "exit", "panic"] {
@@ -67,7 +67,7 @@ pub(crate) fn restart(siblings: u64) {
     }
 }
 
-/// Lists the children of a supervisor of `n`.
+/// Measures lists of the children of a supervisor with `n` children.
 pub(crate) fn which(reps: usize, n: u64) {
     for (strategy, shape) in STRATEGIES {
         let (node, root) = start(&[], &[]);
@@ -77,7 +77,7 @@ pub(crate) fn which(reps: usize, n: u64) {
     }
 }
 
-/// Starts a node; returns the driver's root as well.
+/// Starts a node and returns it with the pid of the driver's root supervisor.
 pub(crate) fn start(options: &[&str], environment: &[(&str, &str)]) -> (Node, Value) {
     let node = Node::start_under(&[], options, environment);
     node.ok(&["upgrade", &release("bench-1.0.0")]);

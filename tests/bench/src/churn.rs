@@ -1,4 +1,4 @@
-//! A churn (see the kit): its figures, and the end of the program where something is not as it has to be.
+//! Prints the figures of a churn test of the test kit. Violations fail the program.
 
 use std::time::Duration;
 
@@ -7,10 +7,11 @@ use serde_json::json;
 
 use crate::line;
 
-/// How much the daemon's memory may grow with each upgrade: what a library leaves in its statics, and what the history keeps.
+/// Permitted growth of the daemon's memory with each upgrade: the statics of libraries and the
+/// history grow.
 const SLOPE_KB: f64 = 8.0;
 
-/// Prints what was seen, and returns what is not as it has to be.
+/// Prints the figures, and returns the violations.
 pub(crate) fn run(minutes: u64) -> Vec<String> {
     let churned = churn(Duration::from_secs(60 * minutes));
     let parameters = json!({"minutes": minutes});

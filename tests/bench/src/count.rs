@@ -1,9 +1,9 @@
-//! What things cost, counted: figures that a busy machine does not change.
+//! Counts costs exactly, so that other load on the machine does not change the figures.
 //!
-//! A figure is the difference between many of something and few, divided by how many more they are.
-//! What comes once, such as the order and its reply, is in both and drops out. Instructions are
-//! callgrind's, of a real node with real libraries ([`callgrind`]). Bytes are pages that are
-//! resident. `counts.toml` holds what is expected ([`expected`]).
+//! A figure is the difference between many and few repetitions, divided by their difference in
+//! number. Fixed costs, such as the order and its reply, are part of both and cancel out. callgrind
+//! counts the instructions of a real node with real libraries ([`callgrind`]). Bytes are resident
+//! pages. `counts.toml` holds the expected figures ([`expected`]).
 
 mod callgrind;
 mod expected;
@@ -20,27 +20,27 @@ use crate::upgrade::{self, Servers, order};
 use callgrind::Counted;
 use expected::{Build, Figures};
 
-/// How many of something are few, and many.
+/// The numbers of repetitions of a short and of a long run.
 const RUNS: [u64; 2] = [2_000, 12_000];
 
-/// One sender would compute so long that the node starts another worker beside it.
+/// Many senders, since a single one would compute so long that the node starts another worker.
 const SENDERS: u64 = 100;
 
-/// The servers whose bytes are counted.
+/// Number of servers whose memory is measured.
 const SERVERS: u64 = 1 << 18;
 
-/// Processes take turns in the same order each time when one worker runs them.
+/// With one worker, processes take turns in the same order each time.
 const OPTIONS: [&str; 2] = ["--threads", "1"];
 
-/// A restart would be written to the log.
+/// Keeps the log lines of restarts out of the counts.
 const QUIET: (&str, &str) = ("RELD_LOG", "off");
 
-/// The allocator asks for small pages, and returns at once what is free: then what is resident is
-/// what is used.
+/// Makes the allocator use small pages and return free memory at once. The resident memory is then
+/// the used memory.
 const MEMORY: [(&str, &str); 3] = [QUIET, ("MIMALLOC_ALLOW_THP", "0"), ("MIMALLOC_PURGE_DELAY", "0")];
 
-/// Prints all figures. Returns those that are not as expected, if that is to be checked; or has
-/// them expected from now on.
+/// Prints all figures. With `check` it returns the unexpected ones. With `bless` it writes them as
+/// the expected figures.
 pub(crate) fn run(check: bool, bless: bool) -> Vec<String> {
     if !callgrind::is_installed() {
         return vec![
@@ -89,7 +89,8 @@ fn instructions() -> Figures {
     figures
 }
 
-/// Counts installs of the next release, and of the one before. Returns what each server costs.
+/// Counts installs of the next release and of the one before. Returns the cost per server in both
+/// directions.
 fn conversions(node: &mut Counted) -> [u64; 2] {
     node.node().ok(&["unpack", &release("bench-1.1.0")]);
     let counts = RUNS.map(|n| {
@@ -101,14 +102,14 @@ fn conversions(node: &mut Counted) -> [u64; 2] {
                 count
             })
         };
-        // The first one also takes memory from the system, which the next ones use again.
+        // The first round also takes memory from the system, which later rounds reuse.
         round();
         round()
     });
     [0, 1].map(|direction| each(counts.map(|count| count[direction])))
 }
 
-/// Returns what one costs, by what few and many cost.
+/// Returns the cost of one repetition.
 fn each([few, many]: [u64; 2]) -> u64 {
     (many.saturating_sub(few) as f64 / (RUNS[1] - RUNS[0]) as f64).round() as u64
 }
@@ -121,7 +122,7 @@ fn bytes() -> Figures {
     STRATEGIES.map(of).into()
 }
 
-/// Returns the version of the compiler that cargo uses here.
+/// Returns the version of rustc that cargo uses here.
 fn compiler() -> String {
     let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     let version = Run::of(rustc.current_dir(folder("")).arg("--version")).expect(0).stdout;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// Prints the least, the median and the greatest of some samples.
+/// Prints the least, the median and the greatest sample as one JSON line.
 ///
 /// # Panics
 /// When `parameters` is not an object or there is no sample.
@@ -23,7 +23,7 @@ pub(crate) fn print(bench: &str, parameters: &Value, unit: &str, mut samples: Ve
     println!("{}", Value::Object(line));
 }
 
-/// Returns the sample below which that part of the sorted samples lies.
+/// Returns the sample at a percentile.
 pub(crate) fn percentile(sorted: &[f64], per_cent: usize) -> f64 {
     sorted[(sorted.len() - 1) * per_cent / 100]
 }

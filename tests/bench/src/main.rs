@@ -1,14 +1,15 @@
-//! Figures of a real node: the real daemon, real libraries, real tarballs. One JSON line each on stdout.
+//! Measures a real node: the real daemon, real libraries, real tarballs. Prints one JSON line per
+//! figure on stdout.
 //!
 //! ```text
 //! cargo run --release -p reld-bench -- call cast spawn restart memory upgrade unpack purge
 //! ```
 //!
-//! A line names its peer, the benchmark, its parameters and its unit, then the least, the median and the greatest of the
-//! repetitions. Other systems that print such lines for the same work can be put beside ours, ratio by ratio, when both
-//! ran on the same machine in the same hour. Count, soak, churn, quest and chaos also compare: they fail where
-//! something is not as it has to be.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures are what this program is for")]
+//! A line has the peer, the benchmark, its parameters and its unit, then the least, the median and
+//! the greatest of the repetitions. Lines of other systems for the same work can be compared ratio
+//! by ratio if both ran on the same machine in the same hour. Count, soak, churn, quest and chaos
+//! also check results: they fail when a figure or an invariant is violated.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the program prints figures")]
 
 mod call;
 mod cast;
@@ -34,73 +35,74 @@ use clap::{Parser, ValueEnum};
 use crate::quest::Play;
 use crate::upgrade::Servers;
 
-/// Prints what a node can do, as JSON lines.
+/// Measure a node and print the figures as JSON lines.
 #[derive(Debug, Parser)]
 struct Args {
-    /// What to measure; everything but count, soak, churn, quest and chaos when nothing is named.
+    /// Sections to run. Default: all except count, soak, churn, quest and chaos.
     sections: Vec<Section>,
-    /// How often each figure is taken.
+    /// Number of repetitions of each figure.
     #[arg(long, default_value_t = 5)]
     reps: usize,
-    /// How many processes are upgraded, or live while old code is purged or figures are asked for.
+    /// Number of processes in upgrade, purge and scrape.
     #[arg(long, value_delimiter = ',', default_value = "1,100,1000,10000,100000")]
     n: Vec<u64>,
-    /// How many idle servers are started below one supervisor.
+    /// Number of idle servers below one supervisor.
     #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000")]
     children: Vec<u64>,
-    /// How many timers pend.
+    /// Number of pending timers.
     #[arg(long, value_delimiter = ',', default_value = "100000,1000000")]
     timers: Vec<u64>,
-    /// How large their states are: a few words, or 1 KB that is all rewritten.
+    /// Size of the servers' states: a few words, or 1 KB that conversions rewrite completely.
     #[arg(long, value_delimiter = ',', default_value = "small,kb1")]
     state: Vec<String>,
-    /// The tree they live in: one simple_one_for_one, one one_for_one, or as many of the first as each has children.
+    /// Shape of the servers' tree: one simple_one_for_one, one one_for_one, or about as many
+    /// simple_one_for_one supervisors as each has children.
     #[arg(long, value_delimiter = ',', default_value = "simple,one,tree")]
     shape: Vec<String>,
-    /// Whether all of a release moves at once, or group by group as in OTP.
+    /// Move all groups of a release at once, or group by group as in OTP.
     #[arg(long, value_delimiter = ',', default_value = "release")]
     windows: Vec<Windows>,
-    /// Over how many groups the processes are spread, one to four: with `--windows group` each moves in a window of its own.
+    /// Number of groups of processes, one to four. With `--windows group` each group moves in its
+    /// own window.
     #[arg(long, value_delimiter = ',', default_value = "1")]
     groups: Vec<usize>,
-    /// Whether the way back of each state is tried, as before a release that is watched: the
-    /// command is `upgrade --probe` then.
+    /// Try the way back of each state before the upgrade, as `upgrade --probe` does.
     #[arg(long, value_delimiter = ',', default_value = "no")]
     trial: Vec<Trial>,
-    /// How many clients ping servers that are upgraded, four at most.
+    /// Number of clients that ping servers during an upgrade, four at most.
     #[arg(long, default_value_t = 4)]
     probes: usize,
-    /// How many rounds, each an upgrade and a downgrade, a soak or a quest has, and how many a chaos; 2000, 20 and 1000
-    /// when absent.
+    /// Number of rounds. Default: 2000 for a soak, 20 for a quest, 1000 for a chaos test. A round
+    /// of a soak or quest is an upgrade and a downgrade.
     #[arg(long)]
     rounds: Option<u64>,
-    /// What the orders and delays of a chaos are drawn by; another one each time when absent.
+    /// Seed of the orders and delays of a chaos test. Default: the current time.
     #[arg(long)]
     seed: Option<u64>,
-    /// How many servers ask one another during a soak.
+    /// Number of servers that call one another during a soak.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(4..))]
     servers: u64,
-    /// How long a churn lasts.
+    /// Duration of a churn test in minutes.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
-    /// How many sessions play a quest.
+    /// Number of sessions that play a quest.
     #[arg(long, default_value_t = 2_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=16_000))]
     sessions: usize,
-    /// What a step of a player takes at least in a quest.
+    /// Least time between two steps of a quest player, in milliseconds.
     #[arg(long, default_value_t = 800)]
     pace_ms: u64,
-    /// How a quest changes its release.
+    /// Ways for a quest to change its release.
     #[arg(long, value_delimiter = ',', default_value = "live,restart")]
     mode: Vec<quest::Mode>,
-    /// Compare counts with those that `counts.toml` expects of this compiler and profile.
+    /// Compare counts with `counts.toml` for this compiler and profile.
     #[arg(long)]
     check: bool,
-    /// Write counts to `counts.toml`, as those that are expected.
+    /// Write the measured counts to `counts.toml` as the expected ones.
     #[arg(long, conflicts_with = "check")]
     bless: bool,
 }
 
-/// What of a release moves at once.
+/// The part of a release that moves at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Windows {
     Release,
@@ -116,38 +118,41 @@ enum Trial {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Section {
-    /// Calls between processes of a loaded library.
+    /// Measure calls between processes of a loaded library.
     Call,
-    /// Casts between them.
+    /// Measure casts between processes of a loaded library.
     Cast,
-    /// Idle servers started by a supervisor: how fast, and what each keeps of memory.
+    /// Measure starts of idle servers by a supervisor, and the memory of each.
     #[value(alias = "memory")]
     Spawn,
-    /// A child that ends, and comes back.
+    /// Measure restarts of a child.
     Restart,
-    /// The list of a supervisor's children.
+    /// Measure lists of a supervisor's children.
     Which,
-    /// An upgrade and a downgrade of many processes, watched by clients.
+    /// Measure an upgrade and a downgrade of many processes while clients ping them.
     Upgrade,
-    /// A release of some 50 MB, beside tar.
+    /// Measure the unpacking of a release of some 50 MB, and tar on the same file.
     Unpack,
-    /// Old code, while many processes live.
+    /// Measure purges of old code with many processes.
     Purge,
-    /// Timers that pend while the servers that they are for are upgraded.
+    /// Measure timers that pend while their servers are upgraded.
     Timers,
-    /// The figures for operators.
+    /// Measure scrapes of the metrics.
     Scrape,
-    /// A callback of a loaded library, beside the same one linked in.
+    /// Measure a callback of a loaded library, and the same callback linked in.
     Steady,
-    /// The instructions of a call, a cast, a start, a restart and a conversion, and the bytes of a process; needs valgrind.
+    /// Count the instructions of a call, a cast, a start, a restart and a conversion, and the bytes
+    /// of a process. Needs valgrind.
     Count,
-    /// Many upgrades and downgrades of libraries that bind code to threads; takes long.
+    /// Upgrade and downgrade libraries that bind code to threads, many times. Takes long.
     Soak,
-    /// Calls while everything is killed, restarted, suspended and upgraded, all at random; takes ten minutes.
+    /// Call processes while they are killed, restarted, suspended and upgraded at random. Takes ten
+    /// minutes.
     Churn,
-    /// Sessions of Process Quest that check every line they get while the game is upgraded and its players are killed.
+    /// Play Process Quest in sessions that check every line while the game is upgraded and its
+    /// players are killed.
     Quest,
-    /// The daemon is killed, or its disk fills up, at random moments of orders; takes a second for each round.
+    /// Kill the daemon, or fill its disk, at random moments of orders. Takes a second per round.
     Chaos,
 }
 
@@ -222,6 +227,6 @@ fn main() -> ExitCode {
         let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| now.as_secs());
         faults.extend(chaos::run(args.rounds.unwrap_or(1_000), args.seed.unwrap_or_else(now)));
     }
-    faults.iter().for_each(|fault| eprintln!("not as it has to be: {fault}"));
+    faults.iter().for_each(|fault| eprintln!("violation: {fault}"));
     if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,7 +1,7 @@
-//! Old code is purged by hand while N processes live that run the new one.
+//! Measures purges of old code by hand, with N processes that run the new code.
 //!
-//! A figure is the round trip of the request on the node's socket: the decision, and what it takes to ask for it. OTP's
-//! are of the call inside its node.
+//! A figure is the round trip of a request on the node's socket: the purge and the request itself.
+//! OTP's figures are of the call inside its node.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -19,7 +19,7 @@ pub(crate) fn run(reps: usize, n: u64) {
     upgrade::fill(&node, Servers { n, state: "small", shape: "simple", groups: 1 });
     let mut samples = Vec::new();
     for rep in 0..reps {
-        // Each load leaves the version before it behind as old code.
+        // Each load leaves the previous version behind as old code.
         let version = ["1.1.0", "1.0.0"][rep % 2];
         let dir = folder(&format!("tests/bench/lib/pool-{version}"));
         node.ok(&["load", &dir.to_string_lossy(), "--profile", "release", "--force"]);
@@ -33,7 +33,7 @@ pub(crate) fn run(reps: usize, n: u64) {
     line::print("soft_purge", &json!({"n": n}), "us", samples);
 }
 
-/// Purges, and returns how long the answer took in microseconds.
+/// Purges a module and returns the round trip in microseconds.
 fn soft_purge(node: &Node, module: &str) -> f64 {
     let body = json!({ "module": module }).to_string();
     let begin = Instant::now();

@@ -1,7 +1,9 @@
-//! Process Quest under its players: sessions over real sockets that check every line, while the release goes up and down,
-//! and players are killed. Beside it the same with restarts, which end every game.
+//! Plays Process Quest: sessions over real sockets check every line while the release is upgraded
+//! and downgraded and players are killed. The same with restarts, which end every game, is measured
+//! for comparison.
 //!
-//! A silence is from one line of a session to its next; the delay is what of it was more than the step of its player takes.
+//! A silence is the time from one line of a session to the next. The delay is the part of a silence
+//! beyond the step time of the player.
 
 mod killer;
 
@@ -17,16 +19,16 @@ use tokio::runtime::Runtime;
 use crate::line;
 use killer::Killer;
 
-/// How a release is reached.
+/// How the release is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Mode {
-    /// While all play; players are killed meanwhile.
+    /// Upgrades and downgrades during play, while players are killed.
     Live,
-    /// All apps stop and the other release boots, once up and once down.
+    /// Restarts into the other release, once up and once down.
     Restart,
 }
 
-/// What is played.
+/// Parameters of a quest.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Play {
     pub(crate) sessions: usize,
@@ -35,16 +37,16 @@ pub(crate) struct Play {
     pub(crate) mode: Mode,
 }
 
-/// What a play came to.
+/// Results of a quest.
 struct Played {
     tally: Tally,
     kills: u64,
     pauses_ms: Vec<f64>,
-    /// Why it ended early.
+    /// Why the quest ended early.
     stopped: Option<String>,
 }
 
-/// Prints what was seen, and returns what is not as it has to be.
+/// Prints the figures, and returns the violations.
 ///
 /// # Panics
 /// When an upgrade fails.
@@ -78,7 +80,7 @@ async fn at_a_node(play: Play) -> Played {
     Played { tally: crowd.leave().await, kills: killer.kills(), pauses_ms, stopped }
 }
 
-/// Returns a port that was free a moment ago. A restart must find the same one again.
+/// Returns a port that was just free. A fixed port lets a restarted release use the same one.
 fn free_port() -> u16 {
     let taken = TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr());
     taken.expect("a port is free").port()
@@ -103,7 +105,8 @@ async fn rounds(
                 Mode::Restart => drop(node.ok(&["upgrade", to, "--mode", "restart"])),
             }
             crowd.switched();
-            // Once each release is played for a while, so that quests come and prices change.
+            // In the first round each release is played for a while, so that quests appear and
+            // prices change.
             if round == 0 {
                 crowd.all_balanced().await?;
             } else {
@@ -150,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_player_that_begins_anew_though_it_was_not_killed_is_a_fault() {
+    fn a_new_player_without_a_kill_is_a_fault() {
         let tally = Tally { lines: 1, undone: 1, ..Tally::default() };
         let mut played = Played { tally, kills: 1, pauses_ms: Vec::new(), stopped: None };
         assert_eq!(faults(&played), [""; 0]);

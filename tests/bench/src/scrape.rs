@@ -1,4 +1,4 @@
-//! The figures for operators of a node with many processes: how long a scrape takes.
+//! Measures scrapes of the metrics of a node with many processes.
 
 use std::time::Instant;
 

@@ -1,15 +1,15 @@
-//! A soak (see the kit): its figures, and the end of the program where something is not as it has to be.
+//! Prints the figures of a soak test of the test kit. Violations fail the program.
 
 use reld_tests::Soak;
 use serde_json::json;
 
 use crate::line;
 
-/// How much the daemon's memory may grow with each round: what two libraries leave in their statics, such as the buffer of
-/// a stdout, and what the history keeps.
+/// Permitted growth of the daemon's memory with each round: the statics of two libraries, such as
+/// the buffer of a stdout, and the history grow.
 const SLOPE_KB: f64 = 8.0;
 
-/// Prints what was seen, and returns what is not as it has to be.
+/// Prints the figures, and returns the violations.
 pub(crate) fn run(rounds: u64, servers: u64) -> Vec<String> {
     let soak = Soak::run(rounds, servers);
     let parameters = json!({"rounds": soak.rounds.len(), "servers": servers});

@@ -1,4 +1,5 @@
-//! What it costs a callback that its code can be replaced: the loader's benchmark `steady`, whose figures these are.
+//! Measures the cost of replaceable code for a callback. The loader's benchmark `steady` takes the
+//! samples.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +14,7 @@ use crate::line;
 
 const LIBRARY: &str = "lib/driver-1.0.0/driver.so";
 
-/// How the callback is reached, in the order of the samples.
+/// The ways to call the callback, in the order of the samples.
 const VIA: [&str; 3] = ["typed", "static", "library"];
 
 pub(crate) fn run(reps: usize) {
@@ -26,7 +27,7 @@ pub(crate) fn run(reps: usize) {
     PAYLOADS.iter().for_each(|payload| print(payload, &samples[payload]));
 }
 
-/// Prints how long a callback takes, and by how much a library's is slower than one that is linked in.
+/// Prints the time of a callback, and the slowdown of a library's callback over a linked one.
 fn print(payload: &str, rounds: &Value) {
     let rounds: Vec<[f64; 3]> = serde_json::from_value(rounds.clone()).expect("each round has three times");
     for (at, via) in VIA.iter().enumerate() {

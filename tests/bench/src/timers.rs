@@ -1,5 +1,5 @@
-//! Timers by the hundred thousand: how long it takes to set one, what it keeps of memory, and how late the last one fires
-//! when the servers that they are for were upgraded meanwhile.
+//! Measures hundreds of thousands of timers: the time to set one, its memory, and the delay of the
+//! last one after an upgrade of the servers.
 
 use reld_tests::{Node, release};
 use serde_json::json;
@@ -9,7 +9,8 @@ use crate::upgrade::{Servers, fill, order};
 
 const SERVERS: u64 = 1_000;
 
-/// How long the timers are to pend: as long as it takes to set them, at most, and the upgrade.
+/// Returns the time to the common due time of the timers. It is longer than setting them and the
+/// upgrade take.
 fn after_ms(timers: u64) -> u64 {
     10_000 + timers / 50
 }
@@ -34,7 +35,7 @@ pub(crate) fn run(timers: u64) {
     print("timer_last_late", &parameters, "ms", vec![late / 1e6]);
 }
 
-/// Returns how many timers pend.
+/// Returns the number of pending timers.
 fn pending(node: &Node) -> u64 {
     let page = node.metrics();
     let line = page.lines().find_map(|line| line.strip_prefix("reld_timers "));

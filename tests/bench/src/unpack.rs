@@ -1,7 +1,7 @@
-//! A release of some 50 MB is taken in, beside `tar xzf` of the same file and a sync.
+//! Measures the unpacking of a release of some 50 MB, beside `tar xzf` of the same file and a sync.
 //!
-//! `unpack_command` is the whole life of `relctl unpack`: the tarball travels to the node, every file is compared with
-//! its digest, written and synced. tar compares nothing.
+//! `unpack_command` is the whole run of `relctl unpack`: it sends the tarball to the node, which
+//! compares every file with its digest, writes it and syncs it. tar compares nothing.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -17,8 +17,8 @@ use toml::{Table, Value};
 
 use crate::line;
 
-/// Files that are put beside the library of an app, and the size of each, in bytes. Their digits take half of that in a
-/// tarball.
+/// Number of files added beside the library of an app. `SIZE` is the size of each in bytes; in the
+/// tarball their digits take half of it.
 const FILES: usize = 100;
 const SIZE: usize = 1 << 20;
 
@@ -27,7 +27,7 @@ pub(crate) fn run(reps: usize) {
     let tarball = folder.path().join("big.tar.gz");
     let bytes = enlarge(Path::new(&release("bench-1.1.0")), &tarball);
     let parameters = json!({"tar_gz_bytes": bytes});
-    // An idle one: it has no version of the app that was made larger.
+    // An idle node, so it has no version of the enlarged app.
     let node = Node::start();
     let (mut ours, mut tar) = (Vec::new(), Vec::new());
     for _ in 0..reps {
@@ -53,7 +53,8 @@ fn untar(tarball: &Path, place: &Path) {
     Run::of(Command::new("sync").arg("--file-system").arg(place)).expect(0);
 }
 
-/// Writes a release again with more files in the `priv` folder of its first app. Returns the size of the new tarball.
+/// Copies a release with more files in the `priv` folder of its first app. Returns the size of the
+/// new tarball.
 fn enlarge(small: &Path, big: &Path) -> u64 {
     let mut entries = read(small);
     let (_, manifest) = entries.remove(0);
@@ -102,7 +103,7 @@ fn listed((path, content): &(PathBuf, Vec<u8>)) -> Value {
     Value::Table(entry)
 }
 
-/// Hexadecimal digits without a pattern, the same for the same seed (xorshift).
+/// Returns hexadecimal digits without a pattern, reproducible by the seed (xorshift).
 fn digits(seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut text = Vec::with_capacity(SIZE);

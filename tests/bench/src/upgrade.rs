@@ -1,8 +1,10 @@
-//! An upgrade and a downgrade of N servers, each of which converts its state, while probes ping some of them.
+//! Measures an upgrade and a downgrade of N servers that convert their states, while probes ping
+//! some of them.
 //!
-//! `upgrade_install_total` is what the node does, the check included, as OTP's `install_release` is measured inside its
-//! node; `upgrade_install_command` is the whole life of the command `relctl install`. A ping counts when its answer came after the command was started and it was sent
-//! before the command ended.
+//! `upgrade_install_total` is the work of the node, including the check, since OTP's
+//! `install_release` is also measured inside its node. `upgrade_install_command` is the whole run
+//! of the command `relctl install`. A ping counts if it was sent before the command ended and its
+//! answer came after the command started.
 
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,12 +14,12 @@ use serde_json::{Value, json};
 
 use crate::{Trial, Windows, line};
 
-/// An answer later than OTP's default for a call, or none, is a failed call.
+/// A ping without an answer in this time, OTP's default for a call, is a failed call.
 const CALL_TIMEOUT_MS: f64 = 5_000.0;
 
 const MS: f64 = 1e6;
 
-/// What was seen of one install.
+/// Measurements of one install.
 struct Seen {
     command: f64,
     install: f64,
@@ -31,7 +33,7 @@ pub(crate) struct Servers<'a> {
     pub(crate) n: u64,
     pub(crate) state: &'a str,
     pub(crate) shape: &'a str,
-    /// Of how many modules they are, each of which is updated by itself.
+    /// Number of modules of the servers. Each module is updated by an instruction of its own.
     pub(crate) groups: usize,
 }
 
@@ -43,7 +45,7 @@ pub(crate) fn run(reps: usize, servers: Servers<'_>, windows: Windows, probes: u
     node.ok(&["unpack", &release("bench-1.1.0")]);
     let mut seen: Vec<_> = trials.iter().map(|trial| (*trial, Vec::new(), Vec::new())).collect();
     for _ in 0..reps {
-        // In turn, so that what else the machine does meets all alike.
+        // Alternates the trials, so that other load on the machine affects all of them alike.
         for (trial, up, down) in &mut seen {
             up.push(install(&node, n, "1.1.0", 2, windows, probes, *trial));
             down.push(install(&node, n, "1.0.0", 1, windows, probes, *trial));
@@ -71,7 +73,7 @@ pub(crate) fn fill(node: &Node, servers: Servers<'_>) {
     assert_eq!(order(node, &order_), json!(n));
 }
 
-/// Has the driver do something, and returns its reply.
+/// Sends an order to the driver, and returns the reply.
 pub(crate) fn order(node: &Node, order: &Value) -> Value {
     node.call_within(600_000, "driver", order)
 }
@@ -91,7 +93,7 @@ fn install(
     let options: &[&str] = if windows == Windows::Group { &["--group-windows"] } else { &[] };
     let command: &[&str] = match trial {
         Trial::No => &["install", release],
-        // What the probe takes comes after the install.
+        // The probe runs after the install, so its time is not included.
         Trial::Yes => &["upgrade", release, "--probe", "true"],
     };
     let report = node.report(&[command, options].concat());
@@ -105,13 +107,14 @@ fn install(
     Seen { command: (end - start) / MS, install, pause, latencies }
 }
 
-/// Makes sure that all servers run a version and have the state that belongs to it.
+/// Checks that all servers run a version and have the matching state.
 pub(crate) fn check(node: &Node, n: u64, version: u64) {
     let checked = order(node, &json!({"check": {"version": version}}));
     assert_eq!(checked, json!(n), "servers of version {version} with the right state");
 }
 
-/// Returns a ping's latency in milliseconds if it belongs to the time from `start` to `end`.
+/// Returns the latency of a ping in milliseconds if the ping belongs to the time from `start` to
+/// `end`.
 fn latency(ping: &Value, start: f64, end: f64) -> Option<f64> {
     let sent = ping[0].as_f64().expect("a ping has a time");
     let took = ping[1].as_f64().unwrap_or(f64::INFINITY);

@@ -1,9 +1,9 @@
-//! A node whose instructions are counted.
+//! A node with counted instructions.
 //!
-//! The daemon runs in valgrind, which runs its threads one at a time. Counted is what all of them
-//! execute, so that it does not matter which thread does something. The driver's function `cut`
-//! does nothing, but callgrind knows its name: before it is called, callgrind writes a file with
-//! what was executed since the last call.
+//! The daemon runs in valgrind, which runs one thread at a time. The counts cover all threads, so
+//! it does not matter which thread does the work. The driver's function `cut` does nothing, but
+//! callgrind is configured with its name: before each call it writes a file with the counts since
+//! the previous call.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -14,22 +14,22 @@ use tempfile::TempDir;
 
 use crate::upgrade::order;
 
-/// Says whether callgrind can be run.
+/// Returns whether callgrind can be run.
 pub(crate) fn is_installed() -> bool {
     let valgrind = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
     valgrind.is_ok_and(|status| status.success())
 }
 
-/// A node below callgrind.
+/// A node that runs under callgrind.
 pub(crate) struct Counted {
     node: Node,
     folder: TempDir,
-    /// How many files there are.
+    /// Number of files written by callgrind.
     cuts: usize,
 }
 
 impl Counted {
-    /// Starts it, with the benchmark's release.
+    /// Starts the node with the benchmark's release.
     pub(crate) fn start(options: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let file = format!("--callgrind-out-file={}/out", folder.path().display());
@@ -45,7 +45,7 @@ impl Counted {
         &self.node
     }
 
-    /// Returns how many instructions the daemon executes while something is done.
+    /// Returns how many instructions the daemon executes during `work`.
     pub(crate) fn count(&mut self, work: impl FnOnce(&Node)) -> u64 {
         self.cut();
         work(&self.node);

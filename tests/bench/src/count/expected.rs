@@ -1,5 +1,5 @@
-//! What is expected of a build: a table in the tree, by compiler and profile. Another compiler
-//! makes other code, so a build that the table does not have is not judged.
+//! The expected counts: a table in the tree, by compiler and profile. Other compilers generate
+//! different code, so builds without an entry are not judged.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,27 +9,27 @@ use reld_tests::folder;
 const FILE: &str = "tests/bench/counts.toml";
 
 const HEADER: &str = "\
-# What `reld-bench count` is expected to count, by version of rustc and profile of cargo.
-# `reld-bench count --bless` writes it, `reld-bench count --check` compares.
+# Expected counts of `reld-bench count`, by version of rustc and profile of cargo.
+# `reld-bench count --bless` writes this file, `reld-bench count --check` compares with it.
 ";
 
-/// By how much a figure may differ, in per cent.
+/// Permitted difference of a figure, in per cent.
 const BOUND: f64 = 3.0;
 
-/// Counts, by what they are of.
+/// Counts by their names.
 pub(crate) type Figures = BTreeMap<String, u64>;
 
-/// By compiler, then by profile.
+/// Figures by compiler, then by profile.
 type Table = BTreeMap<String, BTreeMap<String, Figures>>;
 
-/// What decides which code a source becomes.
+/// The properties of a build that determine the generated code.
 #[derive(Debug)]
 pub(crate) struct Build {
     pub(crate) compiler: String,
     pub(crate) profile: String,
 }
 
-/// Returns which figures are not as the table in the tree has them.
+/// Returns the figures that differ from the table in the tree.
 pub(crate) fn check(build: &Build, measured: &Figures) -> Vec<String> {
     compare(&read(), build, measured).unwrap_or_else(|| {
         let Build { compiler, profile } = build;
@@ -54,7 +54,7 @@ fn print(table: &Table) -> String {
     format!("{HEADER}\n{}", toml::to_string(table).expect("a table is TOML"))
 }
 
-/// Returns which figures are not as expected; `None` for a build that the table does not have.
+/// Returns the figures that differ, or `None` for a build without an entry.
 fn compare(table: &Table, build: &Build, measured: &Figures) -> Option<Vec<String>> {
     let expected = table.get(&build.compiler)?.get(&build.profile)?;
     let names = expected.keys().chain(measured.keys().filter(|name| !expected.contains_key(*name)));

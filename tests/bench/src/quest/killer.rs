@@ -1,4 +1,4 @@
-//! Kills players and the managers of their events, one after the other, while the release changes.
+//! Kills players and the managers of their events one after the other while the release changes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,10 +9,11 @@ use reld_api::response::Replied;
 use reld_tests::{Node, field};
 use serde_json::{Value, json};
 
-/// How long a player is left alone after a kill: one that fails twice within its supervisor's period is given up.
+/// Least time between two kills of a player. Two failures within its supervisor's period exceed the
+/// restart intensity.
 const PEACE: Duration = Duration::from_secs(10);
 
-/// How many kills there have been, and what they need to know of one another.
+/// The times of all kills, and the number of attempts.
 #[derive(Debug, Default)]
 pub(crate) struct Killer {
     killed: Vec<Instant>,
@@ -25,7 +26,7 @@ impl Killer {
         self.killed.len() as u64
     }
 
-    /// Kills while something is done.
+    /// Kills processes until `done` returns.
     pub(crate) fn at_work<T>(
         &mut self,
         node: &Node,
@@ -47,13 +48,15 @@ impl Killer {
         })
     }
 
-    /// Says whether the next victim was one a short time ago: all others have been in between.
+    /// Returns whether the next victim was killed less than `PEACE` ago. All others were killed in
+    /// between.
     fn is_in_peace(&self, sessions: usize) -> bool {
         let last = self.killed.len().checked_sub(sessions).map(|at| self.killed[at]);
         last.is_some_and(|last| last.elapsed() < PEACE)
     }
 
-    /// Kills the next player, or its events. One that is not there is no fault: its session has just left it.
+    /// Kills the next player, or its event manager. A missing player is no fault: its session has
+    /// just left it.
     fn kill(&mut self, node: &Node, crowd: &Crowd, sessions: usize) {
         let victim = self.tried % sessions;
         self.tried += 1;
@@ -71,7 +74,7 @@ impl Killer {
     }
 }
 
-/// Ends the killing, also when the upgrade panics.
+/// Ends the kills, also when the upgrade panics.
 struct End<'a>(&'a AtomicBool);
 
 impl Drop for End<'_> {

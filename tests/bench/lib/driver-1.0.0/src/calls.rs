@@ -13,11 +13,11 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Go;
 
-/// From who has done all that it was to do.
+/// Sent to its starter by a process that has finished its work.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Finished;
 
-/// Waits for [`Go`], makes its calls, then tells who started it.
+/// Waits for [`Go`], makes its calls, then notifies its starter.
 pub(crate) struct Caller;
 
 impl Task for Caller {
@@ -32,7 +32,7 @@ impl Task for Caller {
     }
 }
 
-/// Returns how long all pairs took together, in nanoseconds.
+/// Returns the duration of the calls of all pairs together, in nanoseconds.
 pub(crate) async fn time(payload: Payload, pairs: u64, calls: u64) -> Result<u64, Exit> {
     let me = self_pid().ok_or(Exit::Noproc)?;
     let (mut echoes, mut callers) = (Vec::new(), Vec::new());
@@ -55,7 +55,7 @@ pub(crate) async fn time(payload: Payload, pairs: u64, calls: u64) -> Result<u64
     Ok(took)
 }
 
-/// Returns the nanoseconds since then.
+/// Returns the nanoseconds since `start`.
 pub(crate) fn nanoseconds(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Senders of one counter.
+//! Many senders that cast to one counter.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::calls::{Finished, Go, nanoseconds};
 use crate::echo::{Load, Payload};
 
-/// A million casts may lie before the question how many there were.
+/// Up to a million casts may be queued before the call that asks for their number.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Counts what is cast to it.
+/// Counts its casts.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Counter {
     handled: u64,
@@ -40,7 +40,7 @@ impl GenServer for Counter {
     }
 }
 
-/// Waits for [`Go`], sends its casts, then tells who started it.
+/// Waits for [`Go`], sends its casts, then notifies its starter.
 pub(crate) struct Sender;
 
 impl Task for Sender {
@@ -55,7 +55,7 @@ impl Task for Sender {
     }
 }
 
-/// Returns how long it took until the last cast of all senders was handled, in nanoseconds.
+/// Returns the time until the last cast of all senders was handled, in nanoseconds.
 pub(crate) async fn time(payload: Payload, senders: u64, casts: u64) -> Result<u64, Exit> {
     let me = self_pid().ok_or(Exit::Noproc)?;
     let counter = spawn("counter", &()).await?;

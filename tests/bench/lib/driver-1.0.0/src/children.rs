@@ -1,4 +1,4 @@
-//! Supervisors with servers that have little to do: how fast they are started, and started again.
+//! Supervisors of idle servers: measures starts and restarts.
 
 use std::time::{Duration, Instant};
 
@@ -11,26 +11,26 @@ use serde::{Deserialize, Serialize};
 use crate::calls::{TIMEOUT, nanoseconds};
 use crate::pool::{Shape, running};
 
-/// A server with five numbers, or one that says when it is there.
+/// A server with five numbers, or one that reports its start.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Idle([u64; 5]);
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum Kind {
     Idle,
-    /// Tells this process of its start.
+    /// Sends `Up` to this process when it starts.
     Target(Pid),
 }
 
-/// How a child ends.
+/// How a child is made to end.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Crash {
-    /// By an exit signal that cannot be trapped.
+    /// An untrappable exit signal.
     Kill,
-    /// It stops with an error.
+    /// A stop with an error.
     Exit,
-    /// Its callback panics.
+    /// A panic in the callback.
     Panic,
 }
 
@@ -62,12 +62,12 @@ impl GenServer for Idle {
     }
 }
 
-/// More restarts than any benchmark makes.
+/// Allows more restarts than any benchmark makes.
 fn patient(spec: SupervisorSpec) -> SupervisorSpec {
     spec.intensity(u32::MAX, Duration::from_secs(1))
 }
 
-/// One template for all children.
+/// A supervisor with one template for all children.
 pub(crate) struct SimpleSup;
 
 impl Supervisor for SimpleSup {
@@ -78,7 +78,7 @@ impl Supervisor for SimpleSup {
     }
 }
 
-/// A spec for each child.
+/// A supervisor with one spec per child.
 pub(crate) struct OneSup;
 
 impl Supervisor for OneSup {
@@ -97,7 +97,7 @@ pub(crate) struct Family {
 }
 
 impl Family {
-    /// Starts one below `root`, of which it is the `number`th.
+    /// Starts a supervisor with the id `family NUMBER` below `root`.
     pub(crate) async fn start(root: Pid, number: u64, shape: Shape) -> Result<Self, Exit> {
         let module = if shape == Shape::One { "one_sup" } else { "simple_sup" };
         let spec = ChildSpec::supervisor(format!("family {number}"), module, ());
@@ -111,7 +111,8 @@ impl Family {
         })
     }
 
-    /// Starts so many idle servers one after the other, and returns how long that took, in nanoseconds.
+    /// Starts `servers` idle servers one after the other, and returns the total time in
+    /// nanoseconds.
     pub(crate) async fn fill(self, servers: u64) -> Result<u64, Exit> {
         let start = Instant::now();
         for id in 1..=servers {
@@ -120,7 +121,8 @@ impl Family {
         Ok(nanoseconds(start))
     }
 
-    /// Ends one more child so many times. Returns how long each time took until the next one had answered, in nanoseconds.
+    /// Starts one more child and ends it `times` times. Returns the time until each restarted child
+    /// had answered, in nanoseconds.
     pub(crate) async fn restart(self, crash: Crash, times: u64) -> Result<Vec<u64>, Exit> {
         let me = self_pid().ok_or(Exit::Noproc)?;
         self.add(0, Kind::Target(me)).await?;
@@ -139,7 +141,7 @@ impl Family {
         Ok(took)
     }
 
-    /// Lists the children so many times. Returns how long each took, in nanoseconds.
+    /// Lists the children `times` times. Returns each duration in nanoseconds.
     pub(crate) async fn list(self, times: u64) -> Result<Vec<u64>, Exit> {
         let mut took = Vec::new();
         for _ in 0..times {

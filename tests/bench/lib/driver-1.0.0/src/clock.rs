@@ -1,4 +1,4 @@
-//! Many timers for the servers of the pool, and whoever hears when all have fired.
+//! Sets many timers for the servers of the pool, and waits until all have fired.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calls::{Finished, nanoseconds};
 
-/// What a server answers with a pong, whenever it comes.
+/// The servers answer each ping with a pong.
 #[derive(Debug, Serialize)]
 struct Ping {
     from: Pid,
@@ -16,13 +16,13 @@ struct Ping {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Heard {
-    /// From a server.
+    /// The answer of a server to a ping.
     Pong { number: u64 },
-    /// Asks how late the last timer was, in nanoseconds; answered when all have fired.
+    /// Asks for the delay of the last timer, in nanoseconds. Answered when all timers have fired.
     Rung,
 }
 
-/// Sets timers that ping the servers, one after the other, all at one time from now. Counts the pongs.
+/// Sets timers that ping the servers in turn, all due at the same time. Counts the pongs.
 pub(crate) struct Clock;
 
 impl Task for Clock {
@@ -63,7 +63,8 @@ impl Task for Clock {
     }
 }
 
-/// Starts a clock that sets so many timers. Returns it, and how long it took to set them, in nanoseconds.
+/// Starts a clock with `timers` timers. Returns its pid and the time to set the timers, in
+/// nanoseconds.
 pub(crate) async fn start(servers: &[Pid], timers: u64, after_ms: u64) -> Result<(Pid, u64), Exit> {
     let me = self_pid().ok_or(Exit::Noproc)?;
     let begin = Instant::now();

@@ -1,8 +1,8 @@
-//! What measures from inside a node, so that the way through the control API is not part of a figure.
+//! Measures from inside a node, so that no figure includes the control API.
 //!
-//! `driver` carries out one order after the other. `caller` calls an `echo` as fast as it is answered; `sender` casts to a
-//! `counter`. `idle` servers are started, and started again. `probe` sends a server one ping each millisecond, answered or
-//! not.
+//! The `driver` task runs one order after the other. A `caller` calls an `echo` as fast as it
+//! answers; a `sender` casts to a `counter`. `idle` servers are started and restarted. A `probe`
+//! pings a server every millisecond without waiting for the answers.
 #![forbid(unsafe_code)]
 
 mod calls;
@@ -49,38 +49,43 @@ export_app! {
     }
 }
 
-/// What the benchmark asks for.
+/// Orders of the benchmark.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Order {
-    /// Times calls, each pair of processes doing the same number. Answered with nanoseconds.
+    /// Measures calls. Each pair of processes makes the same number. The reply is in nanoseconds.
     Call { payload: Payload, pairs: u64, calls: u64 },
-    /// Times casts of so many processes to one. Answered with nanoseconds.
+    /// Measures casts from `senders` processes to one. The reply is in nanoseconds.
     Cast { payload: Payload, senders: u64, casts: u64 },
-    /// Starts idle servers below a new supervisor. Answered with nanoseconds.
+    /// Starts idle servers below a new supervisor. The reply is in nanoseconds.
     Spawn { root: Pid, shape: Shape, servers: u64 },
-    /// As `Spawn`, then ends one more server, again and again. Answered with nanoseconds for each time.
+    /// Like `Spawn`, then ends one more server again and again. The reply has the nanoseconds of
+    /// each restart.
     Restart { root: Pid, shape: Shape, siblings: u64, crash: Crash, times: u64 },
-    /// As `Spawn`, then lists the children, again and again. Answered with nanoseconds for each time.
+    /// Like `Spawn`, then lists the children again and again. The reply has the nanoseconds of each
+    /// list.
     Which { root: Pid, shape: Shape, servers: u64, times: u64 },
-    /// Fills the tree below a supervisor up to so many servers, those to come of so many modules. Answered with the number of
-    /// servers.
+    /// Adds servers below a supervisor until there are `servers` of them. The new ones are spread
+    /// over `groups` modules. The reply is the number of servers.
     Fill { supervisor: Pid, servers: u64, state: String, shape: Shape, groups: usize },
-    /// Asks every server whether it runs a version and has its state. Answered with the number of those that do.
+    /// Asks every server whether it runs a version and has the matching state. The reply is the
+    /// number of servers that do.
     Check { version: u64 },
-    /// Sets timers for the servers of the pool, all at one time from now. Answered with nanoseconds.
+    /// Sets timers for the servers of the pool, all due at the same time. The reply is in
+    /// nanoseconds.
     Timers { timers: u64, after_ms: u64 },
-    /// Waits until they have fired, for so long at most. Answered with the nanoseconds by which the last one was late.
+    /// Waits up to `patience_ms` until all timers have fired. The reply is the delay of the last
+    /// timer in nanoseconds.
     Rung { patience_ms: u64 },
-    /// Starts to send pings to some of the servers, four at most. Answered with the number of probes.
+    /// Starts probes of some servers, four at most. The reply is the number of probes.
     Watch { probes: usize },
-    /// Stops that. Answered with each ping's time of sending and latency.
+    /// Stops the probes. The reply has the time of sending and the latency of each ping.
     Unwatch,
-    /// Has callgrind write down what it has counted since the last time.
+    /// Makes callgrind write its counts since the previous cut.
     Cut,
 }
 
-/// Does nothing. callgrind finds it by its name.
+/// Does nothing. callgrind is configured to dump its counts before this function.
 #[inline(never)]
 fn cut() {
     std::hint::black_box(());

@@ -1,4 +1,4 @@
-//! The servers that are upgraded.
+//! The servers of the benchmark app, which upgrades convert.
 
 use std::time::Duration;
 
@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The servers' modules. Each is updated by itself, so that they are as many groups.
+/// The modules of the servers. Each is updated by an instruction of its own, so each is a group.
 const MODULES: [&str; 4] = ["server", "server_2", "server_3", "server_4"];
 
-/// The tree that servers live in.
+/// The shape of the supervision tree of the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Shape {
-    /// One simple_one_for_one for each group.
+    /// One simple_one_for_one supervisor per group.
     Simple,
-    /// One one_for_one for each group.
+    /// One one_for_one supervisor per group.
     One,
-    /// As many simple_one_for_one as each has servers.
+    /// The square root of the number of servers as simple_one_for_one supervisors.
     Tree,
 }
 
-/// All servers, by id less one.
+/// All servers. The server with id N is at index N - 1.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     pub(crate) servers: Vec<Pid>,

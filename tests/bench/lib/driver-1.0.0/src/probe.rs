@@ -1,4 +1,4 @@
-//! Clients that go on asking while their server is upgraded.
+//! Clients that send pings while their server is upgraded.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 /// The time between two pings.
 const INTERVAL: Duration = Duration::from_millis(1);
 
-/// A ping that nobody answers within this is given up, when the probe is stopped.
+/// When the probe stops, pings without an answer for this time count as lost.
 const PATIENCE_NS: u64 = 10_000_000_000;
 
-/// When a ping was sent, in nanoseconds since 1970, and how long its answer took. `None`: it never came.
+/// The time when a ping was sent, in nanoseconds since 1970, and its latency. `None` means no
+/// answer.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Latency(u64, Option<u64>);
 
@@ -24,15 +25,16 @@ struct Ping {
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Word {
-    /// The server's answer.
+    /// The answer of the server.
     Pong { number: usize },
     /// The probe's own timer.
     Tick,
-    /// From who wants to know the latencies.
+    /// Asks for the latencies. Holds the pid of the receiver.
     Stop(Pid),
 }
 
-/// Pings a server each millisecond, whether or not the earlier pings were answered, as independent clients would.
+/// Pings a server every millisecond without waiting for earlier answers, as independent clients
+/// would.
 pub(crate) struct Probe;
 
 impl Task for Probe {
@@ -47,7 +49,7 @@ impl Task for Probe {
             let task::Message::Info(_, word) = task::recv::<Word>().await? else { continue };
             match word {
                 Word::Tick => {
-                    // A late tick makes up for those that it missed.
+                    // A late tick also sends the pings of the missed ticks.
                     let due = (now() - start) / INTERVAL.as_nanos() as u64;
                     while stop.is_none() && latencies.len() as u64 <= due {
                         latencies.push(Latency(now(), None));
@@ -77,7 +79,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }
 
-/// Starts so many probes: of the first server, of two between, of the last.
+/// Starts `number` probes: of the first server, of two in between, and of the last.
 pub(crate) async fn start(servers: &[Pid], number: usize) -> Result<Vec<Pid>, Exit> {
     let n = servers.len();
     let places = BTreeSet::from([0, n / 3, 2 * n / 3, n.saturating_sub(1)]);
@@ -88,7 +90,7 @@ pub(crate) async fn start(servers: &[Pid], number: usize) -> Result<Vec<Pid>, Ex
     Ok(probes)
 }
 
-/// Stops the probes and returns what they have seen.
+/// Stops the probes and returns their latencies.
 pub(crate) async fn stop(probes: Vec<Pid>) -> Result<Vec<Latency>, Exit> {
     let me = self_pid().ok_or(Exit::Noproc)?;
     for probe in &probes {

@@ -31,7 +31,7 @@ impl GenServer for Server {
         pong(info)
     }
 
-    /// What 1.1.0 writes for it needs no work.
+    /// `change_code_down` of 1.1.0 already returns a state of this version.
     fn change_code(_from: &str, state: State, _extra: Value) -> Result<Self, Exit> {
         Ok(state.read()?)
     }

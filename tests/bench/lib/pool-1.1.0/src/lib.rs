@@ -1,4 +1,4 @@
-//! Version 1.1.0: a sixth field, and every number of the data is rewritten.
+//! Version 1.1.0: adds a sixth field and rewrites every number of the data.
 #![forbid(unsafe_code)]
 
 include!("../../pool.rs");
