@@ -1,10 +1,11 @@
-//! The house: which crate may depend on which. A new edge is a decision, written in DECISIONS.md in the same change.
+//! Permitted dependencies between crates. A new edge is a decision: record it in DECISIONS.md in
+//! the same change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
-/// Every crate with the crates of ours that it may use.
+/// Every crate, with the workspace crates that it may use.
 const EDGES: &[(&str, &[&str])] = &[
     ("reld-abi", &[]),
     ("reld-wire", &[]),
@@ -43,7 +44,7 @@ fn every_crate_uses_exactly_the_crates_that_the_table_allows() {
     for (name, allowed) in EDGES {
         assert_eq!(found.remove(name), Some(allowed.iter().copied().collect()), "edges of {name}");
     }
-    // What is left are apps: they see the SDK and nothing else of ours.
+    // The remaining packages are apps. They depend on the SDK and on no other workspace crate.
     for (app, edges) in found {
         assert_eq!(edges, BTreeSet::from(["reld-sdk"]), "edges of the app {app}");
     }

@@ -1,4 +1,4 @@
-//! What an app can be made of: state machines, event handlers, supervisors of every strategy (S77).
+//! Behaviours of an app: state machines, event handlers, supervisors of every strategy (S77).
 
 use std::process::Stdio;
 
@@ -24,7 +24,7 @@ fn child_pid(node: &Node, id: &str) -> Option<String> {
 // --- supervisors -----------------------------------------------------------------------------------------------------
 
 #[test]
-fn rest_for_one_restarts_what_comes_later_and_one_for_all_everybody() {
+fn rest_for_one_restarts_later_children_and_one_for_all_restarts_all() {
     let node = board();
     let ids = ["events", "door", "jobs", "helper", "a", "b"];
     let pids = || ids.map(|id| node.pid("board", id));
@@ -55,7 +55,7 @@ fn a_supervisor_ends_with_the_last_of_its_significant_children() {
     node.ok(&["cast", &b, "1"]);
     eventually("the jobs are done", || child_pid(&node, "jobs").is_none().then_some(()));
     assert!(child_pid(&node, "door").is_some());
-    // Its end was `shutdown`, so a transient child stays down until it is asked for.
+    // The jobs ended with `shutdown`, so this transient child stays down until a restart by hand.
     node.ok(&["child", "restart", &node.supervisor("board"), "jobs"]);
     assert!(child_pid(&node, "a").is_some());
 }
@@ -63,7 +63,7 @@ fn a_supervisor_ends_with_the_last_of_its_significant_children() {
 // --- applications ----------------------------------------------------------------------------------------------------
 
 #[test]
-fn h3_an_app_goes_through_its_start_phases_in_order_and_is_told_who_stops_it() {
+fn h3_an_app_runs_its_start_phases_in_order_and_gets_the_reason_of_its_stop() {
     let mut node = board();
     let said = |node: &Node, word: &str| -> Vec<String> {
         let log = node.log();
@@ -92,7 +92,7 @@ fn sys_status(node: &Node, process: &str) -> SysStatus {
 }
 
 #[test]
-fn statistics_log_another_state_and_an_end_in_order_by_hand() {
+fn sys_statistics_log_replace_state_and_terminate_work_by_hand() {
     let node = board();
     let a = node.pid("board", "a");
     assert_eq!(statistics(&node, &a), None);
@@ -119,7 +119,7 @@ fn statistics_log_another_state_and_an_end_in_order_by_hand() {
 }
 
 #[test]
-fn status_and_no_debug_by_hand_and_who_runs_is_at_the_top() {
+fn sys_status_and_no_debug_work_by_hand_and_top_lists_processes() {
     let node = board();
     let a = node.pid("board", "a");
     node.ok(&["sys", "statistics", &a, "--on"]);
@@ -134,12 +134,12 @@ fn status_and_no_debug_by_hand_and_who_runs_is_at_the_top() {
     assert_contains(&node.ok(&["sys", "status", &a]).stdout, &["suspended"]);
     let top: TopList = node.read(&["top", "--interval", "10", "-n", "3"]);
     assert_eq!((top.for_ms, top.processes.len()), (10, 3));
-    // A pipe is shown one table.
+    // When stdout is a pipe, `top` prints one table and ends.
     assert_contains(&node.ok(&["top", "--interval", "1"]).stdout, &["run %"]);
 }
 
 #[test]
-fn a_process_stops_another_with_a_reason_and_is_told_when_that_has_ended_or_why_not() {
+fn a_process_stops_another_with_a_reason_and_gets_the_result() {
     let node = board();
     let vault = |owner: &str| node.ok(&["spawn", "board_vault", &json!([owner, "1234"]).to_string()]);
     let stop = |whom: &str, kind: &str, text: Option<&str>, ms: u64| {
@@ -152,14 +152,14 @@ fn a_process_stops_another_with_a_reason_and_is_told_when_that_has_ended_or_why_
     node.ok(&["spawn", "board_porter", "null"]);
     vault("ann");
     assert_eq!(stop("ann", "shutdown", Some("moved"), 5_000), "stopped");
-    // Told after the end, so the name is free and the log has the line.
+    // The reply comes after the end: the name is free and the line is in the log.
     assert_contains(&node.log(), &["the vault of ann ends: shutdown: moved"]);
     assert_eq!(stop("ann", "normal", None, 5_000), "the server ended: noproc");
     vault("ann");
     node.ok(&["suspend", "ann"]);
     assert_eq!(stop("ann", "normal", None, 5_000), "stopped", "also while it is suspended");
     vault("bob");
-    // It does not end inside a callback, but afterwards, although nobody waits any more.
+    // Ends after the callback, not inside it, although the caller has given up by then.
     let mut busy = node.relctl(&["call", "bob", r#"{"try": ["1", 300]}"#]).spawn().expect("relctl runs");
     eventually("the vault is busy", || node.proc("bob").in_callback.then_some(()));
     assert_eq!(stop("bob", "error", Some("too slow"), 20), "the call timed out");
@@ -170,7 +170,7 @@ fn a_process_stops_another_with_a_reason_and_is_told_when_that_has_ended_or_why_
 }
 
 #[test]
-fn format_status_keeps_secrets_from_whoever_looks_and_from_crash_reports() {
+fn format_status_hides_secrets_from_states_and_crash_reports() {
     let node = board();
     node.ok(&["spawn", "board_vault", r#"["ann", "1234"]"#]);
     assert_eq!(sys_status(&node, "ann").state, json!({"owner": "ann", "key": "..."}));
@@ -187,7 +187,7 @@ fn format_status_keeps_secrets_from_whoever_looks_and_from_crash_reports() {
         bodies.sort();
         (bodies.len() == 2).then_some(bodies)
     });
-    // Of what its module fails to show nothing is shown.
+    // If `format_status` of a module fails, the message is hidden completely.
     assert_eq!(bodies, [r#""hidden""#, r#"{"try":["...",600000]}"#]);
     let kept = log(&node, "ann").expect("it keeps messages");
     assert_eq!([&kept[0].message, &kept[1].message], [&json!({"open": "..."}), &json!("hidden")]);
@@ -241,7 +241,7 @@ fn s31_a_message_sequence_is_drawn() {
 
 // --- gen_statem ------------------------------------------------------------------------------------------------------
 
-/// The state of a state machine, as far as the tests look at it.
+/// The parts of a state machine's state that the tests read.
 #[derive(Deserialize)]
 struct Machine {
     state: Value,
@@ -264,7 +264,8 @@ fn machine(node: &Node) -> Machine {
     Machine::deserialize(node.state("board_door")).expect("the state of a state machine")
 }
 
-/// Postpones a call, has a time-out run, goes to `to`, and returns what the call is answered.
+/// Postpones a call, starts a time-out, and moves the node to another release. Returns the reply to
+/// the call.
 fn knock_over(node: &Node, to: &[&str]) -> String {
     let mut knock = node.relctl(&["call", "board_door", "knock", "--timeout", "60000", "--json"]);
     let knock = knock.stdout(Stdio::piped()).spawn().expect("relctl can be run");
@@ -274,7 +275,7 @@ fn knock_over(node: &Node, to: &[&str]) -> String {
     let Machine { state, engine, .. } = machine(node);
     assert_eq!((state, engine.postponed.len()), (json!("locked"), 1));
     assert_eq!(engine.timeouts[0].kind, json!({"named": "open"}));
-    // Another time-out of that name takes the place of the one that runs since the other version.
+    // A new time-out of the same name replaces the one that was started in the other version.
     node.ok(&["call", "board_door", r#"{"open_in": 50}"#]);
     let output = knock.wait_with_output().expect("relctl ends");
     let answer: Replied = serde_json::from_slice(&output.stdout).expect("an answer is JSON");
@@ -304,12 +305,12 @@ fn a_time_out_that_was_set_before_an_upgrade_fires_after_it() {
 
 // --- gen_event -------------------------------------------------------------------------------------------------------
 
-/// Asks a handler.
+/// Calls a handler.
 fn ask(node: &Node, id: &str) -> Value {
     node.call("board_events", json!({"ask": {"id": id, "request": "get"}}))
 }
 
-/// Returns what the manager answers about a handler that it does not have.
+/// The reply of the event manager for an unknown handler.
 fn not_found() -> Value {
     json!({"error": {"reason": "not_found", "text": ""}})
 }
@@ -322,7 +323,7 @@ fn calls(node: &Node, call: &Value) {
     node.ok(&["spawn", "board_calls", &call.to_string()]);
 }
 
-/// Returns the modules of the handlers, as the tree has them.
+/// Returns the module and pid of each handler in the tree.
 fn handlers(node: &Node) -> Vec<(String, String)> {
     let rows = node.child("board", "events").children.into_iter();
     rows.map(|row| (row.module, row.pid.expect("a handler runs"))).collect()
@@ -349,7 +350,7 @@ fn handlers_are_swapped_deleted_and_killed() {
     let node = board();
     notify(&node, "a");
     calls(&node, &json!({"function": "swap", "args": ["lamp", "second", 10]}));
-    // One event, and one that it started with, are what the first has left.
+    // The state of the first handler: one event, and the one it started with.
     eventually("it was swapped", || (ask(&node, "second") == json!({"ok": 12})).then_some(()));
     assert_eq!(ask(&node, "lamp"), not_found());
     notify(&node, "off");
@@ -365,7 +366,7 @@ fn handlers_are_swapped_deleted_and_killed() {
 }
 
 #[test]
-fn a_supervised_handler_goes_with_its_adder_and_the_adder_is_told_when_it_goes() {
+fn a_supervised_handler_ends_with_its_adder_and_the_adder_is_notified_of_its_end() {
     let node = board();
     let root = node.supervisor("board");
     let keeper = |id: &str| -> String {
@@ -383,7 +384,7 @@ fn a_supervised_handler_goes_with_its_adder_and_the_adder_is_told_when_it_goes()
     eventually("it went with its adder", || gone("first"));
     calls(&node, &json!({"function": "delete", "args": ["second"]}));
     eventually("its adder is told", || (told(&second) == json!(["normal"])).then_some(()));
-    // Another one takes the place of the third, and is supervised as well.
+    // The heir replaces the third handler and is supervised as well.
     calls(&node, &json!({"function": "swap", "args": ["third", "heir", 0]}));
     eventually("its adder is told", || (told(&third) == json!(["shutdown: swapped"])).then_some(()));
     node.ok(&["kill", &third]);

@@ -1,5 +1,5 @@
-//! A release that a node went to live has never booted: every install plans that boot as well, and tells what a restart
-//! would make different.
+//! After an upgrade the new release has never booted. Every install therefore plans its boot as
+//! well, and reports the differences that a restart would make.
 
 use std::process::Command;
 
@@ -16,7 +16,7 @@ const RELEASE: &str = "releases/1.1.0/release.toml";
 const START: &str = "start = \"meter_app\"";
 const PERMANENT: &str = "version = \"1.1.0\"\ntype = \"permanent\"";
 
-/// A change of one document: its path, what is replaced, and by what.
+/// A change of one document: its path, the old text, and the new text.
 type Change<'a> = (&'a str, &'a str, &'a str);
 
 fn running(name: &str) -> Node {
@@ -25,7 +25,7 @@ fn running(name: &str) -> Node {
     node
 }
 
-/// The release plant 1.1.0 with these changes.
+/// Returns the release plant 1.1.0 with changed documents.
 fn plant(changes: &[Change<'_>]) -> (TempDir, String) {
     let change = |files: &mut Files| {
         for (path, from, to) in changes {
@@ -35,7 +35,7 @@ fn plant(changes: &[Change<'_>]) -> (TempDir, String) {
     doctored("plant-1.1.0", change)
 }
 
-/// Checks that the check of 1.1.0 has this warning.
+/// Checks that a check of 1.1.0 has this warning.
 #[track_caller]
 fn check_warned(node: &Node, warning: &str) {
     let checked: Checked = node.read(&["check", "1.1.0"]);
@@ -47,13 +47,13 @@ fn lives(node: &Node, name: &str) -> bool {
     node.apps().iter().any(|app| app.name == name && app.status == AppStatus::Running && app.processes > 0)
 }
 
-/// The roads to a release.
+/// Commands that lead to a release.
 const LIVE: [&[&str]; 3] =
     [&["check", "1.1.0"], &["upgrade", "1.1.0"], &["upgrade", "1.1.0", "--group-windows"]];
 const RESTART: &[&str] = &["upgrade", "1.1.0", "--mode", "restart"];
 
-/// Checks that these roads from a node to a release with these changes are refused for this reason, and that the node goes
-/// on.
+/// Checks that these commands are refused for this reason on a release with these changes, and that
+/// the node continues unchanged.
 #[track_caller]
 fn check_refused(node: &Node, changes: &[Change<'_>], roads: &[&[&str]], words: &str) {
     let (_scratch, tarball) = plant(changes);
@@ -66,7 +66,7 @@ fn check_refused(node: &Node, changes: &[Change<'_>], roads: &[&[&str]], words: 
     node.ok(&["remove", "1.1.0"]);
 }
 
-/// Checks that a release with these changes shows this without a node.
+/// Checks that commands without a node report `words` for a release with these changes.
 #[track_caller]
 fn check_found(changes: &[Change<'_>], words: &str) {
     let (_scratch, tarball) = plant(changes);
@@ -78,7 +78,8 @@ fn check_found(changes: &[Change<'_>], words: &str) {
     assert_contains(&relctl("diff").expect(0).stdout, &[words]);
 }
 
-/// Checks that a release with these changes cannot boot, for this reason, with a node and without.
+/// Checks that a release with these changes cannot boot for this reason, with a node and without
+/// one.
 #[track_caller]
 fn check_not_bootable(node: &Node, changes: &[Change<'_>], words: &str) {
     check_found(changes, words);
@@ -86,7 +87,7 @@ fn check_not_bootable(node: &Node, changes: &[Change<'_>], words: &str) {
 }
 
 #[test]
-fn a_release_whose_app_is_started_by_a_missing_module_or_by_no_application_is_refused() {
+fn an_app_with_a_missing_start_module_or_one_that_is_no_application_is_refused() {
     let node = running("plant-1.0.0");
     let start = |module: &str| format!("start = \"{module}\"");
     check_not_bootable(
@@ -98,7 +99,7 @@ fn a_release_whose_app_is_started_by_a_missing_module_or_by_no_application_is_re
     check_not_bootable(&node, &[(METER, START, &start("meter"))], gen_server);
     let supervisor = "meter cannot start: its start module meter_sup is a supervisor, not an application";
     check_not_bootable(&node, &[(METER, START, &start("meter_sup"))], supervisor);
-    // One module of another app is a library's too, and not its own.
+    // A module of another app does not count as one of this app's.
     check_not_bootable(
         &node,
         &[(METER, START, &start("counter_app"))],
@@ -107,7 +108,7 @@ fn a_release_whose_app_is_started_by_a_missing_module_or_by_no_application_is_re
 }
 
 #[test]
-fn the_library_itself_says_what_a_module_is() {
+fn the_behaviour_of_a_module_is_read_from_the_library_itself() {
     let node = running("plant-1.0.0");
     let lie = "\"behaviour\": \"application\"";
     let change = |files: &mut Files| {
@@ -120,7 +121,7 @@ fn the_library_itself_says_what_a_module_is() {
 }
 
 #[test]
-fn a_release_whose_app_needs_itself_or_an_app_that_is_not_started_is_refused() {
+fn an_app_that_needs_itself_or_an_app_that_is_not_started_is_refused() {
     let node = running("plant-1.0.0");
     let needs = |app: &str| format!("applications = [\"{app}\"]\nstart");
     check_not_bootable(&node, &[(METER, "start", &needs("meter"))], "meter cannot start: it needs itself");
@@ -138,7 +139,7 @@ fn a_release_whose_app_needs_itself_or_an_app_that_is_not_started_is_refused() {
 }
 
 #[test]
-fn a_release_whose_environment_cannot_be_handed_over_is_refused_before_anything_is_done() {
+fn a_release_with_an_unusable_environment_is_refused_before_anything_is_done() {
     let node = running("plant-1.0.0");
     let env = format!("{START}\nenv = {{ key = {{ \"$bin\" = 5 }} }}");
     let roads = [&LIVE[..], &[RESTART]].concat();
@@ -158,7 +159,7 @@ fn a_release_whose_environment_cannot_be_handed_over_is_refused_before_anything_
 }
 
 #[test]
-fn an_older_release_that_could_not_boot_is_not_gone_back_to_and_an_idle_node_boots_none() {
+fn a_running_and_an_idle_node_refuse_a_release_that_could_not_boot() {
     let ghost = |files: &mut Files| edit(files, "lib/meter-1.0.0/app.toml", START, "start = \"ghost\"");
     let (_scratch, tarball) = doctored("plant-1.0.0", ghost);
     for node in [running("plant-1.1.0"), Node::start()] {
@@ -168,7 +169,7 @@ fn an_older_release_that_could_not_boot_is_not_gone_back_to_and_an_idle_node_boo
 }
 
 #[test]
-fn a_library_whose_constructor_ends_the_process_as_if_all_were_well_is_refused() {
+fn a_library_with_a_constructor_that_exits_with_success_is_refused() {
     let node = running("plant-1.0.0");
     let leaves = "__attribute__((constructor)) static void leave(void) { exit(0); }\n";
     let (_scratch, tarball) = with_library(&meter(&[], leaves, &[]));
@@ -177,8 +178,8 @@ fn a_library_whose_constructor_ends_the_process_as_if_all_were_well_is_refused()
     assert!(lives(&node, "meter"));
 }
 
-/// Checks that an upgrade to a release with these changes says this of a restart, and that the app meter has then no
-/// processes.
+/// Checks that an upgrade to a release with these changes warns with `words`, and that the app
+/// meter has no processes after a restart.
 #[track_caller]
 fn check_lost(changes: &[Change<'_>], words: &str) {
     let mut node = running("plant-1.0.0");
@@ -196,7 +197,7 @@ fn check_lost(changes: &[Change<'_>], words: &str) {
 }
 
 #[test]
-fn what_a_restart_would_not_start_is_told_before_and_after_an_upgrade() {
+fn apps_that_a_restart_would_not_start_are_reported_before_and_after_an_upgrade() {
     for start_type in ["load", "none"] {
         let typed = format!("version = \"1.1.0\"\ntype = \"{start_type}\"");
         let words = format!("a restart would not start these running apps: meter (its type is {start_type})");
@@ -204,7 +205,7 @@ fn what_a_restart_would_not_start_is_told_before_and_after_an_upgrade() {
     }
     let no_start = "a restart would not start these running apps: meter (its app.toml names no start)";
     check_lost(&[(METER, &format!("{START}\n"), "")], no_start);
-    // Who includes an app starts it, and this one does not.
+    // An included app is started by its includer. This includer does not start it.
     let included = "included_applications = [\"meter\"]\nstart";
     let needs = "applications = [\"counter\"]\nstart";
     check_lost(
@@ -214,7 +215,7 @@ fn what_a_restart_would_not_start_is_told_before_and_after_an_upgrade() {
 }
 
 #[test]
-fn what_a_restart_would_start_otherwise_or_again_is_told() {
+fn differences_that_a_restart_would_make_are_reported() {
     let node = running("plant-1.0.0");
     let phases = format!("{START}\nstart_phases = [{{ name = \"go\" }}]");
     let (_scratch, tarball) = plant(&[(METER, START, &phases)]);
@@ -248,7 +249,7 @@ fn an_app_of_type_load_is_started_by_hand() {
 }
 
 #[test]
-fn an_instruction_that_does_not_fit_what_its_module_is_is_told_with_its_step() {
+fn an_instruction_that_does_not_fit_the_behaviour_of_its_module_is_refused() {
     let node = running("plant-1.0.0");
     let appup = "lib/counter-0.1.1/appup.toml";
     let call = |call: &str| format!("instructions = [\n  {{ apply = \"{call}\" }},");
@@ -261,7 +262,7 @@ fn an_instruction_that_does_not_fit_what_its_module_is_is_told_with_its_step() {
         check_found(&changes, &words);
         check_refused(&node, &changes, &LIVE, &words);
     }
-    // The node would go down with the app.
+    // A supervisor change of the app's own module would take the node down with the app.
     let supervisor = "change = \"supervisor\" }, # ";
     let changes = [(appup, "change = { advanced = { interval_ms = 250 } } },", supervisor)];
     let words = "module counter is a gen_server, but change = \"supervisor\" needs a supervisor";

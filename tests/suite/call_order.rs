@@ -1,4 +1,4 @@
-//! The order between what an appup starts, an app's own calls, and the members that go on.
+//! The order of the children that an appup starts, the app's own calls, and the resume of members.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,7 +9,8 @@ use tempfile::TempDir;
 
 use crate::doctored::{doctored, edit};
 
-/// The second yard, whose appup starts a dock and then has these instructions. The way back ends it.
+/// Yard 2.0.0 with an appup that starts a dock and then runs the instructions `behind`. The way
+/// back ends the dock.
 fn yard_with_dock(behind: &str) -> (TempDir, String) {
     let appup = "lib/yard-2.0.0/appup.toml";
     let start = "{ apply = \"supervisor:start_child\", args = [\"yard\", { id = \"dock\", module = \"yard_dock\" }] },";
@@ -33,7 +34,7 @@ fn yard() -> Node {
 }
 
 #[test]
-fn r3_a_call_behind_what_starts_finds_it_in_one_window_and_in_several_and_the_plan_says_so() {
+fn r3_a_call_after_a_start_finds_the_child_in_one_window_and_in_several() {
     let (_scratch, tarball) = yard_with_dock(USES);
     for windows in [&[][..], &["--group-windows"]] {
         let node = yard();
@@ -84,7 +85,7 @@ fn r3_a_call_that_fails_after_the_switch_takes_the_upgrade_back_and_its_way_back
 }
 
 #[test]
-fn r3_what_a_window_does_in_another_order_stands_with_the_step_and_in_a_warning() {
+fn r3_a_reordered_call_is_marked_at_its_step_and_in_a_warning() {
     let behind = format!("{USES}\n  {{ update = \"yard_log\", change = {{ advanced = {{}} }} }},");
     let (_scratch, tarball) = yard_with_dock(&behind);
     let node = yard();
@@ -98,12 +99,13 @@ fn r3_what_a_window_does_in_another_order_stands_with_the_step_and_in_a_warning(
             "upgrade with --group-windows",
         ],
     );
-    // The windows keep the order.
+    // Separate windows keep the order.
     let report = node.report(&["upgrade", &tarball, "--group-windows"]);
     assert_eq!(report.outcome, Outcome::Installed, "{report:#?}");
 }
 
-/// The second yard with a bell, which takes so many milliseconds to start, and one more worker. Both start before what ends.
+/// Yard 2.0.0 with one more worker and a bell that takes `ms` milliseconds to start. Both start
+/// before any child ends.
 fn yard_with_bell(ms: u64) -> (TempDir, String) {
     let appup = "lib/yard-2.0.0/appup.toml";
     let call = |function: &str, args: &str| {
@@ -124,7 +126,7 @@ fn yard_with_bell(ms: u64) -> (TempDir, String) {
     })
 }
 
-/// Upgrades while a worker rings the bell all the time.
+/// Upgrades while a worker constantly rings the bell.
 fn upgraded_while_ringing(node: &Node, tarball: &str) -> Report {
     let worker = node.pid("yard", "a");
     let is_over = AtomicBool::new(false);
@@ -143,12 +145,13 @@ fn upgraded_while_ringing(node: &Node, tarball: &str) -> Report {
 }
 
 #[test]
-fn w4_a_child_that_starts_is_there_when_the_members_go_on_though_its_start_waits_for_one() {
+fn w4_a_child_has_started_when_the_members_resume_though_its_init_calls_a_member() {
     let (_scratch, tarball) = yard_with_bell(100);
     let node = yard();
     let dry = node.ok(&["upgrade", &tarball, "--dry-run"]).stdout;
     assert_in_order(&dry, &["switch", "id = \"bell\"", "id = \"extra\"", "resume [", "terminate_child"]);
-    // What is written behind an end comes after it, and the plan says what that means.
+    // An instruction written after the end of a child runs after it, and the plan states the
+    // consequence.
     let fresh = dry.lines().find(|line| line.contains("restart_child(\"yard\", \"fresh\")")).expect("a step");
     assert_contains(fresh, &["its child is missing from the resume until this step"]);
 
@@ -166,7 +169,7 @@ fn w4_a_child_that_starts_is_there_when_the_members_go_on_though_its_start_waits
 }
 
 #[test]
-fn w4_members_do_not_wait_longer_than_half_a_second_for_a_start_which_goes_on_and_is_told() {
+fn w4_members_wait_at_most_half_a_second_for_a_start_and_a_warning_names_it() {
     let (_scratch, tarball) = yard_with_bell(2_000);
     let node = yard();
     let report = node.report(&["upgrade", &tarball]);

@@ -1,4 +1,4 @@
-//! What appups call, stop and start (S46, S47, S80 to S82).
+//! Functions that appups call, and children that they stop and start (S46, S47, S80 to S82).
 
 use reld_api::request::Shutdown;
 use reld_api::response::{Checked, ChildSpecShown, Outcome, Report};
@@ -10,7 +10,7 @@ fn yard() -> Node {
     node
 }
 
-/// The children of an app's root: id and pid, in start order.
+/// Returns the children of an app's root supervisor: id and pid, in start order.
 fn children(node: &Node, app: &str) -> Vec<(String, Option<String>)> {
     let rows = node.tree(app).children.into_iter();
     rows.map(|row| (row.id.as_str().expect("ids are words").to_owned(), row.pid)).collect()
@@ -22,12 +22,12 @@ fn ids(node: &Node, app: &str) -> Vec<String> {
     ids
 }
 
-/// How the worker that stays is stopped.
+/// Returns how the worker that stays is shut down.
 fn shutdown_of_a(node: &Node) -> Option<Shutdown> {
     node.read::<ChildSpecShown>(&["child", "spec", &node.supervisor("yard"), "a"]).spec.shutdown
 }
 
-/// What the yard has noted, besides how workers ended.
+/// Returns the notes in the yard's log.
 fn notes(node: &Node) -> Vec<String> {
     serde_json::from_value(node.call("yard_log", "get")).expect("lines")
 }
@@ -65,7 +65,7 @@ fn s46_s47_children_are_renamed_added_and_removed_both_ways_and_the_others_stay(
 }
 
 #[test]
-fn s80_an_app_is_told_what_changed_in_its_environment_up_and_down() {
+fn s80_an_app_gets_the_changes_of_its_environment_up_and_down() {
     let node = yard();
     node.ok(&["upgrade", &release("yard-2.0.0")]);
     node.ok(&["downgrade"]);
@@ -79,7 +79,7 @@ fn s80_an_app_is_told_what_changed_in_its_environment_up_and_down() {
 }
 
 #[test]
-fn s80_what_the_command_line_sets_goes_before_every_release_and_never_changes() {
+fn s80_settings_of_the_command_line_override_every_release_and_never_change() {
     let node = Node::start_with(&["--env", "yard.speed=7", "--env", "yard.note='set by hand'"]);
     node.ok(&["upgrade", &release("yard-1.0.0")]);
     node.ok(&["upgrade", &release("yard-2.0.0")]);
@@ -145,7 +145,7 @@ fn a_child_that_does_not_start_after_the_switch_takes_the_upgrade_back() {
 }
 
 #[test]
-fn s82_a_function_that_fails_in_the_pause_takes_everything_back_the_calls_before_it_too() {
+fn s82_a_function_that_fails_in_the_pause_reverts_everything_including_earlier_calls() {
     let node = yard();
     let before = (children(&node, "yard"), node.code().modules);
     let tank = node.pid("shed", "tank");
@@ -156,7 +156,7 @@ fn s82_a_function_that_fails_in_the_pause_takes_everything_back_the_calls_before
     assert_eq!(notes(&node), ["before", "undone"]);
     let lost = "the node runs 1.0.0 again, with app shed started afresh: its states are lost";
     assert_contains(&failed.stderr, &[lost]);
-    // The restarted app runs in its old version again, afresh, as the plan said.
+    // The restarted app runs its old version again with a fresh state, as planned.
     let again = node.pid("shed", "tank");
     assert_ne!(again, tank);
     assert_eq!(node.proc(&again).process.version, "1.0.0");

@@ -1,4 +1,5 @@
-//! Kills and full disks at random moments of orders (S94). `reld-bench chaos` does the same for a thousand rounds.
+//! Kills and full disks at random moments of orders (S94). `reld-bench chaos` runs the same for a
+//! thousand rounds.
 
 use reld_tests::Chaos;
 

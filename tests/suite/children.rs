@@ -118,7 +118,8 @@ fn s25_children_of_equal_ids_are_refused_by_name_and_none_runs() {
     assert_eq!(rows(&node, &root(&node)).specs, 3, "its spec is not kept");
 }
 
-/// Starts a child with that trouble in its terminate and a second to shut down, and terminates it; returns its pid.
+/// Starts a child that causes `trouble` in its terminate and has a second to shut down. Terminates
+/// it and returns its pid.
 fn terminated(node: &Node, trouble: &str) -> String {
     let sup = root(node);
     let spec = json!({"id": trouble, "module": "count_server", "args": 0, "shutdown": {"ms": 1000}});
@@ -142,7 +143,7 @@ fn s33_a_child_that_does_not_shut_down_in_its_time_is_killed_and_the_rest_goes_o
     let b = node.pid("stage", "b");
     terminated(&node, "linger");
     assert_eq!(node.status().stuck, []);
-    // A thread cannot be shot: its process has ended, and the callback is told as stuck.
+    // A thread cannot be killed. The process has ended, and its callback is reported as stuck.
     let pid = terminated(&node, "hang");
     let status = node.status();
     assert_eq!((&status.stuck[0].pid, status.degraded), (&pid, true));
@@ -152,7 +153,7 @@ fn s33_a_child_that_does_not_shut_down_in_its_time_is_killed_and_the_rest_goes_o
 }
 
 #[test]
-fn s28_a_pid_where_a_child_id_is_wanted_is_told_with_the_id() {
+fn s28_a_pid_in_place_of_a_child_id_is_refused_with_the_id() {
     let node = shop();
     let pid = node.pid("counter", 10_000);
     let refused = node.run(&["child", "terminate", &counter_sup(&node), &pid]).expect(1).stderr;
@@ -161,7 +162,7 @@ fn s28_a_pid_where_a_child_id_is_wanted_is_told_with_the_id() {
 }
 
 #[test]
-fn a_process_is_found_by_its_place_in_a_tree_and_a_supervisor_past_a_server_of_the_app_s_name() {
+fn a_process_is_found_by_its_path_in_a_tree_and_a_supervisor_despite_a_server_of_the_same_name() {
     let node = Node::start();
     node.ok(&["upgrade", &release("plant-1.0.0")]);
     let spec = json!({"id": "more", "module": "counter_sup", "type": "supervisor"});
@@ -173,7 +174,8 @@ fn a_process_is_found_by_its_place_in_a_tree_and_a_supervisor_past_a_server_of_t
     assert!(value(&node, "counter/more/10000") >= 10_000);
     assert_eq!(rows(&node, "counter/more").specs, 2);
 
-    // The app meter has a server of that name: whatever asks servers means it, whatever asks supervisors the root.
+    // The app meter has a server of the same name. Commands for processes find the server, commands
+    // for supervisors the root supervisor.
     assert_eq!(node.proc("meter").process.module, "meter");
     assert_eq!(rows(&node, "meter").children[0].module, "meter");
 
@@ -232,7 +234,8 @@ fn s30_the_tree_is_drawn_and_unknown_places_are_errors() {
     node.run(&["tree", "--sup", &worker]).expect(1);
 }
 
-/// Returns at which number each count_server that traps exits has ended and why, the first one first.
+/// Returns the number and the exit reason of each count_server that traps exits, in the order of
+/// their ends.
 pub(crate) fn ends(node: &Node) -> Vec<String> {
     let log = node.log();
     let end = |line: &str| line.split_once("count_server terminates at ").map(|(_, end)| end.to_owned());
@@ -250,7 +253,7 @@ fn s32_the_stop_of_a_supervisor_runs_terminate_in_the_children_that_trap_exits_i
     for id in ["a", "b", "c"] {
         let pid = node.pid("stage", id);
         node.ok(&["cast", &pid, r#"{"trap_exit": true}"#]);
-        // The cast was handled when a later call is answered.
+        // A later call is answered only after the cast was handled.
         node.ok(&["call", &pid, "get"]);
     }
     node.ok(&["app", "stop", "stage"]);
@@ -261,7 +264,7 @@ fn s32_the_stop_of_a_supervisor_runs_terminate_in_the_children_that_trap_exits_i
 }
 
 #[test]
-fn s35_an_app_stops_by_prep_stop_at_round_numbers_and_nobody_is_restarted() {
+fn s35_an_app_stops_by_prep_stop_at_round_numbers_and_no_child_is_restarted() {
     let node = shop();
     let took_us = node.read::<AppStopped>(&["app", "stop", "counter"]).took_us;
     assert!(took_us < 5_000_000, "both counters are asked at once: {took_us} us");
@@ -271,7 +274,7 @@ fn s35_an_app_stops_by_prep_stop_at_round_numbers_and_nobody_is_restarted() {
     assert_eq!(ids(&node), [10_000, 20_000]);
 }
 
-/// Starts the board with a guard, which its prep_stop asks.
+/// Starts the board with a guard. Its prep_stop calls the guard.
 fn guarded(guard: &str) -> Node {
     let node = Node::start();
     node.ok(&["upgrade", &release("board-1.0.0")]);
@@ -280,7 +283,7 @@ fn guarded(guard: &str) -> Node {
 }
 
 #[test]
-fn s37_a_prep_stop_that_waits_for_ever_is_told_and_the_tree_stops_all_the_same() {
+fn s37_a_prep_stop_that_waits_for_ever_is_reported_and_the_tree_stops_anyway() {
     let node = guarded("silent");
     node.ok(&["app", "stop", "board"]);
     let log = node.log();
@@ -290,7 +293,7 @@ fn s37_a_prep_stop_that_waits_for_ever_is_told_and_the_tree_stops_all_the_same()
 }
 
 #[test]
-fn s38_a_prep_stop_is_told_whether_there_is_a_tree_and_its_crash_holds_nothing_up() {
+fn s38_a_prep_stop_sees_whether_the_tree_runs_and_its_crash_delays_nothing() {
     let node = with_start_types("board-1.0.0", "permanent", "temporary");
     node.ok(&["spawn", "board_guard", "rude"]);
     let kept = |words: &str| {
@@ -314,7 +317,7 @@ fn s39_an_app_starts_its_tree_left_to_right_and_one_child_that_fails_stops_those
     let node = Node::start();
     node.ok(&["upgrade", &release("board-1.0.0")]);
     node.ok(&["app", "stop", "board"]);
-    // The name that the second child wants is another's.
+    // Another process already has the name that the second child registers.
     let other = node.spawn("board_door", "null");
     let refused = node.run(&["app", "start", "board"]).expect(1).stderr;
     assert_contains(&refused, &["failed_to_start_child \"door\"", "board_door", "is taken by"]);

@@ -1,10 +1,12 @@
-//! Everything at once, for some seconds. `reld-bench churn` does the same for ten minutes.
+//! Kills, restarts, suspends and upgrades at random for some seconds. `reld-bench churn` runs the
+//! same for ten minutes.
 
 use std::time::Duration;
 
 use reld_tests::churn;
 
-/// Some seconds tell no slope: this is what a node may take that is still warming up.
+/// Some seconds are too short for a real slope. This limit allows for a node that is still warming
+/// up.
 const SLOPE_KB: f64 = 4_096.0;
 
 #[test]

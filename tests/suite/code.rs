@@ -26,13 +26,13 @@ fn modules(node: &Node) -> Vec<String> {
     node.code().modules.into_iter().map(|module| module.module).collect()
 }
 
-/// Purges a module and returns the processes that it killed.
+/// Purges a module and returns the processes that were killed.
 fn purge(node: &Node, module: &str) -> Vec<String> {
     let purged: Purged = node.read(&["purge", module]);
     purged.killed.into_iter().map(|ended| ended.pid).collect()
 }
 
-/// Purges every module, which ends nobody.
+/// Purges every module, and checks that no process is killed.
 fn purge_all(node: &Node) {
     let modules = modules(node);
     assert!(modules.contains(&"looper".to_owned()), "{modules:?}");
@@ -50,7 +50,7 @@ fn old(node: &Node, module: &str) -> OldCode {
 }
 
 #[test]
-fn s1_s4_s5_two_versions_run_side_by_side_soft_purge_names_who_lingers_and_purge_ends_it() {
+fn s1_s4_s5_two_versions_run_side_by_side_soft_purge_names_lingerers_and_purge_kills_them() {
     let node = stage();
     let a = node.spawn("looper", 0);
     load(&node, "0.2.0");
@@ -100,7 +100,7 @@ fn s8_an_idle_server_lingers_in_no_old_code() {
 }
 
 #[test]
-fn s16_a_loop_of_ones_own_is_ended_by_a_purge_and_its_link_tells_why() {
+fn s16_a_loop_of_ones_own_is_killed_by_a_purge_and_its_link_gets_the_reason() {
     let node = stage();
     let linked = node.relctl(&["spawn", "looper", "0", "--link"]).stdout(Stdio::piped()).spawn();
     let mut linked = linked.expect("relctl can be run");
@@ -119,7 +119,7 @@ fn s2_a_loop_of_ones_own_stays_old_for_ever_and_one_that_goes_on_in_current_code
     let node = stage();
     let [looper, rover] = ["looper", "rover"].map(|module| node.spawn(module, 0));
     load(&node, "0.2.0");
-    // Both wait in a round of the old code.
+    // Both processes wait in a round of the old code.
     assert_eq!([step(&node, &looper), step(&node, &rover)], [0, 0]);
     for _ in 0..3 {
         assert_eq!([step(&node, &looper), step(&node, &rover)], [0, 2]);
@@ -137,7 +137,8 @@ fn s6_ten_rounds_of_purge_and_load_call_each_rounds_function_and_use_two_slots()
     for (version, constant) in [("0.2.0", 2), ("0.3.0", 3), ("0.1.0", 0)].into_iter().cycle().take(10) {
         purge_all(&node);
         load(&node, version);
-        // Whoever is started by its module's name is of the current version, and so is what a server's message runs.
+        // A process started by its module's name runs the current version. So does a callback of a
+        // server.
         let function = node.spawn("looper", 0);
         assert_eq!(step(&node, &function), constant);
         assert_eq!(step(&node, &node.pid("stage", "b")), constant);
@@ -159,7 +160,7 @@ fn s17_a_loop_that_got_a_message_after_the_load_and_went_on_in_current_code_surv
 }
 
 #[test]
-fn s9_a_killed_process_outside_every_tree_is_gone_and_nobody_restarts_it() {
+fn s9_a_killed_process_outside_every_tree_is_not_restarted() {
     let node = stage();
     let pid = node.spawn("count_server", 5);
     node.ok(&["kill", &pid]);

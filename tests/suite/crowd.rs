@@ -1,4 +1,4 @@
-//! Clients of the control socket that are many, slow or not allowed (C1, C3).
+//! Clients of the control socket: many, slow, or without permission (C1, C3).
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -9,18 +9,18 @@ use std::process::{Command, Stdio};
 use reld_api::ExitCode;
 use reld_tests::{Node, Run, eventually, has, release};
 
-/// How many connections the daemon's own user may hold open.
+/// Limit of connections for the daemon's own user.
 const OWN: usize = 256;
 
 #[test]
-fn a_user_who_holds_too_many_connections_is_refused_one_more_and_served_again_when_some_are_closed() {
+fn a_user_with_too_many_connections_is_refused_until_some_are_closed() {
     let node = Node::start();
     let hold = || UnixStream::connect(node.socket()).expect("the daemon listens");
     let mut held: Vec<_> = (1..OWN).map(|_| hold()).collect();
     eventually("what came before has left its seat", || (node.run(&["status"]).code == 0).then_some(()));
     let refused = eventually("one more is refused", || {
         let status = node.run(&["--json", "status"]);
-        // The seat of the last status may have been taken in place of one that is held.
+        // The last status request may have held one of the connections, so open another one.
         (status.code != 0).then_some(status).or_else(|| {
             held.push(hold());
             None
@@ -43,12 +43,12 @@ fn the_daemon_opens_as_many_files_as_the_system_allows() {
 }
 
 #[test]
-fn the_daemon_says_what_to_raise_when_the_system_gives_it_too_few_threads() {
+fn the_daemon_names_the_limit_to_raise_when_it_gets_too_few_threads() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("it is ours");
     let daemon = Node::daemon_in(&folder.path().join("root"));
     let socket = folder.path().join("socket");
-    // The limit is none for root.
+    // The limit does not apply to root, so the daemon runs as another user.
     let mut limited = Command::new("prlimit");
     limited.arg("--nproc=4:4").arg(daemon.get_program()).args(daemon.get_args()).arg("--socket").arg(&socket);
     if fs::metadata(folder.path()).expect("it is there").uid() == 0 {
@@ -60,7 +60,7 @@ fn the_daemon_says_what_to_raise_when_the_system_gives_it_too_few_threads() {
 }
 
 #[test]
-fn a_user_who_may_not_connect_is_told_so_and_not_to_start_a_daemon() {
+fn a_user_without_permission_to_connect_gets_that_reason_and_no_other_advice() {
     let node = Node::start();
     fs::set_permissions(node.socket(), fs::Permissions::from_mode(0o600)).expect("it is ours");
     let mut relctl = node.relctl(&["status"]);
@@ -76,7 +76,7 @@ fn a_user_who_may_not_connect_is_told_so_and_not_to_start_a_daemon() {
 }
 
 #[test]
-fn the_questions_of_a_check_need_no_folder_but_the_node_s_own() {
+fn the_probes_of_a_check_need_only_the_node_s_own_folder() {
     let node = Node::start_in(&[("TMPDIR", "/nonexistent")]);
     node.ok(&["upgrade", &release("shop-1.0.0")]);
     node.ok(&["unpack", &release("shop-1.1.0")]);

@@ -1,4 +1,5 @@
-//! The daemon as its machine sees it: one for each root, quiet when idle, reached by whom its socket lets in.
+//! The daemon and its machine: one daemon per root, no wake-ups when idle, access by the
+//! permissions of the socket.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -17,7 +18,7 @@ use serde_json::json;
 use crate::children::ends;
 use crate::left_behind::{Language, library, plant};
 
-/// The system calls that wait, for an event or for a time.
+/// System calls that wait for an event or a time-out.
 const WAITS: &[i64] = &[
     libc::SYS_futex,
     #[cfg(target_arch = "x86_64")]
@@ -25,8 +26,8 @@ const WAITS: &[i64] = &[
     libc::SYS_epoll_pwait,
 ];
 
-/// Returns whether a thread waits for an event alone. The time is the fourth argument of all waits:
-/// no pointer for a futex, -1 for an epoll.
+/// Returns whether a thread waits for an event without a time-out. The time-out is the fourth
+/// argument of all these calls: a null pointer for a futex, -1 for an epoll.
 fn waits_for_no_time(task: &Path) -> bool {
     let call = fs::read_to_string(task.join("syscall")).unwrap_or_default();
     let words: Vec<&str> = call.split_whitespace().collect();
@@ -35,14 +36,14 @@ fn waits_for_no_time(task: &Path) -> bool {
 }
 
 #[test]
-fn an_idle_node_wakes_up_for_nothing() {
+fn an_idle_node_never_wakes_up() {
     let node = Node::start();
     let process = PathBuf::from(format!("/proc/{}", node.id()));
     let entries = |folder: &str| -> Vec<PathBuf> {
         let entries = fs::read_dir(process.join(folder)).expect("the daemon lives");
         entries.map(|entry| entry.expect("a folder can be read").path()).collect()
     };
-    // Threads that had work look for more, and some of the pool end.
+    // After work, threads first look for more, and some threads of the pool end.
     eventually("every thread waits for an event alone", || {
         let tasks = entries("task");
         (tasks.len() > 1 && tasks.iter().all(|task| waits_for_no_time(task))).then_some(())
@@ -65,22 +66,22 @@ fn a_second_daemon_on_a_root_is_refused_and_the_first_goes_on() {
     node.ok(&["status"]);
 }
 
-/// A daemon that ends with the test.
+/// A daemon that is killed at the end of the test.
 struct Other(Child);
 
 impl Drop for Other {
     fn drop(&mut self) {
-        // A daemon that ended by itself is no trouble.
+        // The daemon may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 #[test]
-fn a_daemon_that_stops_late_leaves_the_socket_of_a_newer_one_alone_and_takes_its_own_away() {
+fn a_daemon_that_stops_late_keeps_the_socket_of_a_newer_one_and_removes_its_own() {
     let mut first = Node::start();
     let socket = first.socket();
-    // Somebody cleans up, and a newer daemon finds nobody at the place.
+    // The socket file is deleted, so a second daemon does not find the first one.
     fs::remove_file(&socket).expect("it is there");
     let root = tempfile::tempdir().expect("a temporary folder can be made");
     let mut second = Node::daemon_in(root.path());
@@ -116,7 +117,7 @@ fn sigterm_stops_the_apps_in_order() {
     for id in ["a", "b"] {
         let pid = node.pid("stage", id);
         node.ok(&["cast", &pid, r#"{"trap_exit": true}"#]);
-        // The cast was handled when a later call is answered.
+        // A later call is answered only after the cast was handled.
         node.ok(&["call", &pid, "get"]);
     }
     assert!(node.terminate().success());
@@ -126,7 +127,7 @@ fn sigterm_stops_the_apps_in_order() {
     assert!(!node.socket().exists());
 }
 
-/// A service manager: reads what daemons tell as fast as they tell it.
+/// A service manager. It reads the messages of daemons as soon as they arrive.
 struct Manager {
     folder: tempfile::TempDir,
     told: mpsc::Receiver<String>,
@@ -152,13 +153,13 @@ impl Manager {
         self.folder.path().join(name).to_string_lossy().into_owned()
     }
 
-    /// Waits until a daemon tells that, from now on.
+    /// Waits for the next message `wanted`.
     fn await_told(&self, wanted: &str) {
         let patience = Duration::from_secs(60);
         while self.told.recv_timeout(patience).expect("the daemon tells something in time") != wanted {}
     }
 
-    /// Returns what a daemon tells until it tells that.
+    /// Returns the messages up to `wanted`.
     fn told_until(&self, wanted: &str) -> Vec<String> {
         let patience = Duration::from_secs(60);
         let next = || self.told.recv_timeout(patience).expect("the daemon tells something in time");
@@ -171,14 +172,14 @@ impl Manager {
 }
 
 #[test]
-fn s95_a_service_manager_is_told_that_the_node_is_ready_what_it_does_and_that_it_lives() {
+fn s95_a_service_manager_gets_readiness_status_and_watchdog_messages() {
     let manager = Manager::new();
     let mut node = Node::start_in(&[("NOTIFY_SOCKET", &manager.path("notify")), ("WATCHDOG_USEC", "200000")]);
     manager.await_told("READY=1");
     manager.await_told("WATCHDOG=1");
     node.ok(&["upgrade", &release("habits-1.0.0")]);
     manager.await_told("STATUS=runs 1.0.0");
-    // Callbacks that do not return keep their threads and not the node: signs of life go on.
+    // Callbacks that do not return occupy their threads, but the watchdog messages continue.
     let gate = manager.path("gate");
     for habit in ["habit_1", "habit_3"] {
         let question = json!({"spin": gate}).to_string();
@@ -192,7 +193,7 @@ fn s95_a_service_manager_is_told_that_the_node_is_ready_what_it_does_and_that_it
     manager.await_told("STOPPING=1");
 }
 
-/// Those that the service manager, and a daemon whose probe started this one, may have set.
+/// Variables set by the service manager, or by a daemon for its probe if that starts a daemon.
 const MEANT_FOR_THE_DAEMON: [&str; 12] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
@@ -209,7 +210,7 @@ const MEANT_FOR_THE_DAEMON: [&str; 12] = [
 ];
 
 #[test]
-fn variables_that_are_meant_for_the_daemon_reach_neither_apps_nor_probes_nor_their_children() {
+fn variables_for_the_daemon_reach_neither_apps_nor_probes_nor_their_children() {
     let scratch = tempfile::tempdir().expect("a temporary folder can be made");
     let path = |name: &str| scratch.path().join(name).to_string_lossy().into_owned();
     let code = format!("void line(void) {{ system(\"env > {}\"); }}", path("app"));
@@ -275,7 +276,7 @@ fn s95_a_reload_is_no_upgrade_and_ends_nothing() {
 }
 
 #[test]
-fn another_user_who_may_connect_may_look_and_change_nothing() {
+fn another_user_with_permission_to_connect_may_read_and_not_change() {
     let node = Node::start();
     let mode = fs::metadata(node.socket()).expect("the socket is there").mode() & 0o777;
     assert_eq!(mode, 0o660, "its owner and its group may connect");
@@ -286,7 +287,7 @@ fn another_user_who_may_connect_may_look_and_change_nothing() {
     let folder = node.socket().parent().expect("a socket lies in a folder").to_owned();
     fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("the folder is ours");
     fs::set_permissions(node.socket(), Permissions::from_mode(0o666)).expect("the socket is ours");
-    // The build's folder may be hidden from others.
+    // Other users may have no access to the build's folder.
     let relctl = node.socket().with_file_name("relctl");
     fs::copy(node.relctl(&[]).get_program(), &relctl).expect("relctl can be copied");
     let as_nobody = |args: &[&str]| {

@@ -1,4 +1,4 @@
-//! Files of releases that are lost or damaged on the node, and old releases that go.
+//! Lost or damaged files of releases on the node, and the removal of old releases.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use reld_api::response::{Harm, Pruned, Unpacked, Verified};
 use reld_tests::{Node, assert_contains, release};
 
-/// A node that runs shop 1.0.0 and has 1.1.0.
+/// Returns a node that runs shop 1.0.0 and has unpacked 1.1.0.
 fn shop() -> Node {
     let node = Node::start();
     node.ok(&["upgrade", &release("shop-1.0.0")]);
@@ -18,7 +18,7 @@ fn lib(node: &Node, app: &str) -> PathBuf {
     node.root().join("lib").join(app)
 }
 
-/// Returns what `relctl verify` finds: version, path and harm of each damaged file.
+/// Returns the findings of `relctl verify`: version, path and harm of each damaged file.
 #[track_caller]
 fn damage(node: &Node) -> Vec<(String, String, Harm)> {
     let run = node.run(&["--json", "verify"]);
@@ -45,7 +45,7 @@ fn lost_files_are_found_shown_and_brought_back_by_the_tarball_and_the_release_is
     fs::remove_dir_all(lib(&node, "counter-0.1.1")).expect("the root can be written");
     let refused = node.run(&["upgrade", "1.1.0"]).expect(1).stderr;
     assert_contains(&refused, &["release 1.1.0 is damaged on disk", "is missing", "`relctl unpack`"]);
-    // What an order has met is shown.
+    // Damage that an order encounters raises an alarm.
     let [alarm] = &alarms(&node)[..] else { panic!("one alarm") };
     let words =
         ["release 1.1.0", "lib/counter-0.1.1/", "is missing; `relctl unpack`", "`relctl verify 1.1.0`"];
@@ -77,7 +77,7 @@ fn damage_of_the_running_release_is_found_by_verify_and_repaired_beside_its_proc
     let expected = [of_old("stray", Harm::Stray), of_old("app.toml", Harm::Changed)];
     assert_eq!(damage(&node), expected);
     assert_eq!(alarms(&node).len(), 1);
-    // It may be all that somebody has of something.
+    // An unknown file may be the only copy of something.
     let refused = node.refused(&["unpack", &release("shop-1.0.0")]);
     assert_contains(&refused.causes.join(" "), &["counter-0.1.0/stray", "remove it"]);
     fs::remove_file(lib(&node, "counter-0.1.0").join("stray")).expect("the root can be written");
@@ -130,7 +130,7 @@ fn prune_removes_old_releases_and_leaves_the_way_back() {
 }
 
 #[test]
-fn what_never_ran_is_not_pruned() {
+fn releases_that_never_ran_are_not_pruned() {
     let node = shop();
     let none: Pruned = node.read(&["prune", "--keep", "0"]);
     assert_eq!(none.releases, []);

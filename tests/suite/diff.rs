@@ -1,4 +1,5 @@
-//! Comparing two releases and drafting the appup between them, from real libraries and tarballs (I8, R1, R2, R11).
+//! Comparisons of two releases and drafts of the appup between them, from real libraries and
+//! tarballs (I8, R1, R2, R11).
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,7 @@ use reld_tests::{Node, Run, assert_contains, assert_in_order, folder, release};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What `relctl diff` prints, as far as the tests look at it.
+/// The parts of the output of `relctl diff` that the tests read.
 #[derive(Deserialize)]
 struct Diff {
     apps: Vec<Value>,
@@ -43,7 +44,7 @@ impl Diff {
         Self::deserialize(node.json(&["diff", from, to])).expect("a diff")
     }
 
-    /// Returns the only app that the releases have.
+    /// Returns the only app of the releases.
     fn app(&self) -> App {
         assert_eq!(self.apps.len(), 1, "{:#?}", self.apps);
         App::deserialize(&self.apps[0]).expect("an app of a diff")
@@ -61,14 +62,14 @@ impl App {
     }
 }
 
-/// Unpacks a tarball as anybody would.
+/// Unpacks a tarball with tar.
 fn unpacked(release_name: &str, into: &Path) {
     fs::create_dir_all(into).expect("a temporary folder can be written");
     Run::of(Command::new("tar").arg("-xzf").arg(release(release_name)).arg("-C").arg(into)).expect(0);
 }
 
 #[test]
-fn i8_two_releases_are_compared_by_what_their_libraries_say() {
+fn i8_two_releases_are_compared_by_the_metadata_of_their_libraries() {
     let node = Node::start();
     let diff = Diff::of(&node, &release("shop-1.0.0"), &release("shop-1.1.0"));
     let app = diff.app();
@@ -82,14 +83,14 @@ fn i8_two_releases_are_compared_by_what_their_libraries_say() {
     assert_eq!(supervisor.change, "child_specs");
     assert_eq!(supervisor.up, ["child 10000 changed in args; child 20000 changed in args"]);
     assert_eq!(app.module("counter_app").change, "unchanged");
-    // The appup that lies there has a line for all of it.
+    // The existing appup covers every change.
     assert_eq!((diff.classes(), &*diff.written), (vec![], &[][..]));
-    // Nothing of the node was needed or touched.
+    // The comparison has not changed the node.
     assert_eq!(node.releases(), []);
 }
 
 #[test]
-fn i8_whatever_can_be_planned_can_be_compared_a_tarball_of_any_origin_or_a_folder() {
+fn i8_tarballs_of_any_origin_and_folders_can_be_compared() {
     let node = Node::start();
     let place = node.root().with_file_name("work");
     let path = |below: &str| place.join(below).to_string_lossy().into_owned();
@@ -106,7 +107,7 @@ fn i8_whatever_can_be_planned_can_be_compared_a_tarball_of_any_origin_or_a_folde
         assert_eq!((&diff.apps, diff.classes()), (&apps, vec![]), "{from}");
         node.ok(&["diff", &to, from]);
     }
-    // One that was packed is compared with its manifest.
+    // A packed tarball is compared with its manifest.
     let mut bytes = fs::read(&to).expect("it was packed");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0xff;
@@ -116,7 +117,7 @@ fn i8_whatever_can_be_planned_can_be_compared_a_tarball_of_any_origin_or_a_folde
 }
 
 #[test]
-fn i8_a_draft_is_refused_until_somebody_has_filled_it_and_can_be_planned_then() {
+fn i8_a_draft_is_refused_until_it_is_completed_and_can_be_planned_then() {
     let node = Node::start();
     let place = node.root().with_file_name("work");
     let path = |below: &str| place.join(below).to_string_lossy().into_owned();
@@ -158,7 +159,7 @@ fn r11_a_changed_module_without_an_instruction_is_found_and_a_packer_takes_no_dr
     let diff = Diff::of(&node, &from.to_string_lossy(), &to.to_string_lossy());
     assert_eq!(diff.classes(), ["other_change", "no_instruction", "no_entry"]);
 
-    // What is wrong with a document is said before anything is built.
+    // Errors in a document are reported before anything is built.
     let apps = place.join("apps");
     fs::create_dir_all(&apps).expect("a temporary folder can be written");
     fs::copy(folder("examples/counter-0.1.1/app.toml"), apps.join("app.toml")).expect("the example is there");

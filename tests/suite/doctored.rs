@@ -1,4 +1,4 @@
-//! Releases that no packer would pack.
+//! Modified releases that a packer would not produce.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,17 +11,18 @@ use reld_tests::{assert_contains, release};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-/// What a tarball holds, by its paths.
+/// Contents of a tarball, by path.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 const MANIFEST: &str = "manifest.toml";
 
-/// Returns the tarball of a release after a change of its files, with a manifest that says so, and where it lies.
+/// Packs a release again after a change of its files, with a matching manifest. Returns its folder
+/// and path.
 pub(crate) fn doctored(name: &str, change: impl FnOnce(&mut Files)) -> (TempDir, String) {
     doctored_with(name, change, |_| ())
 }
 
-/// The same with a change of what else its manifest says.
+/// Like `doctored`, with a change of the manifest's other keys.
 pub(crate) fn doctored_with(
     name: &str,
     change: impl FnOnce(&mut Files),
@@ -46,7 +47,7 @@ pub(crate) fn doctored_with(
     (scratch, path.to_string_lossy().into_owned())
 }
 
-/// The release under another name.
+/// Returns the release under another name.
 pub(crate) fn renamed(release: &str, name: &str) -> (TempDir, String) {
     let (old, version) = release.split_once('-').expect("a name and a version");
     let path = format!("releases/{version}/release.toml");
@@ -57,7 +58,7 @@ pub(crate) fn renamed(release: &str, name: &str) -> (TempDir, String) {
     )
 }
 
-/// Replaces a part of a text.
+/// Replaces a part of a document.
 #[track_caller]
 pub(crate) fn edit(files: &mut Files, path: &str, from: &str, to: &str) {
     let text = str::from_utf8(&files[path]).expect("a document is text");
@@ -66,7 +67,7 @@ pub(crate) fn edit(files: &mut Files, path: &str, from: &str, to: &str) {
     files.insert(path.to_owned(), text.into_bytes());
 }
 
-/// Returns what a tarball holds, the manifest among it.
+/// Returns the contents of a tarball, including the manifest.
 pub(crate) fn files(tarball: &str) -> Files {
     let sound = File::open(tarball).expect("it was packed");
     let mut sound = tar::Archive::new(GzDecoder::new(sound));

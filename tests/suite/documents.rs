@@ -1,5 +1,5 @@
-//! What the documents of a release come to on a node: order (S62), direction (S63), which apps have a part (S64), and a
-//! configuration that cannot be read (S80).
+//! Documents of a release and their plan on a node: order (S62), direction (S63), the apps with a
+//! part (S64), and an unreadable configuration (S80).
 
 use std::fs;
 
@@ -18,7 +18,7 @@ fn running(release_name: &str) -> Node {
     node
 }
 
-/// Plant 1.1.0, in which the update of counter names others that it depends on, both ways.
+/// Returns plant 1.1.0 with an update of counter that depends on `others` in both directions.
 fn counter_depends_on(others: &str) -> (TempDir, String) {
     doctored("plant-1.1.0", |files| {
         for extra in ["{ interval_ms = 250 }", "{}"] {
@@ -28,13 +28,13 @@ fn counter_depends_on(others: &str) -> (TempDir, String) {
     })
 }
 
-/// The script of the way to a release.
+/// Returns the script that leads to a release.
 fn script(node: &Node, version: &str) -> String {
     node.ok(&["check", version]).stdout
 }
 
 #[test]
-fn s62_what_a_module_depends_on_is_loaded_before_it_on_the_way_up_and_after_it_on_the_way_down() {
+fn s62_dependencies_of_a_module_are_loaded_before_it_on_the_way_up_and_after_it_on_the_way_down() {
     let node = running("plant-1.0.0");
     let counter = node.pid("counter", 10_000);
     let (_scratch, tarball) = counter_depends_on("counter_sup");
@@ -119,7 +119,7 @@ fn s64_an_app_that_only_one_release_has_is_added_and_removed() {
     assert_in_order(&script(&node, "1.0.0"), &["stop_application meter", "unload_application meter"]);
     node.ok(&["downgrade"]);
     assert_eq!(node.apps().iter().map(|app| &app.name).collect::<Vec<_>>(), ["counter"]);
-    // Its code is gone from memory.
+    // The code of the removed app is unloaded.
     node.assert_code("0.1.0");
     assert_eq!((node.code().residents, node.mapped().len()), (vec![], 1), "{:?}", node.mapped());
 }
@@ -166,7 +166,7 @@ fn s80_a_config_that_cannot_be_read_refuses_the_plan_with_its_line_and_column() 
 }
 
 #[test]
-fn s80_an_app_that_is_configured_and_not_there_is_told_and_stops_nothing() {
+fn s80_a_configured_but_missing_app_is_reported_and_stops_nothing() {
     let node = running("plant-1.0.0");
     let config = b"[counterr]\ninterval_ms = 50\n".to_vec();
     let add = |files: &mut Files| drop(files.insert("releases/1.1.0/config.toml".to_owned(), config));

@@ -1,8 +1,8 @@
-//! A library that was built with the SDK of an earlier time, on the daemon of today.
+//! A library built with an earlier SDK, on the current daemon.
 //!
-//! `fixtures/elder/sdk-b8d6955.tar.gz` has the SDK and ABI crates of commit b8d6955 (ABI 1.5) without their tests. The
-//! test unpacks them into a workspace of their own, with the versions of this one's `Cargo.lock`, and packs the app
-//! `elder` there.
+//! `fixtures/elder/sdk-b8d6955.tar.gz` has the SDK and ABI crates of commit b8d6955 (ABI 1.5)
+//! without their tests. The test unpacks them into a workspace of their own, with the versions of
+//! this workspace's `Cargo.lock`, and packs the app `elder` there.
 
 use std::fs;
 use std::path::Path;
@@ -11,9 +11,9 @@ use flate2::read::GzDecoder;
 use reld_tests::{Node, assert_contains, eventually, folder, pack_release, release};
 use serde_json::json;
 
-/// Packs the release whose app is built with the earlier SDK.
+/// Packs a release with an app built by the earlier SDK.
 fn elder() -> String {
-    // It keeps its place, so that cargo builds the SDK once.
+    // A fixed folder lets cargo build the SDK only once.
     let home = Path::new(&release("elder-1.1.0")).with_file_name("elder");
     let fixtures = folder("tests/fixtures");
     let archive = fs::File::open(fixtures.join("elder/sdk-b8d6955.tar.gz")).expect("it lies in the tree");
@@ -35,7 +35,7 @@ fn elder() -> String {
     tarball.to_string_lossy().into_owned()
 }
 
-/// Returns this workspace's manifest with other members.
+/// Returns the manifest of this workspace with other members.
 fn workspace() -> String {
     let text = fs::read_to_string(folder("Cargo.toml")).expect("the workspace has a manifest");
     let mut manifest: toml::Table = text.parse().expect("it is TOML");
@@ -50,7 +50,7 @@ fn workspace() -> String {
     manifest.to_string()
 }
 
-/// What the node runs, by the app's own words.
+/// Checks all features of the app.
 #[track_caller]
 fn does_all(node: &Node, round: i64) {
     let desk = |request: serde_json::Value| node.call("elder_desk", request);

@@ -1,4 +1,4 @@
-//! What the node reports as it happens (O7): `relctl events`, and `/events` as any client reads it.
+//! Events of a node (O7): `relctl events`, and `/events` for any client.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -13,10 +13,10 @@ use reld_tests::{Node, Run, assert_contains, release};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// How long an event may take that has to come.
+/// Time limit for an expected event.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A relctl that prints as long as it is not told to end.
+/// A running relctl that prints lines until it gets a signal.
 pub(crate) struct Following {
     relctl: std::process::Child,
     lines: Receiver<String>,
@@ -42,13 +42,13 @@ impl Following {
         }
     }
 
-    /// Waits for the next line, of JSON.
+    /// Waits for the next line and reads it as JSON.
     #[track_caller]
     pub(crate) fn next<T: DeserializeOwned + Serialize>(&self) -> T {
         Run { code: 0, stdout: self.line(), stderr: String::new() }.read()
     }
 
-    /// Returns what comes up to this.
+    /// Returns the events up to the first one that is the last.
     #[track_caller]
     fn until(&self, is_last: impl Fn(&What) -> bool) -> Vec<What> {
         let mut seen = Vec::new();
@@ -61,13 +61,13 @@ impl Following {
         }
     }
 
-    /// Sends a signal and returns how relctl ends, and what it says.
+    /// Sends a signal and returns the exit status and stderr of relctl.
     pub(crate) fn signal(self, signal: &str) -> (ExitStatus, String) {
         Run::of(Command::new("kill").args([signal, &self.relctl.id().to_string()])).expect(0);
         self.ended()
     }
 
-    /// Returns how relctl ends by itself, and what it says.
+    /// Waits for relctl to end, and returns its exit status and stderr.
     pub(crate) fn ended(mut self) -> (ExitStatus, String) {
         let mut said = String::new();
         let stderr = self.relctl.stderr.as_mut().expect("it is piped");
@@ -78,13 +78,13 @@ impl Following {
 
 impl Drop for Following {
     fn drop(&mut self) {
-        // It may have ended.
+        // relctl may have ended already.
         let _ = self.relctl.kill();
         let _ = self.relctl.wait();
     }
 }
 
-/// Follows all that happens in a node from its start on.
+/// Follows all events of a node since its start.
 fn events(node: &Node) -> Following {
     Following::of(node, &["events", "--json", "--since", "0"])
 }
@@ -101,7 +101,7 @@ fn stage() -> (Node, Following) {
     (node, events)
 }
 
-/// Returns the place of an event among others.
+/// Returns the index of an event.
 #[track_caller]
 fn place(seen: &[What], is_it: impl Fn(&What) -> bool) -> usize {
     seen.iter().position(is_it).unwrap_or_else(|| panic!("not in {seen:#?}"))
@@ -146,7 +146,7 @@ fn an_upgrade_is_reported_step_by_step_with_the_code_that_comes_and_goes() {
 }
 
 #[test]
-fn an_upgrade_that_fails_is_reported_with_its_cause_and_what_is_undone() {
+fn an_upgrade_that_fails_is_reported_with_its_cause_and_the_undone_steps() {
     let (node, events) = stage();
     node.ok(&["cast", &node.pid("stage", "a"), r#"{"trouble": "fail"}"#]);
     node.run(&["upgrade", &release("stage-2.0.0")]).expect(4);
@@ -238,7 +238,7 @@ fn an_alarm_is_reported_when_it_comes_and_when_it_goes() {
 }
 
 #[test]
-fn events_are_kept_and_reported_whatever_the_log_is_asked_for() {
+fn events_are_kept_and_reported_at_every_log_level() {
     let node = Node::start_in(&[("RELD_LOG", "off")]);
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     events(&node).until(is_committed("1.0.0"));
@@ -265,7 +265,7 @@ fn a_client_that_comes_back_misses_nothing_and_learns_of_a_restart_of_the_daemon
 }
 
 #[test]
-fn relctl_events_ends_well_when_it_is_interrupted_or_terminated_and_prints_lines_for_people() {
+fn relctl_events_prints_readable_lines_and_exits_with_success_when_interrupted_or_terminated() {
     let node = Node::start();
     for signal in ["-INT", "-TERM"] {
         let events = Following::of(&node, &["events", "--since", "0"]);
@@ -275,7 +275,7 @@ fn relctl_events_ends_well_when_it_is_interrupted_or_terminated_and_prints_lines
     }
 }
 
-/// A client of `/events` that reads when it is told to.
+/// A client of `/events` that reads only on demand.
 struct Client(BufReader<UnixStream>);
 
 impl Client {
@@ -330,7 +330,8 @@ fn events_of(node: &Node) -> Event {
     events(node).next()
 }
 
-/// Starts processes that fail in their init, many at once over one connection. Each is an event.
+/// Starts many processes at once that fail in their init, over one connection. Each failure is an
+/// event.
 fn crash(node: &Node, times: usize) {
     const AT_ONCE: usize = 100;
     let body = r#"{"module": "count_server", "args": -1}"#;
@@ -349,8 +350,8 @@ fn crash(node: &Node, times: usize) {
 }
 
 #[test]
-fn a_client_that_does_not_read_holds_nothing_up_and_learns_how_many_events_it_has_missed() {
-    /// More than the daemon keeps and the connection takes.
+fn a_client_that_does_not_read_delays_nothing_and_gets_the_number_of_missed_events() {
+    /// More events than the daemon keeps and the connection buffers.
     const CRASHES: usize = 20_000;
     let (node, events) = stage();
     drop(events);

@@ -1,26 +1,26 @@
-//! The floors of each crate: the top-level modules in layers, the lowest first. A module imports from its own layer and
-//! from those below it. The numbers here may only fall.
+//! The floors of each crate: its top-level modules in layers, the lowest first. A module imports
+//! from its own layer and lower ones. The numbers here may only fall.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A file of more lines holds more than one concept.
+/// Longer files hold more than one concept.
 const LINES_MAX: usize = 500;
 
-/// What a crate is held to.
+/// The limits of a crate.
 struct Limits {
-    /// The folder of its source.
+    /// Folder of the crate's source.
     source: &'static str,
-    /// Its top-level modules in layers, the lowest first. Empty for a crate whose modules have no order yet.
+    /// Top-level modules in layers, the lowest first. Empty for a crate with unordered modules.
     floors: &'static [&'static [&'static str]],
-    /// Imports of a module from a layer above its own.
+    /// Number of imports from a layer above the module's own.
     upward: usize,
-    /// Files that import each other, directly or through others.
+    /// Number of files that import each other, directly or through others.
     in_circles: usize,
-    /// Files of more than [`LINES_MAX`] lines.
+    /// Number of files with more than [`LINES_MAX`] lines.
     long: usize,
-    /// Lines that draw a banner across a file.
+    /// Number of comment lines that draw a banner.
     banners: usize,
 }
 
@@ -38,7 +38,7 @@ const CRATES: &[Limits] = &[
     Limits { source: "cli/src", floors: &[], upward: 0, in_circles: 26, long: 0, banners: 0 },
 ];
 
-/// What each wing may know is at the top of its front file.
+/// The front file of each top-level module states its permitted dependencies.
 const RUNTIME: &[&[&str]] = &[
     &["words"],
     &["process"],
@@ -89,14 +89,14 @@ fn every_module_of_a_crate_with_floors_is_on_one() {
     }
 }
 
-/// The path of a module inside its crate; empty for the root.
+/// The path of a module inside its crate. The root's path is empty.
 type Module = Vec<String>;
 
 /// The source of one crate.
 struct Source {
-    /// Without those of tests.
+    /// The code of each file, without tests.
     files: BTreeMap<Module, File>,
-    /// How many lines each file has, those of tests too.
+    /// The number of lines of each file, including tests.
     lines: BTreeMap<Module, usize>,
 }
 
@@ -129,7 +129,7 @@ impl Source {
         }
     }
 
-    /// Returns the imports that run from a floor to a higher one.
+    /// Returns the imports that lead from a floor to a higher one.
     fn upward(&self, floors: &[&[&str]]) -> Vec<String> {
         let floor = |path: &Module| {
             let wing = wing(path)?;
@@ -141,7 +141,7 @@ impl Source {
         runs_up.map(|(from, to)| format!("{} -> {}", from.join("::"), to.join("::"))).collect()
     }
 
-    /// Returns the files from which imports lead back to themselves.
+    /// Returns the files that import themselves through others.
     fn circles(&self) -> Vec<String> {
         let leads_back = |start: &Module| {
             let (mut seen, mut open) = (BTreeSet::new(), vec![start]);
@@ -175,7 +175,7 @@ impl Source {
     }
 }
 
-/// Returns the top-level module that a module is part of; none for the root.
+/// Returns the top-level module that contains a module, or `None` for the root.
 fn wing(path: &Module) -> Option<&str> {
     path.first().map(String::as_str)
 }
@@ -205,7 +205,7 @@ fn module(root: &Path, file: &Path) -> Module {
     module
 }
 
-/// Returns the names of the modules that only tests have and that are files of their own.
+/// Returns the names of test modules that are files of their own.
 fn test_modules(text: &str) -> impl Iterator<Item = String> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let is_test = |line: &str| line.starts_with("#[cfg(") && line.contains("test");
@@ -214,7 +214,7 @@ fn test_modules(text: &str) -> impl Iterator<Item = String> {
     after_test.filter_map(declared).collect::<Vec<_>>().into_iter()
 }
 
-/// Returns the code of a file: without comments, and without the tests at its end.
+/// Returns the code of a file without comments and without the tests at its end.
 fn code(text: &str) -> String {
     let mut lines = text.lines().peekable();
     let mut code = String::new();
@@ -230,7 +230,7 @@ fn code(text: &str) -> String {
     code
 }
 
-/// Returns every path that the code names, those of a `use` with its braces resolved, as its segments.
+/// Returns every path in the code, as segments. Braces of a `use` are resolved.
 fn paths(code: &str) -> impl Iterator<Item = Vec<String>> {
     let tokens = tokens(code);
     let mut paths = Vec::new();
@@ -246,7 +246,7 @@ fn paths(code: &str) -> impl Iterator<Item = Vec<String>> {
     paths.into_iter()
 }
 
-/// Reads a path, or a tree of them, behind a prefix. Returns the place of the token after it.
+/// Reads a path or a tree of paths after a prefix. Returns the position of the next token.
 fn path(tokens: &[&str], mut at: usize, prefix: &[&str], paths: &mut Vec<Vec<String>>) -> usize {
     let mut segments = prefix.to_vec();
     loop {
@@ -297,7 +297,7 @@ fn tokens(code: &str) -> Vec<&str> {
     tokens
 }
 
-/// Returns the module of this crate that a path leads into, as seen from `from`.
+/// Returns the module of this crate that a path leads to, as seen from `from`.
 fn target(modules: &BTreeSet<Module>, from: &Module, named: &[String]) -> Option<Module> {
     let mut base = from.clone();
     let mut rest = named;
@@ -313,7 +313,7 @@ fn target(modules: &BTreeSet<Module>, from: &Module, named: &[String]) -> Option
                 rest = &rest[1..];
             }
         }
-        // A module of this file, if it is one; else a name of another crate, or one that a `use` has brought here.
+        // A name that is no submodule of this file is a crate or an import.
         first if !modules.contains(&child(from, first)) => return None,
         _ => {}
     }

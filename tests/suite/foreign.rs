@@ -10,7 +10,8 @@ fn read(node: &Node) -> Value {
     node.call("meter", r#""read""#)
 }
 
-/// Adds a watt-hour and reads it, again and again, until told to stop; returns how often.
+/// Adds a watt-hour and reads the meter in a loop until `stop` is set. Returns the number of
+/// rounds.
 fn keep_adding(node: &Node, stop: &AtomicBool) -> u64 {
     let mut added = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -59,7 +60,7 @@ fn a_child_of_a_supervisor_in_c_is_found_by_its_id() {
 }
 
 #[test]
-fn what_a_conversion_in_c_loses_and_assumes_is_what_its_appup_says() {
+fn the_losses_and_assumptions_of_a_conversion_in_c_are_those_of_its_appup() {
     let node = Node::start();
     node.ok(&["upgrade", &release("plant-1.0.0")]);
     node.ok(&["cast", "meter", r#"{"add": 7}"#]);
@@ -96,7 +97,7 @@ fn a_callback_in_c_waits_for_one_in_rust_and_can_be_ended_while_it_waits() {
 }
 
 #[test]
-fn an_app_in_c_refuses_what_it_does_not_understand_by_the_same_words_as_one_in_rust() {
+fn an_app_in_c_refuses_unknown_requests_with_the_same_words_as_one_in_rust() {
     let node = Node::start();
     node.ok(&["upgrade", &release("plant-1.0.0")]);
     let refused = node.run(&["call", "meter", r#""raed""#]).expect(1);

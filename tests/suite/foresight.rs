@@ -1,4 +1,5 @@
-//! What a check tells beforehand of supervisors, start arguments and messages (S14, S44, S46, R9).
+//! Warnings and refusals of a check about supervisors, start arguments and messages (S14, S44, S46,
+//! R9).
 
 use std::fs;
 
@@ -19,7 +20,7 @@ fn root(node: &Node, app: &str) -> String {
     node.supervisor(app)
 }
 
-/// The second yard, with its way up changed line by line.
+/// Packs yard 2.0.0 with `change` applied to each line of its upgrade script.
 fn yard_with(place: &tempfile::TempDir, change: impl Fn(&str) -> Option<String>) -> String {
     let node = Node::start();
     let derived = node.ok(&["plan", &release("yard-1.0.0"), &release("yard-2.0.0"), "--relup"]).stdout;
@@ -34,7 +35,7 @@ fn scratch() -> tempfile::TempDir {
 }
 
 #[test]
-fn s44_a_start_argument_that_new_code_does_not_take_is_told_before_and_stops_the_upgrade() {
+fn s44_a_start_argument_that_new_code_does_not_take_refuses_the_upgrade() {
     let node = running("shop-1.0.0");
     let sup = root(&node, "counter");
     node.ok(&["child", "start", &sup, r#"{"id": 30000, "module": "counter", "args": 30000}"#]);
@@ -74,7 +75,7 @@ fn s44_a_child_that_the_script_deletes_need_not_be_startable_by_new_code() {
     let sup = root(&node, "counter");
     let spec = r#"{"id": 30000, "module": "counter", "args": 30000}"#;
     node.ok(&["child", "start", &sup, spec]);
-    // A row that stays is started again by the next restart of all.
+    // A child that stays in the supervisor would be started again by the next restart of all.
     let refused = node.run(&["upgrade", &with(&["terminate_child"])]).expect(1);
     assert_contains(&refused.stderr, &["terminate and delete"]);
     node.ok(&["remove", "1.1.0"]);
@@ -87,13 +88,13 @@ fn s44_a_child_that_the_script_deletes_need_not_be_startable_by_new_code() {
 }
 
 #[test]
-fn s44_of_several_windows_a_child_has_to_be_deleted_before_new_code_could_have_to_start_it() {
+fn s44_with_several_windows_a_child_must_be_deleted_before_new_code_might_start_it() {
     let place = scratch();
     let derived =
         Node::start().ok(&["plan", &release("shop-1.0.0"), &release("shop-1.1.0"), "--relup"]).stdout;
     let call = |name: &str| format!("{{ apply = \"supervisor:{name}\", args = [\"counter\", 30000] }},\n");
     let deleted = ["terminate_child", "delete_child"].map(call).concat();
-    // The calls go with the window of the suspend that they stand before.
+    // The calls belong to the window of the suspend that follows them.
     let third = "{ suspend = [\"counter_app\"] },\n{ resume = [\"counter_app\"] },\n";
     let resumed = "{ resume = [\"counter_sup\"] },\n";
     let packed = |before: &str, after: &str| {
@@ -118,7 +119,7 @@ fn s44_of_several_windows_a_child_has_to_be_deleted_before_new_code_could_have_t
 }
 
 #[test]
-fn s46_every_child_that_comes_or_goes_without_an_instruction_is_told_at_once() {
+fn s46_all_children_added_or_removed_without_an_instruction_are_reported_together() {
     let place = scratch();
     let forgets = |line: &str| {
         let is_forgotten =
@@ -136,7 +137,7 @@ fn s46_every_child_that_comes_or_goes_without_an_instruction_is_told_at_once() {
 }
 
 #[test]
-fn s47_a_call_that_would_fail_is_told_with_its_step_before_anything_is_done() {
+fn s47_a_call_that_would_fail_is_refused_with_its_step_before_anything_is_done() {
     let node = running("yard-1.0.0");
     let gone = |name: &str| format!("  {{ apply = \"supervisor:{name}\", args = [\"yard\", \"gone\"] }},");
     let derived = node.ok(&["plan", &release("yard-1.0.0"), &release("yard-2.0.0"), "--relup"]).stdout;
@@ -201,7 +202,7 @@ fn r9_a_supervisor_whose_init_has_changed_needs_its_update() {
 }
 
 #[test]
-fn an_init_that_panics_hangs_or_ends_its_process_is_told_and_hurts_nobody() {
+fn an_init_that_panics_hangs_or_exits_is_a_warning_and_ends_no_process() {
     let node = running("yard-1.0.0");
     let sup = root(&node, "yard");
     let pids = ["spin", "panic", "exit"].map(|mood| {
@@ -217,7 +218,7 @@ fn an_init_that_panics_hangs_or_ends_its_process_is_told_and_hurts_nobody() {
     said(&pids[0], "did not end within 5s");
     said(&pids[1], "an init that panics");
     said(&pids[2], "exited with 7");
-    // The code of these supervisors moves, and their init is not asked.
+    // The upgrade changes the code of these supervisors, but does not call their init.
     node.ok(&["upgrade", "2.0.0"]);
     for pid in pids {
         assert_eq!(node.proc(&pid).process.version, "2.0.0");
@@ -225,7 +226,7 @@ fn an_init_that_panics_hangs_or_ends_its_process_is_told_and_hurts_nobody() {
 }
 
 #[test]
-fn an_init_that_failed_once_is_asked_again() {
+fn an_init_that_failed_once_is_probed_again() {
     let node = running("yard-1.0.0");
     let cause = node.root().with_file_name("cause");
     let spec =

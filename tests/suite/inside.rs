@@ -1,5 +1,5 @@
-//! What happens while members are held: deaths, births, supervisors that are suspended (S45, S53, S55); and a second
-//! upgrade while somebody lingers (S49).
+//! Events while members are suspended: ends, starts, suspended supervisors (S45, S53, S55); and a
+//! second upgrade beside a lingerer (S49).
 
 use std::sync::Arc;
 use std::thread;
@@ -9,7 +9,7 @@ use reld_tests::{Node, assert_contains, eventually, field, release};
 
 use crate::relup::{packed_with, yard_with};
 
-/// What is waited for inside the pause, in milliseconds.
+/// Duration of the wait inside the pause, in milliseconds.
 const PAUSE: u64 = 3000;
 
 fn running(release_name: &str) -> Arc<Node> {
@@ -18,7 +18,7 @@ fn running(release_name: &str) -> Arc<Node> {
     Arc::new(node)
 }
 
-/// Upgrades the yard, with a long pause in which `meanwhile` is done; returns the report.
+/// Upgrades the yard with a long pause, runs `meanwhile` during it, and returns the report.
 fn upgraded_while(node: &Arc<Node>, meanwhile: impl FnOnce()) -> Report {
     let place = tempfile::tempdir().expect("a temporary folder can be made");
     let suspend = "{ suspend = [\"yard_worker\"] },";
@@ -34,7 +34,7 @@ fn upgraded_while(node: &Arc<Node>, meanwhile: impl FnOnce()) -> Report {
 }
 
 #[test]
-fn s45_a_member_that_is_killed_in_the_pause_is_told_and_started_again_on_new_code() {
+fn s45_a_member_that_is_killed_in_the_pause_is_reported_and_restarted_on_new_code() {
     let node = running("yard-1.0.0");
     let killed = node.pid("yard", "a");
     let report = upgraded_while(&node, || drop(node.ok(&["kill", &killed])));
@@ -45,7 +45,7 @@ fn s45_a_member_that_is_killed_in_the_pause_is_told_and_started_again_on_new_cod
 }
 
 #[test]
-fn s55_a_child_that_is_asked_for_in_the_pause_starts_after_it_on_new_code() {
+fn s55_a_child_requested_in_the_pause_starts_after_it_on_new_code() {
     let node = running("yard-1.0.0");
     let sup = node.supervisor("yard");
     let spec = r#"{"id": "late", "module": "yard_worker", "args": 3}"#;
@@ -78,7 +78,7 @@ fn s53_a_suspended_supervisor_hides_nothing_and_stays_suspended() {
 }
 
 #[test]
-fn s49_a_second_upgrade_is_refused_while_somebody_lingers_or_ends_it_and_says_so() {
+fn s49_a_second_upgrade_is_refused_beside_a_lingerer_or_kills_it_by_a_brutal_pre_purge() {
     let node = running("stage-1.0.0");
     let lingerer = node.spawn("looper", 1);
     let report = node.report(&["upgrade", &release("stage-2.0.0")]);

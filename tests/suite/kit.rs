@@ -1,18 +1,18 @@
-//! The kit itself, as far as somebody else suffers when it fails.
+//! Properties of the test kit that matter to other programs on the machine.
 
 use std::fs;
 use std::process::{Command, Stdio};
 
 use reld_tests::{Node, eventually};
 
-/// Returns the state of a process, by one letter, and its parent; `None` when it is gone.
+/// Returns the state letter of a process and its parent, or `None` when it is gone.
 fn stat(pid: &str) -> Option<(char, String)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     Some((fields.next()?.chars().next()?, fields.next()?.to_owned()))
 }
 
-/// Returns the daemon that a process has started.
+/// Returns the daemon started by a process.
 fn daemon_of(parent: u32) -> Option<String> {
     let pids = fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let is_daemon = |pid: &str| {
@@ -36,6 +36,6 @@ fn a_benchmark_that_is_killed_leaves_no_node_behind() {
     let daemon = eventually("it has a node", || daemon_of(bench.id()));
     bench.kill().expect("it is ours to kill");
     bench.wait().expect("a killed program ends");
-    // One that nobody waits for may stay in the system's table.
+    // A process may remain a zombie until its parent waits for it.
     eventually("the node is gone", || stat(&daemon).is_none_or(|(state, _)| state == 'Z').then_some(()));
 }

@@ -1,6 +1,6 @@
 //! Libraries of one line each that leave an address with libc, libstdc++ or the kernel, or change
-//! the process. Whatever it is: the library leaves, or stays with a reason, and the node goes on
-//! and ends in order (S83, S86).
+//! the process. Each library either leaves or stays with a reason, and the node continues and stops
+//! in order (S83, S86).
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::doctored::doctored;
 
-/// What a library is written in, beside the C of the app itself.
+/// The language of a library, beside the C of the app itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
     C,
@@ -22,18 +22,18 @@ pub(crate) enum Language {
     RustLto,
 }
 
-/// What becomes of a library when it is purged.
+/// The outcome of a purge of the library.
 #[derive(Debug, Clone, Copy)]
 enum Then {
     Leaves,
-    /// For a reason with these words.
+    /// Stays mapped for a reason that contains these words.
     Stays(&'static str),
 }
 
 use Language::{C, Cpp, Rust, RustLto};
 use Then::{Leaves, Stays};
 
-/// `line` is called by a callback, on a thread of the pool.
+/// A callback calls `line` on a thread of the pool.
 #[rustfmt::skip]
 const LIBRARIES: &[(&str, Language, &str, Then)] = &[
     // The environment, and other values of the process.
@@ -92,7 +92,7 @@ const LIBRARIES: &[(&str, Language, &str, Then)] = &[
     ("static objects", Cpp, r#"static std::string s(100, 'x'); void line() { static std::string t(100, 'x'); thread_local std::string u(100, 'x'); t = s = u; }"#, Leaves),
     ("exceptions", Cpp, r#"void line() { try { throw std::runtime_error("left"); } catch (std::exception &e) { std::cout << e.what() << std::endl; } }"#, Leaves),
     ("std::call_once", Cpp, r#"static std::once_flag o; static std::mutex m; void line() { std::lock_guard<std::mutex> l(m); std::call_once(o, [] {}); }"#, Leaves),
-    // What the standard library of Rust does for everyone.
+    // Side effects of Rust's standard library.
     ("std of Rust", Rust, RUST, Leaves),
     ("std of Rust with LTO", RustLto, RUST, Leaves),
 ];
@@ -125,7 +125,8 @@ const CPP_HEAD: &str = "#include <future>\n#include <iostream>\n#include <locale
 #include <mutex>\n#include <new>\n#include <sstream>\n#include <stdexcept>\n#include <thread>\n#include <unistd.h>
 extern \"C\" void line();\n";
 
-/// What the next version calls: all that may look at what the one before has left.
+/// Called by the next version. It uses everything that might access addresses left by the previous
+/// version.
 const POKE: &str = r#"void line(void) {
     setenv("POKED", "1", 1); getenv("LEFT"); syslog(LOG_DEBUG, "poked"); random(); printf("%W %d\n", 1); fflush(NULL);
     pid_t child = fork(); if (child == 0) { _exit(0); } waitpid(child, NULL, 0);
@@ -133,7 +134,7 @@ const POKE: &str = r#"void line(void) {
     struct { void *handler; unsigned long flags; void *restorer; unsigned long mask; } a;
     if (syscall(SYS_rt_sigaction, SIGUSR2, NULL, &a, sizeof a.mask) == 0 && a.handler != NULL) { raise(SIGUSR2); } }"#;
 
-/// A meter that calls `line` when it is read, as an object of C.
+/// Returns an object file of a meter that calls `line` when it is read.
 fn meter(version: &str) -> PathBuf {
     static BUILT: LazyLock<TempDir> =
         LazyLock::new(|| tempfile::tempdir().expect("a temporary folder can be made"));
@@ -156,7 +157,7 @@ fn meter(version: &str) -> PathBuf {
     object
 }
 
-/// Builds the library of a meter with such a line.
+/// Builds the library of a meter with this code.
 pub(crate) fn library(version: &str, language: Language, code: &str) -> Vec<u8> {
     let scratch = tempfile::tempdir().expect("a temporary folder can be made");
     let path = |name: &str| scratch.path().join(name);
@@ -189,13 +190,13 @@ pub(crate) fn library(version: &str, language: Language, code: &str) -> Vec<u8> 
     fs::read(path("meter.so")).expect("it was built")
 }
 
-/// A library with a static object whose constructor throws when a file is there.
+/// Builds a library with a static object. Its constructor throws if the file `armed` exists.
 pub(crate) fn throwing(version: &str, armed: &Path) -> Vec<u8> {
     let throw = format!("if (access({armed:?}, F_OK) == 0) throw std::runtime_error(\"it cannot begin\");");
     library(version, Cpp, &format!("struct S {{ S() {{ {throw} }} }} s; void line() {{}}"))
 }
 
-/// Returns a release of a plant with this library of its meter.
+/// Returns a release of the plant with this library of its meter.
 pub(crate) fn plant(version: &str, library: Vec<u8>) -> (TempDir, String) {
     let path = format!("lib/meter-{version}/meter.so");
     doctored(&format!("plant-{version}"), |files| drop(files.insert(path, library)))
@@ -207,7 +208,7 @@ fn read(node: &Node, name: &str) {
     assert_eq!(read.code, 0, "{name}: {read:?}\n{}", node.log());
 }
 
-/// Runs relctl, which has to succeed on a node that lives on.
+/// Runs relctl, which must succeed, and prints the node's log if it does not.
 #[track_caller]
 fn ok(node: &Node, name: &str, args: &[&str]) -> Run {
     let run = node.run(args);
@@ -223,7 +224,7 @@ fn check((name, language, code, then): (&str, Language, &str, Then), next: &str)
     let told = ok(&node, name, &["check", "1.0.0"]).stdout;
     ok(&node, name, &["upgrade", "1.0.0"]);
     read(&node, name);
-    // The probe is a child: it gets the environment, and is forked.
+    // The probe is a forked child and gets the environment.
     ok(&node, name, &["upgrade", next, "--probe", "true"]);
     let page = ok(&node, name, &["code"]).stdout;
     let stays = page.lines().find(|line| line.starts_with("stays mapped: meter 1.0.0"));
@@ -243,13 +244,13 @@ fn check((name, language, code, then): (&str, Language, &str, Then), next: &str)
 }
 
 #[test]
-fn whatever_address_a_library_leaves_behind_it_stays_with_the_reason_or_leaves_and_the_node_ends_in_order() {
+fn a_library_that_leaves_an_address_behind_stays_with_the_reason_or_leaves_and_the_node_stops_in_order() {
     let (_scratch, next) = plant("1.1.0", library("1.1.0", C, POKE));
     release("plant-1.0.0");
     each(LIBRARIES, |case| case.0, |case| check(*case, &next));
 }
 
-/// Checks all cases, some at the same time, and names those that failed.
+/// Checks all cases, four at a time, and names those that failed.
 #[track_caller]
 pub(crate) fn each<T: Sync>(cases: &[T], name: fn(&T) -> &str, check: impl Fn(&T) + Sync) {
     let (next, failed) = (Mutex::new(cases.iter()), Mutex::new(Vec::new()));
@@ -269,7 +270,7 @@ pub(crate) fn each<T: Sync>(cases: &[T], name: fn(&T) -> &str, check: impl Fn(&T
 }
 
 #[test]
-fn a_library_stays_to_whose_address_the_next_version_may_set_a_variable_back() {
+fn a_library_stays_if_the_next_version_may_restore_a_pointer_into_it() {
     let code = |version: &str, line: &str| plant(version, library(version, C, line));
     let own = r#"static char *all[] = {"PATH=/usr/bin:/bin", NULL}; void line(void) { environ = all; }"#;
     let (_first, first) = code("1.0.0", own);
@@ -291,7 +292,7 @@ fn a_library_stays_to_whose_address_the_next_version_may_set_a_variable_back() {
 }
 
 #[test]
-fn a_packer_is_told_that_a_library_will_stay_mapped() {
+fn packing_warns_that_a_library_will_stay_mapped() {
     let scratch = tempfile::tempdir().expect("a temporary folder can be made");
     let home = scratch.path().join("meter-1.0.0");
     let example = folder("examples/meter-1.0.0");
@@ -317,12 +318,12 @@ fn a_packer_is_told_that_a_library_will_stay_mapped() {
     assert_eq!(field::<Vec<String>>(&packed, "warnings").len(), 1, "{packed}");
 }
 
-/// Each with all apps of this tree in its newest version.
+/// Together these releases have all apps of this tree in their newest version.
 const RELEASES: &[&str] =
     &["shop-1.1.0", "plant-1.1.0", "board-2.0.0", "habits-2.0.0", "stage-3.0.0", "wire-2.0.0", "yard-3.0.0"];
 
 #[test]
-fn no_app_of_this_tree_imports_what_would_keep_it_mapped() {
+fn no_app_of_this_tree_imports_a_function_that_would_keep_it_mapped() {
     for name in RELEASES {
         let node = Node::start();
         node.ok(&["unpack", &release(name)]);

@@ -1,5 +1,5 @@
-//! What libraries do when they are loaded and when they go: constructors, `load`, `unload`,
-//! destructors. The node waits for none of it (S83, S92).
+//! Code of libraries that runs at load and unload: constructors, `load`, `unload`, destructors. The
+//! node does not wait for any of it (S83, S92).
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -14,7 +14,8 @@ use crate::misfits::built;
 
 const HEAD: &str = "#include \"msgpack.h\"\n";
 
-/// Has C code in front of that of a meter wait until a file is there, and write letters to another.
+/// Returns C code for a meter: it waits until a gate file exists, and appends marks to another
+/// file.
 fn helpers(folder: &Path) -> String {
     let path = |name| folder.join(name);
     let defined = format!(
@@ -49,7 +50,7 @@ static void __attribute__((unused)) mark(const char *text) {
 }
 "#;
 
-/// A plant whose meter has this code in it, in this version.
+/// Returns a plant with this code in its meter, in this version.
 fn plant(node: &Node, version: &str, code: &str, changes: &[(&str, &str)]) -> (TempDir, String) {
     let head = format!("{HEAD}{}{code}\n", helpers(&home(node)));
     let changes = [&[(HEAD, head.as_str())], changes].concat();
@@ -84,7 +85,7 @@ fn stays(node: &Node) -> Option<String> {
     residents.find(|resident| resident.app == "meter").map(|meter| meter.reason)
 }
 
-/// Waits until the status tells that code of a library does not return.
+/// Waits for an alarm about library code that does not return.
 fn told(node: &Node, words: &str) {
     eventually(words, || {
         let status = node.status();
@@ -92,7 +93,7 @@ fn told(node: &Node, words: &str) {
     });
 }
 
-/// Another app is upgraded: a library is loaded, and one is unmapped.
+/// Upgrades another app: one library is loaded and one is unmapped.
 fn moves_counter(node: &Node, version: &str) {
     let dir = folder(&format!("examples/counter-{version}"));
     node.ok(&["upgrade", "--app", "counter", &dir.to_string_lossy(), "--profile", "dev"]);
@@ -107,7 +108,7 @@ const LAST: &str = "    .load = load,\n";
 #[test]
 fn calls_are_answered_and_libraries_come_and_go_while_a_destructor_of_a_replaced_library_runs() {
     let node = Node::start();
-    // Not in a process that only looks at it.
+    // `load` is called only in the daemon, not in a probe process.
     let code = "static int is_loaded;\n\
                 __attribute__((destructor)) static void end(void) { if (is_loaded) { await_gate(); mark(\"d\"); } }";
     let load = format!("{LOAD}    is_loaded = 1;\n");
@@ -115,7 +116,7 @@ fn calls_are_answered_and_libraries_come_and_go_while_a_destructor_of_a_replaced
     node.ok(&["upgrade", &tarball]);
     node.ok(&["upgrade", &release("plant-1.1.0")]);
     let before = marks(&node);
-    // On the threads that there are and on new ones, while the loader has not come back.
+    // Callbacks run on existing and new threads while the loader is blocked.
     for _ in 0..20 {
         assert_eq!(readings(&node), 0);
     }
@@ -131,7 +132,7 @@ fn calls_are_answered_and_libraries_come_and_go_while_a_destructor_of_a_replaced
 }
 
 #[test]
-fn constructors_and_destructors_run_once_in_order_and_get_what_any_program_gives_them() {
+fn constructors_and_destructors_run_once_in_order_with_the_usual_arguments() {
     let mut node = Node::start();
     let code = r#"
         static int is_loaded;
@@ -197,13 +198,13 @@ fn a_library_that_stays_mapped_is_not_ended_before_the_daemon_is() {
 }
 
 #[test]
-fn an_unload_that_does_not_return_keeps_its_library_and_holds_nothing_up() {
+fn an_unload_that_does_not_return_keeps_its_library_and_delays_nothing() {
     let node = Node::start();
     let last = format!("{LAST}    .unload = await_gate,\n");
     let (_scratch, tarball) = plant(&node, "1.0.0", "", &[(LAST, &last)]);
     node.ok(&["upgrade", &tarball]);
     node.ok(&["upgrade", &release("plant-1.1.0")]);
-    // The way back loads the same version anew.
+    // The downgrade loads the same version again.
     node.ok(&["downgrade"]);
     assert_eq!(readings(&node), 0);
     moves_counter(&node, "0.1.1");
@@ -217,7 +218,7 @@ fn an_unload_that_does_not_return_keeps_its_library_and_holds_nothing_up() {
     assert_eq!(node.mapped().len(), 2);
 }
 
-/// Leaves a value with the thread that reads, whose destructor waits.
+/// Stores a thread-local value on the reading thread. Its destructor waits for the gate.
 const HOLDS: &[&str] = &[
     "pthread_key_create(&key, end); pthread_setspecific(key, \"held\");",
     "int __cxa_thread_atexit_impl(void (*)(void *), void *, void *); __cxa_thread_atexit_impl(end, NULL, &key);",
@@ -242,7 +243,7 @@ fn a_thread_local_destructor_that_does_not_return_keeps_its_thread_and_library_a
         }
         told(&node, "app meter 1.0.0: a thread-local destructor does not return");
         assert_eq!(stays(&node).as_deref(), Some("a thread-local destructor does not return"));
-        // What other libraries have left with their threads is run.
+        // Thread-local destructors of other libraries run.
         moves_counter(&node, "0.1.0");
         assert_eq!(readings(&node), 0);
         open_gate(&node);
@@ -251,8 +252,8 @@ fn a_thread_local_destructor_that_does_not_return_keeps_its_thread_and_library_a
     }
 }
 
-/// What does not return when version 1.1.0 is loaded, once the file `armed` is there. `meanwhile`
-/// it hangs.
+/// Checks a load of version 1.1.0 that does not return once the file `armed` exists. `meanwhile`
+/// runs while it hangs.
 fn never_loaded(code: &str, changes: &[(&str, &str)], what: &str, meanwhile: impl Fn(&Node)) {
     let node = Node::start();
     node.ok(&["upgrade", &release("plant-1.0.0")]);
@@ -276,18 +277,18 @@ fn never_loaded(code: &str, changes: &[(&str, &str)], what: &str, meanwhile: imp
 }
 
 #[test]
-fn a_constructor_that_does_not_return_holds_nothing_up_but_its_upgrade_which_can_be_aborted() {
+fn a_constructor_that_does_not_return_delays_only_its_upgrade_which_can_be_aborted() {
     let code = "__attribute__((constructor)) static void begin(void) { hang(); }";
     never_loaded(code, &[], "its constructor does not return", |node| moves_counter(node, "0.1.1"));
 }
 
 #[test]
-fn a_load_that_does_not_return_holds_nothing_up_but_its_upgrade_which_can_be_aborted() {
+fn a_load_that_does_not_return_delays_only_its_upgrade_which_can_be_aborted() {
     let load = format!("{LOAD}    hang();\n");
     never_loaded("", &[(LOAD, &load)], "its load does not return", |node| moves_counter(node, "0.1.1"));
 }
 
-/// Nothing but such a resolver runs inside glibc's loader any more.
+/// IFUNC resolvers are the only library code that still runs inside glibc's loader.
 #[test]
 fn a_resolver_that_does_not_return_stops_all_loading_and_the_status_says_that_a_restart_is_needed() {
     let code = r#"
@@ -315,7 +316,7 @@ fn a_resolver_that_does_not_return_stops_all_loading_and_the_status_says_that_a_
 }
 
 #[test]
-fn an_exception_of_a_constructor_is_met_in_a_process_that_only_looks_and_ends_the_daemon_with_a_word() {
+fn an_exception_of_a_constructor_is_found_by_a_probe_process_and_ends_the_daemon_with_a_log_line() {
     let mut node = Node::start();
     node.ok(&["upgrade", &release("plant-1.0.0")]);
     let armed = home(&node).join("armed");
@@ -329,7 +330,7 @@ fn an_exception_of_a_constructor_is_met_in_a_process_that_only_looks_and_ends_th
     assert!(refused.contains("app meter 1.1.0") && refused.contains("signal 6"), "{refused}");
     assert_eq!(read(&node), json!({"total_wh": 0, "readings": 0}), "nobody was hurt");
 
-    // One that throws in the daemon only. Nothing can catch it, so the log says whose it was.
+    // An exception in the daemon itself cannot be caught, so the log names the app.
     fs::remove_file(&armed).expect("it is there");
     node.ok(&["check", "1.1.0"]);
     fs::write(&armed, "").expect("the folder can be written");

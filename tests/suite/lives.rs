@@ -16,7 +16,7 @@ fn root(node: &Node) -> String {
     node.supervisor("stage")
 }
 
-/// What became of a child after its end.
+/// State of a child after its end.
 #[derive(Debug, PartialEq)]
 enum After {
     Restarted,
@@ -41,7 +41,7 @@ fn check(node: &Node, restart: &str, end: &[&str], expected: After) {
     let sup = root(node);
     node.ok(&["child", "start", &sup, &spec]);
     let pid = node.pid("stage", restart);
-    // A call that ends its server is answered with that.
+    // A call that ends its server returns an error.
     node.run(&[&[end[0], &pid], &end[1..]].concat());
     let became = after(node, restart, &pid);
     assert_eq!(became, expected, "{restart} after {end:?}");
@@ -67,7 +67,7 @@ fn s22_restart_types_act_on_each_kind_of_end_as_in_otp() {
 }
 
 #[test]
-fn a_message_that_its_receiver_would_not_understand_is_refused_and_ends_nobody() {
+fn a_message_that_its_receiver_would_not_understand_is_refused_and_ends_no_process() {
     let node = stage();
     let a = node.pid("stage", "a");
     for verb in ["call", "cast"] {
@@ -80,7 +80,7 @@ fn a_message_that_its_receiver_would_not_understand_is_refused_and_ends_nobody()
     node.ok(&["call", &a, "get"]);
 }
 
-/// Waits until an app has ended by itself, and no other has.
+/// Waits until exactly one app has ended by itself, and returns it.
 fn ended_app(node: &Node) -> EndedApp {
     let ended = eventually("an app has ended", || Some(node.status().ended).filter(|of| !of.is_empty()));
     assert_eq!(ended.len(), 1, "{ended:#?}");
@@ -88,7 +88,7 @@ fn ended_app(node: &Node) -> EndedApp {
 }
 
 #[test]
-fn an_app_that_ended_by_itself_is_told_with_its_reason_until_it_is_started_again() {
+fn an_app_that_ended_by_itself_is_listed_with_its_reason_until_it_is_started_again() {
     let node = stage();
     node.ok(&["kill", &root(&node)]);
     let ended = ended_app(&node);
@@ -97,12 +97,12 @@ fn an_app_that_ended_by_itself_is_told_with_its_reason_until_it_is_started_again
     assert_eq!((app.status, app.reason.as_deref()), (AppStatus::Ended, Some("killed")));
     node.ok(&["app", "start", "stage"]);
     assert_eq!(node.status().ended, []);
-    // One that was stopped by hand has no reason to tell.
+    // An app stopped by hand has no end reason.
     node.ok(&["app", "stop", "stage"]);
     assert_eq!(node.status().ended, []);
 }
 
-/// Starts a node with a release of the fixtures whose apps have another start type.
+/// Starts a node with a release of the fixtures and other start types of its apps.
 pub(crate) fn with_start_types(release: &str, from: &str, to: &str) -> Node {
     let place = tempfile::tempdir().expect("a temporary folder can be made");
     let (file, tarball) = (place.path().join("release.toml"), place.path().join("release.tar.gz"));
@@ -116,10 +116,10 @@ pub(crate) fn with_start_types(release: &str, from: &str, to: &str) -> Node {
 }
 
 #[test]
-fn s23_a_child_that_ends_too_often_takes_its_app_down_and_nobody_else() {
+fn s23_a_child_that_ends_too_often_takes_its_app_down_and_no_other() {
     let node = with_start_types("yard-1.0.0", "permanent", "temporary");
     let shed = node.tree("shed");
-    // Once in five seconds is a supervisor's patience where nothing else is said.
+    // The default restart intensity is one restart in five seconds.
     for _ in 0..2 {
         let worker = node.pid("yard", "a");
         node.ok(&["kill", &worker]);
@@ -157,7 +157,7 @@ fn s85_a_panic_in_a_callback_is_a_crash_of_its_process_and_of_nothing_else() {
     assert!(node.log().contains("asked to panic"));
 }
 
-/// Starts one more count_server, as a temporary child.
+/// Starts one more count_server as a temporary child.
 fn temporary(node: &Node, id: &str) -> String {
     let spec = json!({"id": id, "module": "count_server", "args": 0, "restart": "temporary"}).to_string();
     node.ok(&["child", "start", &root(node), &spec]);
@@ -165,7 +165,7 @@ fn temporary(node: &Node, id: &str) -> String {
 }
 
 #[test]
-fn s85_a_panic_in_init_is_the_answer_to_who_starts_the_process() {
+fn s85_a_panic_in_init_is_the_error_of_the_start() {
     let node = stage();
     let spec = json!({"id": "c", "module": "count_server", "args": -1}).to_string();
     let refused = node.run(&["child", "start", &root(&node), &spec]).expect(1);

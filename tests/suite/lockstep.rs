@@ -1,5 +1,5 @@
-//! A daemon that is killed after a number of lines of its log. It does not wait for its log, so it may be
-//! ahead of the line that was read last.
+//! A daemon that is killed after a given number of log lines. It does not wait for its log, so it
+//! may be ahead of the last line that was read.
 
 use std::io::{ErrorKind, PipeReader, Read as _, pipe};
 use std::process::{Child, Stdio};
@@ -8,21 +8,21 @@ use nix::fcntl::FcntlArg::{F_SETFL, F_SETPIPE_SZ};
 use nix::fcntl::{OFlag, fcntl};
 use reld_tests::{Node, eventually};
 
-/// One page, the smallest pipe.
+/// One page, the smallest size of a pipe.
 const PAGE: i32 = 4096;
 
-/// A daemon in the place of a node's own, whose log is read line by line.
+/// A daemon that replaces a node's own, with a log that is read line by line.
 pub(crate) struct Lockstep {
     daemon: Child,
     log: PipeReader,
 }
 
 impl Lockstep {
-    /// Ends the daemon of a node and starts another on its root and its socket.
+    /// Stops the daemon of a node and starts another one on the same root and socket.
     pub(crate) fn start(node: &mut Node) -> Self {
         assert!(node.terminate().success());
         let (log, end) = pipe().expect("a pipe can be made");
-        // In packet mode each write takes a page of the pipe: this one holds one line.
+        // In packet mode each write takes a page, so this pipe holds one line.
         fcntl(&end, F_SETPIPE_SZ(PAGE)).expect("a pipe can be small");
         fcntl(&end, F_SETFL(OFlag::O_DIRECT)).expect("a pipe has a packet mode");
         fcntl(&log, F_SETFL(OFlag::O_NONBLOCK)).expect("a pipe can be read without waiting");

@@ -1,4 +1,4 @@
-//! What the log and the clock do to a node: nothing.
+//! A node works normally with a broken log or a wrong clock.
 
 use std::fs::File;
 use std::io::{self, PipeReader, Read, Write};
@@ -12,10 +12,10 @@ use reld_api::response::{HistoryList, Outcome};
 use reld_tests::{Node, Run, eventually, release};
 use serde::Deserialize;
 
-/// How many calls are made while the log is not read: more than its queue has room for.
+/// Number of calls while the log is not read. Their lines exceed its queue.
 const CALLS: usize = 40_000;
 
-/// How many of them are under way at once.
+/// Number of calls that run at the same time.
 const AT_ONCE: usize = 100;
 
 /// A line of the log, as `--log-json` writes it.
@@ -37,19 +37,19 @@ fn check_runs(node: &Node, version: &str) {
     assert_eq!(status.permanent.as_deref(), Some(version));
 }
 
-/// Returns the alarm about that, once there is one.
+/// Waits for an alarm with this text and returns it.
 fn alarm(node: &Node, about: &str) -> String {
     eventually(about, || node.status().alarms.into_iter().find(|alarm| alarm.contains(about)))
 }
 
-/// Returns how many lines of the log are lost, as the figures for operators have it.
+/// Returns the metric of lost log lines.
 fn lost(node: &Node) -> usize {
     let figures = node.metrics();
     let lost = figures.lines().find_map(|line| line.strip_prefix("reld_log_lost_lines_total "));
     lost.and_then(|lost| lost.parse().ok()).unwrap_or_else(|| panic!("no figure in:\n{figures}"))
 }
 
-/// Has a node without a log do all that a node is for.
+/// Checks upgrades, settling, downgrades and restarts of a node without a working log.
 fn check_works_without_a_log(mut node: Node, why: &str) {
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     node.ok(&["upgrade", &release("stage-2.0.0"), "--settle", "1", "--probe", "true"]);
@@ -67,7 +67,7 @@ fn check_works_without_a_log(mut node: Node, why: &str) {
     check_stops(&mut node);
 }
 
-/// Ends the daemon in order, in a time that no log can prolong.
+/// Stops the daemon. The log must not delay the stop.
 fn check_stops(node: &mut Node) {
     Run::of(Command::new("kill").args(["-TERM", &node.id().to_string()])).expect(0);
     assert!(node.ended().success());
@@ -86,7 +86,7 @@ fn a_node_works_when_the_disk_of_its_log_is_full() {
     check_works_without_a_log(Node::start_logging_to(full), "No space left on device");
 }
 
-/// Makes calls of a process, many at once over one connection.
+/// Calls a process many times, many calls at once over one connection.
 fn call(node: &Node, process: &str, times: usize) {
     let body = format!(r#"{{"process": "{process}", "request": "get"}}"#);
     let request =
@@ -103,7 +103,7 @@ fn call(node: &Node, process: &str, times: usize) {
     }
 }
 
-/// Reads a log beside the test, from now on.
+/// Reads a log in the background.
 fn follow(mut reader: PipeReader) -> Arc<Mutex<Vec<u8>>> {
     let text = Arc::new(Mutex::new(Vec::new()));
     let shown = Arc::clone(&text);
@@ -138,7 +138,7 @@ fn a_node_works_when_the_reader_of_its_log_does_not_read_and_each_line_is_writte
         let text = line.fields.message.as_deref()?;
         text.strip_suffix(" lines of the log are missing here")?.parse::<usize>().ok()
     };
-    // From the gap on, lines are written again.
+    // After the gap, new lines are written again.
     eventually("the log goes on", || {
         node.ok(&["status"]);
         node.run(&["call", "nobody", "1"]);
@@ -155,7 +155,7 @@ fn a_node_works_when_the_reader_of_its_log_does_not_read_and_each_line_is_writte
 }
 
 #[test]
-fn a_daemon_whose_log_is_held_up_stops_and_executes_itself_all_the_same() {
+fn a_daemon_with_a_blocked_log_stops_and_executes_itself_anyway() {
     let (_reader, writer) = io::pipe().expect("a pipe can be made");
     let mut filled = writer.try_clone().expect("a descriptor can be copied");
     filled.write_all(&[b'\n'; 65536]).expect("a pipe takes so much");
@@ -166,7 +166,7 @@ fn a_daemon_whose_log_is_held_up_stops_and_executes_itself_all_the_same() {
     check_stops(&mut node);
 }
 
-/// Makes a library that shows a process another time, by so many seconds.
+/// Builds a library that shifts the clock of a process by `seconds`.
 fn clock_off_by(seconds: i64, folder: &Path) -> PathBuf {
     let source = format!(
         "#define _GNU_SOURCE\n#include <sys/syscall.h>\n#include <time.h>\n#include <unistd.h>\n\
@@ -180,7 +180,7 @@ fn clock_off_by(seconds: i64, folder: &Path) -> PathBuf {
     library
 }
 
-/// Has a node whose clock is wrong go up and down, tell of it, and boot anew.
+/// Checks that a node with a wrong clock upgrades, downgrades, raises an alarm and boots again.
 fn check_clock(off_by: i64, shown: &str) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let clock = clock_off_by(off_by, folder.path());
@@ -198,11 +198,11 @@ fn check_clock(off_by: i64, shown: &str) {
 }
 
 #[test]
-fn a_node_works_on_a_machine_whose_clock_shows_a_year_before_1970() {
+fn a_node_works_with_a_clock_before_1970() {
     check_clock(-3_000_000_000, "1970-01-01T00:00:00Z");
 }
 
 #[test]
-fn a_node_works_on_a_machine_whose_clock_shows_a_year_after_9999() {
+fn a_node_works_with_a_clock_after_9999() {
     check_clock(300_000_000_000, "9999-12-31T23:59:59Z");
 }

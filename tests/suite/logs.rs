@@ -1,4 +1,4 @@
-//! The last lines of the log, which the daemon keeps (O7): `relctl logs`.
+//! The last log lines, which the daemon keeps in memory (O7): `relctl logs`.
 
 use reld_api::response::{Followed, LogLevel, LogLine};
 use reld_tests::{Node, assert_contains, release};
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::events::Following;
 
-/// Returns the lines that relctl prints.
+/// Returns the lines printed by `relctl logs`.
 #[track_caller]
 fn logs(node: &Node, args: &[&str]) -> Vec<LogLine> {
     let printed = node.ok(&[&["logs", "--json"], args].concat()).stdout;
@@ -28,7 +28,7 @@ fn habits() -> Node {
 }
 
 #[test]
-fn what_an_app_prints_is_shown_by_its_name_and_the_lines_of_others_are_not() {
+fn lines_printed_by_an_app_are_selected_by_its_name() {
     let node = habits();
     say(&node, "good day");
     let of_habits = logs(&node, &["--app", "habits"]);
@@ -48,7 +48,7 @@ fn what_an_app_prints_is_shown_by_its_name_and_the_lines_of_others_are_not() {
 }
 
 #[test]
-fn what_an_app_logs_by_the_sdk_is_shown_by_its_name() {
+fn lines_logged_with_the_sdk_are_selected_by_the_name_of_the_app() {
     let node = Node::start();
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     let pid = node.pid("stage", "a");
@@ -63,7 +63,7 @@ fn what_an_app_logs_by_the_sdk_is_shown_by_its_name() {
 }
 
 #[test]
-fn the_lines_that_come_are_followed_after_the_last_ones() {
+fn new_lines_follow_the_last_ones() {
     let node = habits();
     say(&node, "the last word");
     let following = Following::of(&node, &["logs", "--app", "habits", "--follow", "--lines", "1", "--json"]);
@@ -74,7 +74,7 @@ fn the_lines_that_come_are_followed_after_the_last_ones() {
     let begin = next();
     assert_eq!(begin.app.as_deref(), Some("habits"));
     say(&node, "one more");
-    // It prints at each tick as well.
+    // The app also prints a line at each tick.
     let mut coming = std::iter::repeat_with(next).inspect(|line| {
         assert!(line.id > begin.id && line.app.as_deref() == Some("habits"), "{line:?}");
     });
@@ -86,7 +86,7 @@ fn the_lines_that_come_are_followed_after_the_last_ones() {
 }
 
 #[test]
-fn the_message_that_a_process_crashed_of_is_in_the_log_and_not_shown_to_those_who_may_look() {
+fn the_message_that_crashed_a_process_is_in_the_log_file_and_not_in_relctl_logs() {
     let node = Node::start();
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     node.run(&["call", &node.pid("stage", "a"), "panic"]).expect(1);
@@ -98,8 +98,8 @@ fn the_message_that_a_process_crashed_of_is_in_the_log_and_not_shown_to_those_wh
 }
 
 #[test]
-fn no_more_of_the_log_is_kept_than_is_asked_for() {
-    /// More than there is room for.
+fn the_number_of_kept_log_lines_is_bounded() {
+    /// More lines than the daemon keeps.
     const CALLS: usize = 100;
     let node = Node::start_with(&["--log-keep", "16"]);
     (0..CALLS).for_each(|_| drop(node.run(&["call", "nobody", "1"]).expect(1)));

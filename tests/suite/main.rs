@@ -1,5 +1,5 @@
-//! The suite: scenarios through the real daemon, real libraries, real tarballs and real sockets; each test that shows
-//! a numbered scenario is named after its number.
+//! The suite: scenarios with the real daemon, real libraries, real tarballs and real sockets. The
+//! name of a test begins with the number of its scenario, if it has one.
 
 mod architecture;
 mod behaviours;

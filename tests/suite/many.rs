@@ -1,5 +1,5 @@
-//! A hundred thousand of something, or a hundred modules. The benchmark takes a million: `reld-bench spawn timers scrape
-//! --n 1000000`.
+//! Hundreds of thousands of processes or timers, and a hundred modules. The benchmark uses a
+//! million: `reld-bench spawn timers scrape --n 1000000`.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::doctored::{doctored, edit};
 use crate::misfits::built;
 
-/// What is answered at once: no more than a look at the node, however slow the machine is.
+/// Time limit of a quick answer. It allows for slow machines.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 fn running() -> Node {
@@ -21,7 +21,7 @@ fn running() -> Node {
     node
 }
 
-/// Has the driver do something, however long that takes, and returns its reply.
+/// Sends an order to the driver, with a long time-out, and returns the reply.
 fn order(node: &Node, order: &Value) -> Value {
     node.call_within(600_000, "driver", order)
 }
@@ -34,7 +34,7 @@ fn at_once<R>(what: &str, work: impl FnOnce() -> R) -> R {
 }
 
 #[test]
-fn a_dynamic_supervisor_of_100000_answers_at_once_and_is_stopped_with_all_of_them() {
+fn a_dynamic_supervisor_with_100000_children_answers_quickly_and_stops_with_all_of_them() {
     const CHILDREN: u64 = 100_000;
     let node = running();
     let root = node.supervisor("driver");
@@ -58,7 +58,7 @@ fn a_dynamic_supervisor_of_100000_answers_at_once_and_is_stopped_with_all_of_the
 }
 
 #[test]
-fn two_hundred_thousand_timers_fire_once_each_after_an_upgrade_of_those_whom_they_are_for() {
+fn two_hundred_thousand_timers_fire_once_each_after_an_upgrade_of_their_processes() {
     const TIMERS: u64 = 200_000;
     let node = running();
     let root = pid_value(&node.supervisor("pool"));
@@ -69,14 +69,14 @@ fn two_hundred_thousand_timers_fire_once_each_after_an_upgrade_of_those_whom_the
     node.ok(&["upgrade", "1.1.0"]);
     assert_eq!(node.metric("reld_timers"), TIMERS, "none has fired yet");
     assert_eq!(order(&node, &json!({"check": {"version": 2}})), json!(100));
-    // Answered when each of them has come once.
+    // The reply comes after each timer has fired exactly once.
     assert!(order(&node, &json!({"rung": {"patience_ms": 600_000}})).is_u64());
-    // That of the driver's last call stays armed, in case it calls again.
+    // The timer of the driver's last call stays armed for reuse.
     assert!(node.metric("reld_timers") <= 1);
 }
 
 #[test]
-fn of_many_children_started_at_run_time_the_check_looks_at_some_and_says_so_and_the_upgrade_keeps_all() {
+fn a_check_probes_some_of_many_dynamic_children_with_a_warning_and_the_upgrade_keeps_all() {
     const SERVERS: u64 = 2_000;
     let node = running();
     let root = pid_value(&node.supervisor("pool"));
@@ -91,11 +91,12 @@ fn of_many_children_started_at_run_time_the_check_looks_at_some_and_says_so_and_
     assert_eq!(order(&node, &json!({"check": {"version": 1}})), json!(SERVERS));
 }
 
-/// How many modules more than it has a meter gets, and how many processes of each its supervisor starts.
+/// Number of modules added to a meter. `EACH` is the number of processes of each module.
 const MODULES: usize = 100;
 const EACH: usize = 10;
 
-/// The app meter of this version with many modules, each a meter of its own that nobody looks up by name.
+/// Builds the app meter of this version with many modules. Each is a meter without a registered
+/// name.
 fn crowded(version: &str) -> Vec<u8> {
     let table = "static const reld_module *const modules[] = {&meter_module, &sup_module, &app_module};";
     let init = "static reld_verdict many_callback(void *state, const reld_event *event, reld_outcome *out) {\n\
@@ -128,7 +129,8 @@ fn crowded(version: &str) -> Vec<u8> {
     built(version, &[], "", &changes.each_ref().map(|(from, to)| (*from, to.as_str())))
 }
 
-/// A release of the plant whose meter is crowded, or not, and its way from and to the one before.
+/// Returns a release of the plant, with or without the crowded meter, and an appup from and to
+/// 1.0.0.
 fn plant(version: &str, is_crowded: bool, up: &str, down: &str) -> (TempDir, String) {
     let lib = format!("lib/meter-{version}");
     doctored(&format!("plant-{version}"), |files| {
@@ -148,7 +150,7 @@ fn plant(version: &str, is_crowded: bool, up: &str, down: &str) -> (TempDir, Str
     })
 }
 
-/// The same for each of the many modules.
+/// Returns an instruction for each of the many modules.
 fn each(instruction: impl Fn(usize) -> String) -> String {
     (0..MODULES).map(|n| instruction(n) + ",\n").collect()
 }

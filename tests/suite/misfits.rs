@@ -1,5 +1,6 @@
-//! Libraries that no packer would pack and no node may run: each is refused by the check, in words, before anybody is held
-//! (S89, S90, S92; issue 5, part 1). What they are made of is the app `meter` of the examples, with something wrong.
+//! Libraries that a packer would not pack and a node must not run. The check refuses each with its
+//! reason before any member is suspended (S89, S90, S92; issue 5, part 1). They are variants of the
+//! app `meter` of the examples.
 
 use std::fs;
 use std::path::Path;
@@ -13,12 +14,13 @@ use crate::doctored::doctored;
 
 const LIBRARY: &str = "lib/meter-1.1.0/meter.so";
 
-/// Builds meter 1.1.0 with these flags, with this source at its end, and with changes of its text.
+/// Builds meter 1.1.0 with these compiler flags, with `more` appended to its source, and with
+/// changes of its text.
 pub(crate) fn meter(flags: &[&str], more: &str, changes: &[(&str, &str)]) -> Vec<u8> {
     built("1.1.0", flags, more, changes)
 }
 
-/// The same of any version.
+/// Like `meter`, for any version.
 pub(crate) fn built(version: &str, flags: &[&str], more: &str, changes: &[(&str, &str)]) -> Vec<u8> {
     let home = folder(&format!("examples/meter-{version}"));
     let mut source = fs::read_to_string(home.join("meter.c")).expect("the example is there") + more;
@@ -36,7 +38,7 @@ pub(crate) fn built(version: &str, flags: &[&str], more: &str, changes: &[(&str,
     fs::read(library).expect("it was built")
 }
 
-/// Returns the release plant 1.1.0 with this library in the place of meter's.
+/// Returns the release plant 1.1.0 with this library in place of meter's.
 pub(crate) fn with_library(library: &[u8]) -> (TempDir, String) {
     doctored("plant-1.1.0", |files| drop(files.insert(LIBRARY.to_owned(), library.to_vec())))
 }
@@ -48,7 +50,8 @@ fn plant() -> Node {
     node
 }
 
-/// Shows a release with this library to a node: the check names what is wrong, and the node goes on as it was.
+/// Checks that a release with this library is refused for this reason, and that the node continues
+/// unchanged.
 #[track_caller]
 fn check(node: &Node, library: &[u8], words: &[&str]) {
     let (_scratch, tarball) = with_library(library);
@@ -92,7 +95,7 @@ fn a_library_for_another_target_or_half_of_one_is_refused() {
 }
 
 #[test]
-fn a_library_that_would_bind_the_process_is_refused_with_what_to_do() {
+fn a_library_with_static_tls_or_unique_symbols_is_refused_with_the_remedy() {
     let node = plant();
     let static_tls = "static __thread int x __attribute__((tls_model(\"initial-exec\")));\n\
                       RELD_EXPORT int *tls(void) { return &x; }\n";
@@ -117,7 +120,7 @@ fn a_library_that_would_bind_the_process_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn s92_a_constructor_that_ends_its_process_ends_one_that_is_thrown_away() {
+fn s92_a_constructor_that_ends_its_process_ends_only_a_probe_process() {
     let node = plant();
     let crashes = "__attribute__((constructor)) static void crash(void) { abort(); }\n";
     check(&node, &meter(&[], crashes, &[]), &["signal 6"]);
@@ -126,7 +129,7 @@ fn s92_a_constructor_that_ends_its_process_ends_one_that_is_thrown_away() {
 }
 
 #[test]
-fn a_library_that_asks_to_stay_and_one_with_100_mb_of_statics_leave_like_any_other() {
+fn a_library_with_nodelete_and_one_with_100_mb_of_statics_leave_like_any_other() {
     let node = plant();
     let begin = node.resident_kb();
     let statics = "static char statics[100 << 20];\n\
@@ -144,7 +147,7 @@ fn a_library_that_asks_to_stay_and_one_with_100_mb_of_statics_leave_like_any_oth
     }
 }
 
-/// `-O3 -ffast-math` alone brings libmvec in.
+/// `-O3 -ffast-math` alone links libmvec.
 #[test]
 fn a_library_may_share_every_member_of_glibc_and_leaves_like_any_other() {
     let node = plant();
@@ -161,7 +164,7 @@ fn a_library_may_share_every_member_of_glibc_and_leaves_like_any_other() {
     assert_eq!((node.code().residents, node.mapped().len()), (vec![], 2));
 }
 
-/// A raw thread of C, which glibc would unmap the code under.
+/// A raw thread of C. glibc would unmap its code while it runs.
 #[test]
 fn s90_a_library_with_threads_that_it_does_not_declare_is_not_replaced_while_they_run() {
     let node = plant();
@@ -185,7 +188,7 @@ fn s90_a_library_with_threads_that_it_does_not_declare_is_not_replaced_while_the
 }
 
 #[test]
-fn s87_a_file_that_was_replaced_under_its_path_after_it_was_unpacked_is_refused() {
+fn s87_a_file_that_was_replaced_after_it_was_unpacked_is_refused() {
     let node = plant();
     node.ok(&["unpack", &release("plant-1.1.0")]);
     let file = node.root().join(LIBRARY);
@@ -199,7 +202,7 @@ fn s87_a_file_that_was_replaced_under_its_path_after_it_was_unpacked_is_refused(
     node.run(&["upgrade", "1.1.0"]).expect(1);
 }
 
-/// Puts other content under a path, as a package manager does it.
+/// Replaces a file by a rename, as a package manager does.
 fn replace(file: &Path, content: &[u8]) {
     let fresh = file.with_extension("new");
     fs::write(&fresh, content).expect("the root can be written");

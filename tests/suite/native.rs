@@ -1,4 +1,4 @@
-//! Native code: what a purged library leaves behind (S83 to S93).
+//! Native code: leftovers of purged libraries (S83 to S93).
 
 use std::fs;
 use std::path::PathBuf;
@@ -31,13 +31,13 @@ fn pids(node: &Node) -> Vec<String> {
     (0..4).map(|number| node.pid("habits", number)).collect()
 }
 
-/// A path that exists only once somebody makes it.
+/// Returns the path of a file that does not exist until the test creates it.
 fn gate(node: &Node) -> PathBuf {
     node.root().with_file_name("gate")
 }
 
 #[test]
-fn s86_s91_purged_libraries_leave_the_address_space_whatever_they_left_with_threads() {
+fn s86_s91_purged_libraries_leave_the_address_space_despite_thread_locals() {
     let node = habits(&[]);
     let before = pids(&node);
     node.ok(&["upgrade", &release("habits-2.0.0")]);
@@ -52,27 +52,28 @@ fn s86_s91_purged_libraries_leave_the_address_space_whatever_they_left_with_thre
     assert_eq!(field::<u64>(&count, "lost"), 0);
 }
 
-/// The short one of what `reld-bench soak` does 2,000 times. A library that stayed would cost some megabytes here.
+/// Sixty rounds of the soak that `reld-bench soak` runs 2,000 times. A library that stays mapped
+/// would cost some megabytes here.
 #[test]
 fn s86_s91_rounds_of_up_and_down_leave_everything_as_it_was() {
     let soak = Soak::run(60, 20);
     assert_eq!(soak.faults(200.0), [""; 0], "{soak:?}");
 }
 
-/// Returns what is counted of a library.
+/// Returns the counts of a library.
 fn library(node: &Node, version: &str) -> Library {
     let libraries = node.code().libraries;
     let found = libraries.iter().find(|library| library.version == version);
     found.unwrap_or_else(|| panic!("no {version} in {libraries:#?}")).clone()
 }
 
-/// Returns how many bytes it has allocated and not freed.
+/// Returns the number of bytes that a library has allocated and not freed.
 fn heap(library: &Library) -> u64 {
     library.heap.expect("the SDK counts").bytes
 }
 
 #[test]
-fn what_a_library_has_of_the_node_is_counted() {
+fn the_resources_of_a_library_are_counted() {
     let node = habits(&[]);
     let gate = gate(&node);
     ask(&node, 1, &json!({"thread": gate}));
@@ -89,7 +90,8 @@ fn what_a_library_has_of_the_node_is_counted() {
     assert!((1_000_000..3_000_000).contains(&kept), "{counted:#?}");
     assert_contains(&node.ok(&["code", "habit"]).stdout, &["habits 1.0.0", "1 killed"]);
 
-    // What it kept in a state goes with the state, what its statics keep does not; both are counted to the end.
+    // Memory held by a state is freed with the state, memory held by statics is not. Both are
+    // counted until they are freed.
     ask(&node, 1, &json!({"keep": 0}));
     let freed = heap(&library(&node, "1.0.0"));
     assert!(freed < 500_000, "{freed} of {kept}");
@@ -109,7 +111,7 @@ fn s90_a_thread_of_its_own_keeps_a_purged_library_with_the_reason_and_a_warning_
     assert!(stays[0].bytes > 4096, "{stays:#?}");
     assert_contains(&node.status().alarms.join("\n"), &["1 purged libraries stay mapped"]);
 
-    // The same version comes back as another image, with statics of its own.
+    // The downgrade loads the same version as another image, with statics of its own.
     node.ok(&["downgrade"]);
     assert_eq!((ask(&node, 3, &json!("version")), node.mapped().len()), (json!(1), 2));
     fs::write(&gate, "").expect("the gate can be opened");
@@ -128,7 +130,7 @@ fn s90_threads_that_a_library_ends_when_it_is_unloaded_keep_it_no_longer() {
 }
 
 #[test]
-fn s90_a_tokio_of_its_own_keeps_a_library_until_its_threads_have_ended_and_hurts_nobody() {
+fn s90_a_library_with_its_own_tokio_stays_until_its_threads_have_ended_without_harm() {
     let node = habits(&[]);
     let gate = gate(&node);
     ask(&node, 1, &json!({"runtime": gate}));
@@ -144,7 +146,7 @@ fn s90_a_tokio_of_its_own_keeps_a_library_until_its_threads_have_ended_and_hurts
 }
 
 #[test]
-fn s88_what_points_into_a_library_reaches_no_other_one() {
+fn s88_pointers_into_a_library_never_reach_another_version() {
     let node = habits(&[]);
     let motto = || ask(&node, 1, &json!("motto"));
     let first = motto();
@@ -156,7 +158,7 @@ fn s88_what_points_into_a_library_reaches_no_other_one() {
     assert_eq!((motto(), node.mapped().len()), (first, 1));
 }
 
-/// Whether the function that spins is among these.
+/// Returns whether the spinning function is among the frames.
 fn spins(frames: &[String]) -> bool {
     frames.iter().any(|frame| frame.contains("::wait"))
 }
@@ -171,7 +173,7 @@ fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degr
     let stuck = eventually("it is reported", || {
         let stuck = node.status().stuck.into_iter().next()?;
         let is_told = node.log().contains("a callback has not returned");
-        // Its thread is sampled by a signal, which a busy machine delivers late.
+        // The thread is sampled with a signal, which a busy machine delivers late.
         (is_told && stuck.for_ms >= 1_000 && spins(&stuck.frames)).then_some(stuck)
     });
     let what = [&*stuck.app, &stuck.module, &stuck.pid, &stuck.version];
@@ -194,7 +196,7 @@ fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degr
     let called = spinning.wait_with_output().expect("relctl ends");
     assert!(!called.status.success(), "whoever called it is told at once");
     let after = pids(&node);
-    // Its neighbour may have waited for it, in old code as well.
+    // Server 2 may have waited for server 3 in old code, so it is not checked.
     assert_eq!((&after[..2], after[3] == before[3]), (&before[..2], false), "this one was started again");
     assert_eq!(ask(&node, 3, &json!("version")), json!(2), "on current code");
     let status = node.status();
@@ -211,7 +213,7 @@ fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degr
 }
 
 #[test]
-fn s84_a_callback_in_c_that_does_not_return_holds_up_no_upgrade_of_another_app() {
+fn s84_a_callback_in_c_that_does_not_return_delays_no_upgrade_of_another_app() {
     let node = Node::start_with(&["--threads", "1"]);
     let gate = gate(&node);
     let spin = format!(
@@ -246,7 +248,7 @@ fn s84_a_callback_in_c_that_does_not_return_holds_up_no_upgrade_of_another_app()
 }
 
 #[test]
-fn s92_a_constructor_that_crashes_is_tried_where_it_can_hurt_nobody() {
+fn s92_a_constructor_that_crashes_is_tried_in_a_probe_process() {
     let node = Node::start_in(&[("HABITS_CONSTRUCTOR", "abort")]);
     node.ok(&["upgrade", &release("habits-1.0.0")]);
     let before = pids(&node);
@@ -260,8 +262,9 @@ fn s92_a_constructor_that_crashes_is_tried_where_it_can_hurt_nobody() {
     assert_eq!((pids(&node), node.mapped().len()), (before, 1), "nobody was hurt");
 }
 
-/// Has the one pool thread hold values of version 1 and go into version 2 for long, then purges version 1. Answers `None`
-/// when another thread took over meanwhile, as one does where the machine stands still for a moment.
+/// Makes the only pool thread hold values of version 1 and spin in version 2, then purges version
+/// 1. Returns `None` when another thread took over meanwhile, as happens after a stall of the
+/// machine.
 fn busy_elsewhere() -> Option<(Node, Child, Resident)> {
     let node = habits(&["--threads", "1"]);
     assert_eq!(ask(&node, 1, &json!("version")), json!(1));
@@ -293,8 +296,8 @@ fn a_pool_thread_that_is_busy_elsewhere_keeps_a_library_until_it_returns() {
     assert_eq!(node.mapped().len(), 1);
 }
 
-/// Moves the shed of a yard by this entry of its appup, and says what the check told. Each of its two servers has told a
-/// stroke before.
+/// Upgrades the shed of a yard with this appup entry, and returns the output of the check. Both
+/// servers have handled one stroke before.
 fn shed_moved_by(entry: &str) -> (Node, String) {
     let node = Node::start();
     node.ok(&["upgrade", &release("yard-1.0.0")]);
@@ -309,7 +312,8 @@ fn shed_moved_by(entry: &str) -> (Node, String) {
     (node, check.stdout + &check.stderr)
 }
 
-/// Asks the pump, which adds what a stroke is to it, or the tank, which calls the pump's function in its own image.
+/// Calls the pump, which adds the value of a stroke, or the tank, which calls the pump's function
+/// in its own image.
 fn stroke(node: &Node, server: &str) -> u64 {
     let pid = node.pid("shed", server);
     node.call(&pid, r#""stroke""#).as_u64().expect("a number")
@@ -320,17 +324,17 @@ fn current(node: &Node, module: &str) -> String {
 }
 
 #[test]
-fn s93_modules_of_one_image_move_with_the_one_that_is_named_and_the_check_says_so() {
+fn s93_all_modules_of_an_image_move_with_the_named_one_and_the_check_reports_it() {
     let (node, check) = shed_moved_by(r#"instructions = [{ load_module = "shed_pump" }]"#);
     let implied = "implied: module shed_tank of replaced library shed-2.0.0 has no instruction";
     assert!(check.contains(implied), "{check}");
-    // By the node and past it.
+    // The pump is called through the node, the pump's function in the tank directly.
     assert_eq!((stroke(&node, "pump"), stroke(&node, "tank")), (1 + 2, 2));
     assert_eq!((&*current(&node, "shed_tank"), node.mapped().len()), ("2.0.0", 2));
 }
 
 #[test]
-fn s93_a_module_that_is_kept_calls_the_old_image_past_the_node_and_the_check_says_so() {
+fn s93_a_kept_module_calls_the_old_image_directly_and_the_check_reports_it() {
     let entry = "keep = [\"shed_tank\"]\ninstructions = [{ load_module = \"shed_pump\" }]";
     let (node, check) = shed_moved_by(entry);
     let kept = "module shed_tank is kept: library shed-1.0.0 stays mapped, and its calls into that library run old code";

@@ -8,7 +8,7 @@
 //! | upgrade_restart | `s81_a_script_that_restarts_the_daemon_is_an_orderly_restart_into_the_other_release` `s81_a_restart_into_another_release_is_no_stop_to_a_service_manager` `e08_another_daemon`. One restart, not two: the daemon executes the other one itself, and nothing of the old has to run beside it. |
 //! | client1, client2 | Not: a node has its own root, and there are no diskless nodes with masters. |
 //! | upgrade_gg | Not: nodes do not know each other; `sync_nodes` is refused: `sync_nodes_is_planned_and_refused_by_the_check_since_a_node_knows_no_others` `the_check_reports_all_obstacles_at_once_and_changes_nothing` |
-//! | instructions | `s49_a_second_upgrade_is_refused_while_somebody_lingers_or_ends_it_and_says_so` `stopped_children_are_terminated_after_the_switch_and_restarted_and_their_siblings_keep_their_state` `a_brutal_post_purge_ends_the_lingerers_and_a_soft_one_lists_them` `written_by_hand` |
+//! | instructions | `s49_a_second_upgrade_is_refused_beside_a_lingerer_or_kills_it_by_a_brutal_pre_purge` `stopped_children_are_terminated_after_the_switch_and_restarted_and_their_siblings_keep_their_state` `a_brutal_post_purge_ends_the_lingerers_and_a_soft_one_lists_them` `written_by_hand` |
 //! | supervisor_which_children_timeout | `s53_a_suspended_supervisor_hides_nothing_and_stays_suspended` `a_child_that_blocks_does_not_hide_the_tree`. Nobody is asked, so nothing can hang. |
 //! | release_handler_which_releases | `releases_are_listed_with_their_status`. A filter is its reader's: `--json` has the status of each. |
 //! | install_release_syntax_check | `a_script_that_breaks_a_rule_is_refused_before_anything_is_done` `a_restart_amid_a_reviewed_script_is_refused_with_its_place` `a_restart_is_the_first_step_or_the_last` `every_part_of_an_instruction_has_its_class` |
@@ -23,7 +23,7 @@
 //! | otp_9864 | `a_sweep_deletes_what_no_release_uses_and_follows_no_link` |
 //! | upgrade_supervisor | `an_updated_supervisor_merges_its_rows_by_id_and_touches_no_child` `s46_s47_children_are_renamed_added_and_removed_both_ways_and_the_others_stay` |
 //! | upgrade_supervisor_fail | `a_supervisor_whose_new_init_fails_refuses_the_upgrade`. The node runs on as before. |
-//! | eval_appup | `an_app_moves_up_and_down_in_a_release_that_stays_and_the_node_is_dirty` `s80_an_app_is_told_what_changed_in_its_environment_up_and_down` |
+//! | eval_appup | `an_app_moves_up_and_down_in_a_release_that_stays_and_the_node_is_dirty` `s80_an_app_gets_the_changes_of_its_environment_up_and_down` |
 //! | eval_appup_with_restart | `e08_another_daemon` `a_restart_is_the_first_step_or_the_last` |
 //! | otp_10463_upgrade_script_regexp | A semver requirement in place of the expression: `a_version_is_itself_and_a_requirement_is_cargos` `the_direction_is_where_the_appups_lead` |
 //! | target_system, target_system_unicode | `a_packed_release_holds_the_library_and_the_modules_it_has_and_unpacks` `an_empty_root_is_idle_and_the_first_upgrade_boots_it` |
@@ -52,7 +52,7 @@
 //! | src_tests_tar, exref_tar, no_sasl_tar | Not: as for the scripts. |
 //! | link_tar | `links_devices_folders_and_extensions_are_refused` |
 //! | otp_9507_path_ebin | `two_authors_in_two_folders_make_the_same_bytes` |
-//! | system_files_tar, system_src_file_tar | `a_reviewed_script_is_what_the_node_carries_out_up_and_down` `s80_an_app_is_told_what_changed_in_its_environment_up_and_down` |
+//! | system_files_tar, system_src_file_tar | `a_reviewed_script_is_what_the_node_carries_out_up_and_down` `s80_an_app_gets_the_changes_of_its_environment_up_and_down` |
 //! | invalid_system_files_tar | `a_file_beside_the_release_that_makes_no_sense_is_not_packed` |
 //! | normal_relup | `every_case_comes_out_as_it_does_from_otp` `e05_several_apps` `e08_another_daemon` `the_latest_warning_comes_first` |
 //! | restart_relup | `every_case_comes_out_as_it_does_from_otp` `e08_another_daemon` |
