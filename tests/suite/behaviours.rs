@@ -65,16 +65,16 @@ fn a_supervisor_ends_with_the_last_of_its_significant_children() {
 #[test]
 fn h3_an_app_runs_its_start_phases_in_order_and_gets_the_reason_of_its_stop() {
     let mut node = board();
-    let said = |node: &Node, word: &str| -> Vec<String> {
+    let logged = |node: &Node, word: &str| -> Vec<String> {
         let log = node.log();
-        let said = log.lines().filter_map(|line| line.split_once(word).map(|(_, rest)| rest));
-        said.map(|rest| rest.split(" app=").next().unwrap_or(rest).to_owned()).collect()
+        let logged = log.lines().filter_map(|line| line.split_once(word).map(|(_, rest)| rest));
+        logged.map(|rest| rest.split(" app=").next().unwrap_or(rest).to_owned()).collect()
     };
-    assert_eq!(said(&node, "board phase "), [r#"wipe Some({"sponge": "wet"})"#, "hang None"]);
+    assert_eq!(logged(&node, "board phase "), [r#"wipe Some({"sponge": "wet"})"#, "hang None"]);
     node.ok(&["app", "stop", "board"]);
     node.ok(&["app", "start", "board"]);
     node.terminate();
-    assert_eq!(said(&node, "board is stopped "), ["ByHand", "NodeStops"]);
+    assert_eq!(logged(&node, "board is stopped "), ["ByHand", "NodeStops"]);
 }
 
 // --- sys -------------------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ fn a_process_stops_another_with_a_reason_and_gets_the_result() {
     let mut busy = node.relctl(&["call", "bob", r#"{"try": ["1", 300]}"#]).spawn().expect("relctl runs");
     eventually("the vault is busy", || node.proc("bob").in_callback.then_some(()));
     assert_eq!(stop("bob", "error", Some("too slow"), 20), "the call timed out");
-    assert!(busy.wait().expect("relctl ends").success(), "what was under way is answered");
+    assert!(busy.wait().expect("relctl ends").success(), "the running call is answered");
     eventually("it has ended", || (node.run(&["proc", "bob"]).code == 1).then_some(()));
     assert_contains(&node.log(), &["the vault of bob ends: error: too slow"]);
     assert_contains(&stop("porter", "normal", None, 10).to_string(), &["its own end"]);
@@ -174,7 +174,7 @@ fn format_status_hides_secrets_from_states_and_crash_reports() {
     let node = board();
     node.ok(&["spawn", "board_vault", r#"["ann", "1234"]"#]);
     assert_eq!(sys_status(&node, "ann").state, json!({"owner": "ann", "key": "..."}));
-    assert_eq!(field::<String>(&node.state("ann"), "key"), "1234", "who asks for the state gets it");
+    assert_eq!(field::<String>(&node.state("ann"), "key"), "1234", "the state itself is complete");
     node.ok(&["sys", "log", "ann", "--keep"]);
     node.ok(&["call", "ann", r#"{"open": "1234"}"#]);
     node.ok(&["suspend", "ann"]);
@@ -227,16 +227,16 @@ fn s31_a_message_sequence_is_drawn() {
     ];
     assert_eq!(seen, expected);
 
-    let told: Vec<Told> = node.read(&["trace", "--proc", &b, "--", &relctl, "suspend", &b]);
-    let to: Vec<_> = told.iter().map(|of| (&*of.what, of.to.as_ref().map(|to| &to.pid))).collect();
+    let traced: Vec<Told> = node.read(&["trace", "--proc", &b, "--", &relctl, "suspend", &b]);
+    let to: Vec<_> = traced.iter().map(|of| (&*of.what, of.to.as_ref().map(|to| &to.pid))).collect();
     assert_eq!(to, [("suspend", Some(&b))]);
     let one = ["trace", "--kind", "reply", "--count", "1", "--", &relctl, "call", &a, "get"];
-    let told: Vec<Told> = node.read(&one);
-    assert_eq!(told.iter().map(|of| &of.what).collect::<Vec<_>>(), ["reply"]);
+    let traced: Vec<Told> = node.read(&one);
+    assert_eq!(traced.iter().map(|of| &of.what).collect::<Vec<_>>(), ["reply"]);
     let unknown = node.run(&["trace", "--proc", "nobody", "--", &relctl, "ps"]).expect(1);
     assert_contains(&unknown.stderr, &["nobody"]);
     let failed = node.run(&["trace", "--", &relctl, "call", "nobody", "get"]);
-    assert_eq!(failed.expect(0).stdout.trim(), "sequenceDiagram", "what the command says goes to stderr");
+    assert_eq!(failed.expect(0).stdout.trim(), "sequenceDiagram", "the command's stdout goes to stderr");
 }
 
 // --- gen_statem ------------------------------------------------------------------------------------------------------
@@ -373,7 +373,7 @@ fn a_supervised_handler_ends_with_its_adder_and_the_adder_is_notified_of_its_end
         let spec = json!({"id": id, "module": "board_keeper", "args": id, "restart": "temporary"});
         node.start_child(&root, spec)
     };
-    let told = |keeper: &str| node.call(keeper, "get");
+    let notices = |keeper: &str| node.call(keeper, "get");
     let gone = |id: &str| (ask(&node, id) == not_found()).then_some(());
     let [first, second, third] = ["first", "second", "third"].map(keeper);
     assert_eq!(handlers(&node).len(), 5);
@@ -383,17 +383,17 @@ fn a_supervised_handler_ends_with_its_adder_and_the_adder_is_notified_of_its_end
     node.ok(&["kill", &first]);
     eventually("it went with its adder", || gone("first"));
     calls(&node, &json!({"function": "delete", "args": ["second"]}));
-    eventually("its adder is told", || (told(&second) == json!(["normal"])).then_some(()));
+    eventually("its adder is notified", || (notices(&second) == json!(["normal"])).then_some(()));
     // The heir replaces the third handler and is supervised as well.
     calls(&node, &json!({"function": "swap", "args": ["third", "heir", 0]}));
-    eventually("its adder is told", || (told(&third) == json!(["shutdown: swapped"])).then_some(()));
+    eventually("its adder is notified", || (notices(&third) == json!(["shutdown: swapped"])).then_some(()));
     node.ok(&["kill", &third]);
     eventually("the heir went with it", || gone("heir"));
 
     node.ok(&["cast", &second, r#"["lamp", "mine"]"#]);
     eventually("it was swapped", || (ask(&node, "mine") == json!({"ok": 3})).then_some(()));
     notify(&node, "break");
-    let why = eventually("its adder is told", || Some(told(&second).get(1)?.as_str()?.to_owned()));
+    let why = eventually("its adder is notified", || Some(notices(&second).get(1)?.as_str()?.to_owned()));
     assert_contains(&why, &["the lamp breaks"]);
     let last = keeper("last");
     node.ok(&["upgrade", &release("board-2.0.0")]);
@@ -401,7 +401,7 @@ fn a_supervised_handler_ends_with_its_adder_and_the_adder_is_notified_of_its_end
     eventually("the bond outlives an upgrade", || gone("last"));
     let last = keeper("the very last");
     node.ok(&["child", "terminate", &root, "events"]);
-    eventually("its adder is told", || (told(&last) == json!(["shutdown"])).then_some(()));
+    eventually("its adder is notified", || (notices(&last) == json!(["shutdown"])).then_some(()));
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn plant(changes: &[Change<'_>]) -> (TempDir, String) {
 #[track_caller]
 fn check_warned(node: &Node, warning: &str) {
     let checked: Checked = node.read(&["check", "1.1.0"]);
-    assert!(checked.warnings.iter().any(|told| told == warning), "no {warning} in {:#?}", checked.warnings);
+    assert!(checked.warnings.iter().any(|found| found == warning), "no {warning} in {:#?}", checked.warnings);
 }
 
 /// Returns whether an app runs with processes of its own.
@@ -220,11 +220,11 @@ fn differences_that_a_restart_would_make_are_reported() {
     let phases = format!("{START}\nstart_phases = [{{ name = \"go\" }}]");
     let (_scratch, tarball) = plant(&[(METER, START, &phases)]);
     node.ok(&["unpack", &tarball]);
-    let told = "a restart would run the start phases [go] of meter, which no upgrade runs";
-    check_warned(&node, told);
+    let words = "a restart would run the start phases [go] of meter, which no upgrade runs";
+    check_warned(&node, words);
     node.ok(&["app", "stop", "meter"]);
-    let told = "a restart would start apps that do not run now: meter";
-    check_warned(&node, told);
+    let words = "a restart would start apps that do not run now: meter";
+    check_warned(&node, words);
 }
 
 #[test]

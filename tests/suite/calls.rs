@@ -49,7 +49,7 @@ fn s46_s47_children_are_renamed_added_and_removed_both_ways_and_the_others_stay(
     assert_eq!(ids(&node, "yard"), ["a", "fresh", "log", "new"]);
     assert_eq!(node.pid("yard", "a"), a);
     let shutdown = shutdown_of_a(&node);
-    assert_eq!(shutdown, Some(Shutdown::Ms(7_000)), "the new init's word counts for children that run");
+    assert_eq!(shutdown, Some(Shutdown::Ms(7_000)), "the new init's spec applies to running children");
     assert_eq!(node.pid("yard", "new"), old, "a renamed child runs on");
     assert_eq!(node.call(&old, "get"), 41);
     let fresh = node.pid("yard", "fresh");
@@ -70,12 +70,12 @@ fn s80_an_app_gets_the_changes_of_its_environment_up_and_down() {
     node.ok(&["upgrade", &release("yard-2.0.0")]);
     node.ok(&["downgrade"]);
     let lines = notes(&node);
-    let told: Vec<&String> = lines.iter().filter(|line| line.starts_with("config_change")).collect();
+    let changes: Vec<&String> = lines.iter().filter(|line| line.starts_with("config_change")).collect();
     let expected = [
         r#"config_change ["speed"] ["fresh"] ["left_over"], speed Some(2)"#,
         r#"config_change ["speed"] ["left_over"] ["fresh"], speed Some(1)"#,
     ];
-    assert_eq!(told, expected);
+    assert_eq!(changes, expected);
 }
 
 #[test]
@@ -84,8 +84,8 @@ fn s80_settings_of_the_command_line_override_every_release_and_never_change() {
     node.ok(&["upgrade", &release("yard-1.0.0")]);
     node.ok(&["upgrade", &release("yard-2.0.0")]);
     let lines = notes(&node);
-    let told: Vec<&String> = lines.iter().filter(|line| line.starts_with("config_change")).collect();
-    assert_eq!(told, [r#"config_change [] ["fresh"] ["left_over"], speed Some(7)"#]);
+    let changes: Vec<&String> = lines.iter().filter(|line| line.starts_with("config_change")).collect();
+    assert_eq!(changes, [r#"config_change [] ["fresh"] ["left_over"], speed Some(7)"#]);
 
     let refused = Run::of(Node::daemon_in(&node.root()).args(["--env", "yard.speed"])).expect(2);
     assert_contains(&refused.stderr, &["--env", "yard.speed"]);
@@ -121,7 +121,7 @@ fn stopped_children_are_terminated_after_the_switch_and_restarted_and_their_sibl
     assert_eq!(node.call(&new, "stroke"), 1);
     assert_eq!(node.pid("shed", "tank"), tank);
     assert_eq!(node.call(&tank, "get"), 5);
-    eventually("the pump has told its end", || {
+    eventually("the pump has noted its end", || {
         node.log().contains("the pump ends at 2: shutdown").then_some(())
     });
 }

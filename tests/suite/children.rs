@@ -214,7 +214,7 @@ fn s34_s36_a_counter_stops_at_a_round_number_and_only_a_permanent_one_is_started
         let number: u64 = field(&node.call(&pid, "stop_gracefully"), "stopped");
         assert_eq!(number % 10, 0);
         let last = format!("counter terminates at {number}: normal");
-        eventually("it has said so", || node.log().contains(&last).then_some(()));
+        eventually("the end is logged", || node.log().contains(&last).then_some(()));
         let now = eventually("its end is seen", || {
             Some(node.child("counter", id).pid).filter(|now| now.as_ref() != Some(&pid))
         });
@@ -308,7 +308,7 @@ fn s38_a_prep_stop_sees_whether_the_tree_runs_and_its_crash_delays_nothing() {
     node.ok(&["kill", &root]);
     kept("board is stopped TreeEnded");
     kept("board has a tree: false");
-    let ended = eventually("the app's end is told", || node.status().ended.into_iter().next());
+    let ended = eventually("the app's end is listed", || node.status().ended.into_iter().next());
     assert_eq!(ended.reason, "killed", "the reason is the tree's");
 }
 

@@ -17,7 +17,7 @@ fn a_user_with_too_many_connections_is_refused_until_some_are_closed() {
     let node = Node::start();
     let hold = || UnixStream::connect(node.socket()).expect("the daemon listens");
     let mut held: Vec<_> = (1..OWN).map(|_| hold()).collect();
-    eventually("what came before has left its seat", || (node.run(&["status"]).code == 0).then_some(()));
+    eventually("earlier connections are closed", || (node.run(&["status"]).code == 0).then_some(()));
     let refused = eventually("one more is refused", || {
         let status = node.run(&["--json", "status"]);
         // The last status request may have held one of the connections, so open another one.

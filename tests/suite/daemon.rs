@@ -94,7 +94,7 @@ fn a_daemon_that_stops_late_keeps_the_socket_of_a_newer_one_and_removes_its_own(
     };
     assert_eq!(eventually("the newer one answers", answers), second.0.id());
     assert!(first.terminate().success());
-    assert_eq!(first.status().os_pid, second.0.id(), "it is still reached");
+    assert_eq!(first.status().os_pid, second.0.id(), "the newer daemon is still reached");
 
     let mut alone = Node::start();
     assert!(alone.terminate().success());
@@ -130,23 +130,23 @@ fn sigterm_stops_the_apps_in_order() {
 /// A service manager. It reads the messages of daemons as soon as they arrive.
 struct Manager {
     folder: tempfile::TempDir,
-    told: mpsc::Receiver<String>,
+    messages: mpsc::Receiver<String>,
 }
 
 impl Manager {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let socket = UnixDatagram::bind(folder.path().join("notify")).expect("a socket can be bound");
-        let (tell, told) = mpsc::channel();
+        let (sender, messages) = mpsc::channel();
         std::thread::spawn(move || {
             let mut text = [0; 4096];
             while let Ok(length) = socket.recv(&mut text) {
-                if tell.send(String::from_utf8_lossy(&text[..length]).trim().to_owned()).is_err() {
+                if sender.send(String::from_utf8_lossy(&text[..length]).trim().to_owned()).is_err() {
                     return;
                 }
             }
         });
-        Self { folder, told }
+        Self { folder, messages }
     }
 
     fn path(&self, name: &str) -> String {
@@ -154,20 +154,20 @@ impl Manager {
     }
 
     /// Waits for the next message `wanted`.
-    fn await_told(&self, wanted: &str) {
+    fn await_message(&self, wanted: &str) {
         let patience = Duration::from_secs(60);
-        while self.told.recv_timeout(patience).expect("the daemon tells something in time") != wanted {}
+        while self.messages.recv_timeout(patience).expect("the daemon sends a message in time") != wanted {}
     }
 
     /// Returns the messages up to `wanted`.
-    fn told_until(&self, wanted: &str) -> Vec<String> {
+    fn messages_until(&self, wanted: &str) -> Vec<String> {
         let patience = Duration::from_secs(60);
-        let next = || self.told.recv_timeout(patience).expect("the daemon tells something in time");
-        std::iter::repeat_with(next).take_while(|told| told != wanted).collect()
+        let next = || self.messages.recv_timeout(patience).expect("the daemon sends a message in time");
+        std::iter::repeat_with(next).take_while(|message| message != wanted).collect()
     }
 
     fn forget(&self) {
-        self.told.try_iter().for_each(drop);
+        self.messages.try_iter().for_each(drop);
     }
 }
 
@@ -175,10 +175,10 @@ impl Manager {
 fn s95_a_service_manager_gets_readiness_status_and_watchdog_messages() {
     let manager = Manager::new();
     let mut node = Node::start_in(&[("NOTIFY_SOCKET", &manager.path("notify")), ("WATCHDOG_USEC", "200000")]);
-    manager.await_told("READY=1");
-    manager.await_told("WATCHDOG=1");
+    manager.await_message("READY=1");
+    manager.await_message("WATCHDOG=1");
     node.ok(&["upgrade", &release("habits-1.0.0")]);
-    manager.await_told("STATUS=runs 1.0.0");
+    manager.await_message("STATUS=runs 1.0.0");
     // Callbacks that do not return occupy their threads, but the watchdog messages continue.
     let gate = manager.path("gate");
     for habit in ["habit_1", "habit_3"] {
@@ -187,10 +187,10 @@ fn s95_a_service_manager_gets_readiness_status_and_watchdog_messages() {
     }
     eventually("both are seen", || (node.status().stuck.len() == 2).then_some(()));
     manager.forget();
-    (0..5).for_each(|_| manager.await_told("WATCHDOG=1"));
+    (0..5).for_each(|_| manager.await_message("WATCHDOG=1"));
     fs::write(&gate, "").expect("the gate can be opened");
     assert!(node.terminate().success());
-    manager.await_told("STOPPING=1");
+    manager.await_message("STOPPING=1");
 }
 
 /// Variables set by the service manager, or by a daemon for its probe if that starts a daemon.
@@ -226,13 +226,13 @@ fn variables_for_the_daemon_reach_neither_apps_nor_probes_nor_their_children() {
     let mut environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     environment.push(("MEANT_FOR_ALL", "set"));
     let node = Node::start_in(&environment);
-    manager.await_told("READY=1");
+    manager.await_message("READY=1");
     let probe = format!("env > {}", path("probe"));
     node.ok(&["upgrade", &tarball, "--probe", &probe]);
     node.ok(&["call", "meter", r#""read""#]);
     let socket = node.socket().to_string_lossy().into_owned();
-    let told = ["RELD_FROM=", "RELD_TO=1.0.0", &format!("RELD_SOCKET={socket}")].map(str::to_owned);
-    for (name, expected) in [("app", vec![]), ("probe", told.to_vec())] {
+    let variables = ["RELD_FROM=", "RELD_TO=1.0.0", &format!("RELD_SOCKET={socket}")].map(str::to_owned);
+    for (name, expected) in [("app", vec![]), ("probe", variables.to_vec())] {
         let all = fs::read_to_string(path(name)).expect("it was run");
         assert!(all.lines().any(|line| line == "MEANT_FOR_ALL=set"), "{all}");
         let is_meant =
@@ -253,16 +253,17 @@ fn s81_a_restart_into_another_release_is_no_stop_to_a_service_manager() {
     manager.forget();
     let id = node.id();
     node.ok(&["upgrade", &release("stage-3.0.0"), "--mode", "restart"]);
-    let told = manager.told_until("READY=1");
-    let reloads = |told: &String| told.starts_with("RELOADING=1") && told.contains("STATUS=stopping apps");
-    assert!(told.iter().any(reloads), "{told:?}");
+    let messages = manager.messages_until("READY=1");
+    let reloads =
+        |message: &String| message.starts_with("RELOADING=1") && message.contains("STATUS=stopping apps");
+    assert!(messages.iter().any(reloads), "{messages:?}");
     assert!(
-        !told.contains(&"STOPPING=1".to_owned()),
-        "systemd would kill it after its time to stop: {told:?}"
+        !messages.contains(&"STOPPING=1".to_owned()),
+        "systemd would kill it after its time to stop: {messages:?}"
     );
     assert_eq!((&*node.version(), node.status().os_pid), ("3.0.0", id));
     assert!(node.terminate().success());
-    manager.await_told("STOPPING=1");
+    manager.await_message("STOPPING=1");
 }
 
 #[test]
@@ -271,7 +272,7 @@ fn s95_a_reload_is_no_upgrade_and_ends_nothing() {
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     let tree = node.tree("stage");
     Run::of(std::process::Command::new("kill").args(["-HUP", &node.id().to_string()])).expect(0);
-    eventually("the signal is told", || node.log().contains("SIGHUP ignored").then_some(()));
+    eventually("the signal is logged", || node.log().contains("SIGHUP ignored").then_some(()));
     assert_eq!(node.tree("stage"), tree);
 }
 

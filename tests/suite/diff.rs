@@ -136,7 +136,7 @@ fn i8_a_draft_is_refused_until_it_is_completed_and_can_be_planned_then() {
     assert_eq!(Diff::of(&node, &from, &to).classes()[0], "wrong_instruction");
 
     let text = fs::read_to_string(&draft).expect("the draft was written");
-    let todo = text.find("\"TODO: extra data").expect("the interval is for a person to say");
+    let todo = text.find("\"TODO: extra data").expect("the draft leaves the interval open");
     let end = todo + 1 + text[todo + 1..].find('"').expect("a string ends") + 1;
     fs::write(&appup, format!("{}{{ interval_ms = 250 }}{}", &text[..todo], &text[end..]))
         .expect("it is ours");

@@ -27,8 +27,8 @@ impl Following {
         let piped = |command: &mut Command| command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut relctl = piped(&mut node.relctl(args)).expect("relctl can be run");
         let stdout = BufReader::new(relctl.stdout.take().expect("it is piped"));
-        let (tell, lines) = channel();
-        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+        let (sender, lines) = channel();
+        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         Self { relctl, lines }
     }
 
@@ -69,10 +69,10 @@ impl Following {
 
     /// Waits for relctl to end, and returns its exit status and stderr.
     pub(crate) fn ended(mut self) -> (ExitStatus, String) {
-        let mut said = String::new();
+        let mut errors = String::new();
         let stderr = self.relctl.stderr.as_mut().expect("it is piped");
-        stderr.read_to_string(&mut said).expect("it is text");
-        (self.relctl.wait().expect("it ends"), said)
+        stderr.read_to_string(&mut errors).expect("it is text");
+        (self.relctl.wait().expect("it ends"), errors)
     }
 }
 
@@ -200,9 +200,9 @@ fn starts_and_ends_of_apps_purges_by_hand_and_the_end_of_the_node_are_reported()
         .until(|what| matches!(what, What::AppEnded { app, reason } if app == "stage" && reason == "killed"));
     assert!(node.terminate().success());
     events.until(|what| *what == What::Stopping {});
-    let (status, said) = events.ended();
-    assert_eq!(status.code(), Some(3), "{said}");
-    assert_contains(&said, &["broken", "/events"]);
+    let (status, errors) = events.ended();
+    assert_eq!(status.code(), Some(3), "{errors}");
+    assert_contains(&errors, &["broken", "/events"]);
 }
 
 #[test]
@@ -270,8 +270,8 @@ fn relctl_events_prints_readable_lines_and_exits_with_success_when_interrupted_o
     for signal in ["-INT", "-TERM"] {
         let events = Following::of(&node, &["events", "--since", "0"]);
         assert_contains(&events.line(), &["Z  daemon.ready"]);
-        let (status, said) = events.signal(signal);
-        assert_eq!((status.code(), said.as_str()), (Some(0), ""));
+        let (status, errors) = events.signal(signal);
+        assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
     }
 }
 

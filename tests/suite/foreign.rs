@@ -90,7 +90,7 @@ fn a_callback_in_c_waits_for_one_in_rust_and_can_be_ended_while_it_waits() {
         mailbox.any(|letter| letter.kind == LetterKind::Call && letter.from == meter).then_some(())
     });
     node.ok(&["kill", &meter]);
-    assert!(!waiting.wait().expect("relctl ends").success(), "whoever called it is told");
+    assert!(!waiting.wait().expect("relctl ends").success(), "the caller gets an error");
     node.ok(&["resume", &counter]);
     eventually("it is started again", || (node.run(&["call", "meter", r#""read""#]).code == 0).then_some(()));
     assert_eq!(read(&node), json!({"total_wh": 0, "readings": 0}));

@@ -141,7 +141,7 @@ fn s47_a_call_that_would_fail_is_refused_with_its_step_before_anything_is_done()
     let node = running("yard-1.0.0");
     let gone = |name: &str| format!("  {{ apply = \"supervisor:{name}\", args = [\"yard\", \"gone\"] }},");
     let derived = node.ok(&["plan", &release("yard-1.0.0"), &release("yard-2.0.0"), "--relup"]).stdout;
-    let check = |from: &str, to: &str, said: &str| {
+    let check = |from: &str, to: &str, words: &str| {
         assert_contains(&derived, &[from]);
         let relup = derived.replace(from, to).into_bytes();
         let add = |files: &mut Files| drop(files.insert("releases/2.0.0/relup.toml".to_owned(), relup));
@@ -149,7 +149,7 @@ fn s47_a_call_that_would_fail_is_refused_with_its_step_before_anything_is_done()
         node.ok(&["unpack", &tarball]);
         for verb in ["check", "upgrade"] {
             let refused = node.run(&[verb, "2.0.0"]).expect(1).stderr;
-            assert_contains(&refused, &[said]);
+            assert_contains(&refused, &[words]);
         }
         node.ok(&["remove", "2.0.0"]);
     };
@@ -160,7 +160,7 @@ fn s47_a_call_that_would_fail_is_refused_with_its_step_before_anything_is_done()
         "child \"gone\" of yard is running at that point; terminate it first",
     );
     let more = |call: &str| format!("{}\n  {{ {call} }},", gone("delete_child"));
-    let after = |call: &str, said: &str| check(&gone("delete_child"), &more(call), said);
+    let after = |call: &str, words: &str| check(&gone("delete_child"), &more(call), words);
     after(
         r#"apply = "supervisor:restart_child", args = ["yard", "ghost"]"#,
         "yard has no child \"ghost\" at that point",
@@ -211,13 +211,13 @@ fn an_init_that_panics_hangs_or_exits_is_a_warning_and_ends_no_process() {
     });
     node.ok(&["unpack", &release("yard-2.0.0")]);
     let warnings = node.read::<Checked>(&["check", "2.0.0"]).warnings;
-    let said = |pid: &str, words: &str| {
+    let check_warned = |pid: &str, words: &str| {
         let is_it = |warning: &String| warning.contains(pid) && warning.contains(words);
         assert!(warnings.iter().any(is_it), "no {words} of {pid} in {warnings:#?}");
     };
-    said(&pids[0], "did not end within 5s");
-    said(&pids[1], "an init that panics");
-    said(&pids[2], "exited with 7");
+    check_warned(&pids[0], "did not end within 5s");
+    check_warned(&pids[1], "an init that panics");
+    check_warned(&pids[2], "exited with 7");
     // The upgrade changes the code of these supervisors, but does not call their init.
     node.ok(&["upgrade", "2.0.0"]);
     for pid in pids {

@@ -221,7 +221,7 @@ fn check((name, language, code, then): (&str, Language, &str, Then), next: &str)
     let (_scratch, tarball) = plant("1.0.0", library("1.0.0", language, code));
     let mut node = Node::start();
     ok(&node, name, &["unpack", &tarball]);
-    let told = ok(&node, name, &["check", "1.0.0"]).stdout;
+    let check = ok(&node, name, &["check", "1.0.0"]).stdout;
     ok(&node, name, &["upgrade", "1.0.0"]);
     read(&node, name);
     // The probe is a forked child and gets the environment.
@@ -233,7 +233,7 @@ fn check((name, language, code, then): (&str, Language, &str, Then), next: &str)
         Stays(why) => {
             assert!(stays.is_some_and(|line| line.contains(why)), "{name}: {why}, not:\n{page}");
             let will = format!("app meter 1.0.0 will stay mapped: {why}");
-            assert_eq!(told.contains(&will), why.starts_with("imports"), "{name}: {told}");
+            assert_eq!(check.contains(&will), why.starts_with("imports"), "{name}: {check}");
         }
     }
     read(&node, name);
@@ -254,19 +254,23 @@ fn a_library_that_leaves_an_address_behind_stays_with_the_reason_or_leaves_and_t
 #[track_caller]
 pub(crate) fn each<T: Sync>(cases: &[T], name: fn(&T) -> &str, check: impl Fn(&T) + Sync) {
     let (next, failed) = (Mutex::new(cases.iter()), Mutex::new(Vec::new()));
-    let next_case = || next.lock().expect("nobody panics with it").next();
+    let next_case = || next.lock().expect("no thread panics while holding the lock").next();
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 while let Some(case) = next_case() {
                     if catch_unwind(AssertUnwindSafe(|| check(case))).is_err() {
-                        failed.lock().expect("nobody panics with it").push(name(case));
+                        failed.lock().expect("no thread panics while holding the lock").push(name(case));
                     }
                 }
             });
         }
     });
-    assert_eq!(failed.into_inner().expect("nobody panics with it"), [""; 0], "each has said why above");
+    assert_eq!(
+        failed.into_inner().expect("no thread panics while holding the lock"),
+        [""; 0],
+        "the reasons are printed above"
+    );
 }
 
 #[test]

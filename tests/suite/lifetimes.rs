@@ -86,7 +86,7 @@ fn stays(node: &Node) -> Option<String> {
 }
 
 /// Waits for an alarm about library code that does not return.
-fn told(node: &Node, words: &str) {
+fn await_alarm(node: &Node, words: &str) {
     eventually(words, || {
         let status = node.status();
         (status.degraded && status.alarms.iter().any(|alarm| alarm.contains(words))).then_some(())
@@ -94,10 +94,10 @@ fn told(node: &Node, words: &str) {
 }
 
 /// Upgrades another app: one library is loaded and one is unmapped.
-fn moves_counter(node: &Node, version: &str) {
+fn check_moves_counter(node: &Node, version: &str) {
     let dir = folder(&format!("examples/counter-{version}"));
     node.ok(&["upgrade", "--app", "counter", &dir.to_string_lossy(), "--profile", "dev"]);
-    eventually("the other one leaves", || {
+    eventually("the other library is unmapped", || {
         (node.code().residents.iter().all(|resident| resident.app != "counter")).then_some(())
     });
 }
@@ -120,9 +120,9 @@ fn calls_are_answered_and_libraries_come_and_go_while_a_destructor_of_a_replaced
     for _ in 0..20 {
         assert_eq!(readings(&node), 0);
     }
-    moves_counter(&node, "0.1.0");
+    check_moves_counter(&node, "0.1.0");
     assert_eq!((before, marks(&node)), (String::new(), String::new()), "it still runs");
-    told(&node, "app meter 1.0.0: its destructor does not return");
+    await_alarm(&node, "app meter 1.0.0: its destructor does not return");
     assert_eq!(stays(&node).as_deref(), Some("its destructor does not return"));
     open_gate(&node);
     eventually("it leaves", || stays(&node).is_none().then_some(()));
@@ -153,10 +153,10 @@ fn constructors_and_destructors_run_once_in_order_with_the_usual_arguments() {
         void last(void) { note("C"); }
         static void unload(void) { note("u"); }
         int __cxa_atexit(void (*function)(void *), void *of, void *dso);
-        static void of_nobody(void *of) { note(of); }
+        static void of_no_image(void *of) { note(of); }
     "#;
     let load = format!(
-        "{LOAD}    is_loaded = 1;\n    mark(\"l\");\n    atexit(after_all);\n    __cxa_atexit(of_nobody, \"n\", NULL);\n"
+        "{LOAD}    is_loaded = 1;\n    mark(\"l\");\n    atexit(after_all);\n    __cxa_atexit(of_no_image, \"n\", NULL);\n"
     );
     let last = format!("{LAST}    .unload = unload,\n");
     let head = format!("{HEAD}{}{code}\n", helpers(&home(&node)));
@@ -179,7 +179,11 @@ fn constructors_and_destructors_run_once_in_order_with_the_usual_arguments() {
     let begun = marks(&node);
     assert!(begun.ends_with("x012l"), "{begun}");
     assert_eq!(node.terminate().code(), Some(0));
-    assert_eq!(marks(&node)[begun.len()..], *"ABCnx", "what is mapped at the end of the daemon ends with it");
+    assert_eq!(
+        marks(&node)[begun.len()..],
+        *"ABCnx",
+        "destructors of mapped libraries run at the end of the daemon"
+    );
 }
 
 #[test]
@@ -207,8 +211,8 @@ fn an_unload_that_does_not_return_keeps_its_library_and_delays_nothing() {
     // The downgrade loads the same version again.
     node.ok(&["downgrade"]);
     assert_eq!(readings(&node), 0);
-    moves_counter(&node, "0.1.1");
-    told(&node, "app meter 1.0.0: its unload does not return");
+    check_moves_counter(&node, "0.1.1");
+    await_alarm(&node, "app meter 1.0.0: its unload does not return");
     assert_eq!(stays(&node).as_deref(), Some("its unload does not return"));
     let page = node.ok(&["status"]).stdout;
     assert!(page.contains("degraded") && page.contains("its unload does not return"), "{page}");
@@ -241,10 +245,10 @@ fn a_thread_local_destructor_that_does_not_return_keeps_its_thread_and_library_a
         for _ in 0..20 {
             assert_eq!(readings(&node), 0);
         }
-        told(&node, "app meter 1.0.0: a thread-local destructor does not return");
+        await_alarm(&node, "app meter 1.0.0: a thread-local destructor does not return");
         assert_eq!(stays(&node).as_deref(), Some("a thread-local destructor does not return"));
         // Thread-local destructors of other libraries run.
-        moves_counter(&node, "0.1.0");
+        check_moves_counter(&node, "0.1.0");
         assert_eq!(readings(&node), 0);
         open_gate(&node);
         eventually("it leaves", || stays(&node).is_none().then_some(()));
@@ -263,14 +267,14 @@ fn never_loaded(code: &str, changes: &[(&str, &str)], what: &str, meanwhile: imp
     node.ok(&["check", "1.1.0"]);
     fs::write(armed, "").expect("the folder can be written");
     let mut upgrading = node.relctl(&["upgrade", "1.1.0"]).spawn().expect("relctl can be run");
-    told(&node, &format!("app meter 1.1.0: {what}"));
+    await_alarm(&node, &format!("app meter 1.1.0: {what}"));
     assert_eq!(read(&node), json!({"total_wh": 0, "readings": 0}), "the node goes on");
     let aborted = node.ok(&["abort"]);
     assert!(aborted.stdout.contains("caused by: aborted by the operator"), "{aborted:?}");
     assert_eq!(upgrading.wait().expect("relctl ends").code(), Some(4));
     meanwhile(&node);
     open_gate(&node);
-    eventually("what came too late leaves", || (node.mapped().len() == 2).then_some(()));
+    eventually("the late library is unmapped", || (node.mapped().len() == 2).then_some(()));
     assert!(!node.status().degraded);
     node.ok(&["upgrade", "1.1.0"]);
     assert_eq!(readings(&node), 0);
@@ -279,13 +283,13 @@ fn never_loaded(code: &str, changes: &[(&str, &str)], what: &str, meanwhile: imp
 #[test]
 fn a_constructor_that_does_not_return_delays_only_its_upgrade_which_can_be_aborted() {
     let code = "__attribute__((constructor)) static void begin(void) { hang(); }";
-    never_loaded(code, &[], "its constructor does not return", |node| moves_counter(node, "0.1.1"));
+    never_loaded(code, &[], "its constructor does not return", |node| check_moves_counter(node, "0.1.1"));
 }
 
 #[test]
 fn a_load_that_does_not_return_delays_only_its_upgrade_which_can_be_aborted() {
     let load = format!("{LOAD}    hang();\n");
-    never_loaded("", &[(LOAD, &load)], "its load does not return", |node| moves_counter(node, "0.1.1"));
+    never_loaded("", &[(LOAD, &load)], "its load does not return", |node| check_moves_counter(node, "0.1.1"));
 }
 
 /// IFUNC resolvers are the only library code that still runs inside glibc's loader.
@@ -328,7 +332,7 @@ fn an_exception_of_a_constructor_is_found_by_a_probe_process_and_ends_the_daemon
     fs::write(&armed, "").expect("the folder can be written");
     let refused = node.run(&["check", "1.1.0"]).expect(1).stderr;
     assert!(refused.contains("app meter 1.1.0") && refused.contains("signal 6"), "{refused}");
-    assert_eq!(read(&node), json!({"total_wh": 0, "readings": 0}), "nobody was hurt");
+    assert_eq!(read(&node), json!({"total_wh": 0, "readings": 0}), "no process was affected");
 
     // An exception in the daemon itself cannot be caught, so the log names the app.
     fs::remove_file(&armed).expect("it is there");

@@ -193,8 +193,8 @@ fn check_clock(off_by: i64, shown: &str) {
     alarm(&node, "the system clock");
     assert!(node.metrics().contains("reld_alarms 1"));
     let history: HistoryList = node.read(&["history"]);
-    let told: Vec<_> = history.entries.iter().map(|entry| (entry.begun.as_str(), entry.outcome)).collect();
-    assert_eq!(told, [(shown, Outcome::Installed); 4]);
+    let entries: Vec<_> = history.entries.iter().map(|entry| (entry.begun.as_str(), entry.outcome)).collect();
+    assert_eq!(entries, [(shown, Outcome::Installed); 4]);
 }
 
 #[test]

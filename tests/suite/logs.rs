@@ -32,8 +32,8 @@ fn lines_printed_by_an_app_are_selected_by_its_name() {
     let node = habits();
     say(&node, "good day");
     let of_habits = logs(&node, &["--app", "habits"]);
-    let said: Vec<_> = of_habits.iter().filter(|line| line.message.starts_with("good day")).collect();
-    let [out, err] = said[..] else { panic!("{of_habits:#?}") };
+    let printed: Vec<_> = of_habits.iter().filter(|line| line.message.starts_with("good day")).collect();
+    let [out, err] = printed[..] else { panic!("{of_habits:#?}") };
     assert_eq!([&*out.message, &*err.message], ["good day", "good day, 1"]);
     assert_eq!((&*out.target, out.app.as_deref(), out.level), ("app", Some("habits"), LogLevel::Info));
     let fields = json!({"module": "habit", "pid": node.pid("habits", 1), "stream": "stdout"});
@@ -81,8 +81,8 @@ fn new_lines_follow_the_last_ones() {
     assert!(coming.any(|line| line.message == "one more"));
     assert!(coming.any(|line| line.message == "one more, 1"));
     drop(coming);
-    let (status, said) = following.signal("-TERM");
-    assert_eq!((status.code(), said.as_str()), (Some(0), ""));
+    let (status, stderr) = following.signal("-TERM");
+    assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
 }
 
 #[test]

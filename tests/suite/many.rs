@@ -46,7 +46,7 @@ fn a_dynamic_supervisor_with_100000_children_answers_quickly_and_stops_with_all_
     at_once("a scrape", || assert!(node.metric(mine) > CHILDREN));
     let start = ["child", "start", &family, "--args", "\"Idle\""];
     let child = at_once("one more child", || node.read::<ChildStarted>(&start)).pid.expect("it was started");
-    let refused = at_once("a word for a child that it has not", || {
+    let refused = at_once("a refusal of an unknown child", || {
         node.run(&["child", "terminate", &family, "\"x\""]).expect(1).stderr
     });
     assert_contains(&refused, &["simple_one_for_one"]);
@@ -54,7 +54,7 @@ fn a_dynamic_supervisor_with_100000_children_answers_quickly_and_stops_with_all_
     let list: ChildList = node.read(&["child", "list", &family]);
     assert_eq!(list.active, CHILDREN + 1, "the one that was killed is back");
     node.ok(&["child", "terminate", &root, &id]);
-    assert!(node.metric(mine) < 100, "nobody is left");
+    assert!(node.metric(mine) < 100, "no child is left");
 }
 
 #[test]

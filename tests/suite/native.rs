@@ -151,7 +151,7 @@ fn s88_pointers_into_a_library_never_reach_another_version() {
     let motto = || ask(&node, 1, &json!("motto"));
     let first = motto();
     node.ok(&["upgrade", &release("habits-2.0.0")]);
-    assert_eq!(node.mapped().len(), 1, "what the state pointed to is gone");
+    assert_eq!(node.mapped().len(), 1, "the library that the state pointed into is unmapped");
     let second = motto();
     assert_ne!(first, second);
     node.ok(&["downgrade"]);
@@ -189,15 +189,15 @@ fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degr
     let dir = folder("tests/fixtures/lib/habits-2.0.0");
     node.ok(&["load", &dir.to_string_lossy(), "--profile", "dev"]);
     let refused = node.run(&["soft-purge", "habit"]).expect(1);
-    assert!((refused.stdout + &refused.stderr).contains(&before[3]), "a soft purge lists who is inside");
+    assert!((refused.stdout + &refused.stderr).contains(&before[3]), "a soft purge lists the process inside");
     for module in ["habit", "habits_sup", "habits_app"] {
         node.ok(&["purge", module]);
     }
     let called = spinning.wait_with_output().expect("relctl ends");
-    assert!(!called.status.success(), "whoever called it is told at once");
+    assert!(!called.status.success(), "the caller gets an error at once");
     let after = pids(&node);
     // Server 2 may have waited for server 3 in old code, so it is not checked.
-    assert_eq!((&after[..2], after[3] == before[3]), (&before[..2], false), "this one was started again");
+    assert_eq!((&after[..2], after[3] == before[3]), (&before[..2], false), "only this one was restarted");
     assert_eq!(ask(&node, 3, &json!("version")), json!(2), "on current code");
     let status = node.status();
     assert!(status.degraded && status.stuck[0].detached, "{status:#?}");
@@ -259,7 +259,7 @@ fn s92_a_constructor_that_crashes_is_tried_in_a_probe_process() {
     let dir = folder("tests/fixtures/lib/habits-2.0.0");
     let by_hand = node.run(&["load", &dir.to_string_lossy(), "--profile", "dev"]).expect(1);
     assert!(by_hand.stderr.contains("signal 6"), "{}", by_hand.stderr);
-    assert_eq!((pids(&node), node.mapped().len()), (before, 1), "nobody was hurt");
+    assert_eq!((pids(&node), node.mapped().len()), (before, 1), "no process was affected");
 }
 
 /// Makes the only pool thread hold values of version 1 and spin in version 2, then purges version
@@ -341,5 +341,5 @@ fn s93_a_kept_module_calls_the_old_image_directly_and_the_check_reports_it() {
     assert!(check.contains(kept), "{check}");
     assert_eq!((stroke(&node, "pump"), stroke(&node, "tank")), (1 + 2, 1));
     assert_eq!((&*current(&node, "shed_tank"), node.mapped().len()), ("1.0.0", 3));
-    assert_eq!(residents(&node), [], "what is in use does not stay against anybody's will");
+    assert_eq!(residents(&node), [], "a kept library in use is no resident");
 }

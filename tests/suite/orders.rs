@@ -1,4 +1,4 @@
-//! Orders that meet another order: refused with the reason, waiting where everybody sees it, or the end of a settling.
+//! Orders during another order: they are refused with the reason, wait visibly, or end a settling.
 
 use std::process::Child;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::settle::{beside, end};
 
-/// A node that runs stage 2.0.0, came there from 1.0.0, and has 3.0.0.
+/// Returns a node that runs stage 2.0.0 after an upgrade from 1.0.0 and has unpacked 3.0.0.
 fn stage() -> Node {
     let node = Node::start();
     node.ok(&["upgrade", &release("stage-1.0.0")]);
@@ -19,22 +19,22 @@ fn stage() -> Node {
     node
 }
 
-/// Ends relctl, as Ctrl-C does.
+/// Ends relctl as Ctrl-C does.
 fn interrupt(child: Child) {
     let id = i32::try_from(child.id()).expect("a process id");
-    // Not SIGINT: a test run in the background ignores that, and so does what it starts.
+    // Not SIGINT: a test run in the background ignores it, and its children inherit that.
     kill(Pid::from_raw(id), Signal::SIGTERM).expect("relctl is ours");
     end(child);
 }
 
-/// Begins an upgrade to 3.0.0, which settles for ten minutes.
+/// Starts an upgrade to 3.0.0 that settles for ten minutes.
 fn settling(node: &Node) -> Child {
     let upgrade = beside(node, &["upgrade", "3.0.0", "--settle", "600"]);
     eventually("it settles", || (node.status().settling.as_deref() == Some("3.0.0")).then_some(()));
     upgrade
 }
 
-/// Begins an upgrade of stage 1.0.0 to 2.0.0 whose conversion does not return for a minute.
+/// Starts an upgrade of stage 1.0.0 to 2.0.0 with a conversion that does not return for a minute.
 fn hanging() -> (Node, Child) {
     let node = Node::start();
     node.ok(&["upgrade", &release("stage-1.0.0")]);
@@ -60,7 +60,7 @@ fn history(node: &Node) -> Vec<HistoryEntry> {
 }
 
 #[test]
-fn an_order_whose_author_left_while_it_waited_is_not_carried_out() {
+fn an_order_of_a_client_that_disconnected_while_it_waited_is_not_carried_out() {
     let node = stage();
     let upgrade = settling(&node);
     for order in [["downgrade", "1.0.0", "--wait"], ["upgrade", "1.0.0", "--wait"]] {
@@ -91,16 +91,18 @@ fn an_order_that_waits_is_carried_out_when_its_turn_has_come() {
     end(upgrade).expect(0);
     end(waiting).expect(0);
     check_runs(&node, "2.0.0", ReleaseStatus::Permanent);
-    // Which release ran before is not known until the turn of an order: one that waits names its own.
+    // The previous release is known only when the order runs, so an order that waits must name its
+    // target.
     node.run(&["downgrade", "--wait"]).expect(2);
 }
 
 #[test]
-fn the_end_of_a_settling_does_not_wait_for_a_check_and_a_check_ends_with_its_client() {
+fn a_commit_does_not_wait_for_a_check_and_a_check_ends_with_its_client() {
     let node = Node::start();
     let upgrade = beside(&node, &["upgrade", &release("yard-1.0.0"), "--settle", "600"]);
     eventually("it settles", || node.status().settling);
-    // In the code that is to come their init does not return: each is waited for five seconds.
+    // The init of these supervisors does not return in the new code. The check waits five seconds
+    // for each.
     for id in 0..6 {
         let moody = json!({"id": id, "type": "supervisor", "module": "yard_moody", "args": "spin"});
         node.start_child(&node.supervisor("yard"), moody);
@@ -119,12 +121,15 @@ fn the_end_of_a_settling_does_not_wait_for_a_check_and_a_check_ends_with_its_cli
     end(upgrade).expect(0);
     interrupt(check);
     let asking = std::time::Instant::now();
-    eventually("nobody is asked any more", || (asked() == 0).then_some(()));
-    assert!(asking.elapsed() < std::time::Duration::from_secs(15), "it was ended, and not out of patience");
+    eventually("the probes have ended", || (asked() == 0).then_some(()));
+    assert!(
+        asking.elapsed() < std::time::Duration::from_secs(15),
+        "the probe was killed before its time limit"
+    );
 }
 
 #[test]
-fn an_order_that_waits_is_answered_that_it_was_not_begun_when_the_node_stops() {
+fn an_order_that_waits_is_refused_when_the_node_stops() {
     let mut node = stage();
     let upgrade = settling(&node);
     let waiting = beside(&node, &["downgrade", "2.0.0", "--wait"]);
@@ -205,7 +210,7 @@ fn checks_and_dry_runs_answer_beside_a_settling_and_other_orders_are_refused_wit
 }
 
 #[test]
-fn every_look_answers_while_a_conversion_hangs_and_orders_are_refused_with_the_step() {
+fn read_requests_are_answered_while_a_conversion_hangs_and_orders_are_refused_with_the_step() {
     let (node, upgrade) = hanging();
     let pid = node.pid("stage", "a");
     for look in [

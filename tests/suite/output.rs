@@ -1,4 +1,4 @@
-//! What apps print is logged in their name (issue 5.2).
+//! The log attributes the output of apps to them (issue 5.2).
 
 use reld_tests::{Node, eventually, field, release};
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::misfits::{meter, with_library};
 
-/// Starts a node whose log can be read by machines.
+/// Starts a node with a JSON log.
 fn node(first: &str) -> Node {
     let node = Node::start_with(&["--log-json"]);
     node.ok(&["upgrade", &release(first)]);
@@ -27,12 +27,12 @@ struct Fields {
     others: Value,
 }
 
-/// Returns the lines of the log, but for the last if that is half of one.
+/// Returns the complete lines of the log.
 fn lines(node: &Node) -> Vec<Line> {
     node.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// Returns what was logged beside a text that an app printed.
+/// Returns the other log fields of a text printed by an app.
 fn printed(node: &Node, text: &str) -> Option<Value> {
     let mut of_apps = lines(node).into_iter().filter(|line| line.target == "app");
     of_apps.find(|line| line.fields.message == text).map(|line| line.fields.others)
@@ -47,13 +47,13 @@ fn ask(node: &Node, question: &Value) {
     node.ok(&["call", "habit_1", &question.to_string()]);
 }
 
-/// What is logged beside what habit_1 prints.
+/// Returns the expected log fields of the output of habit_1.
 fn habit(node: &Node, stream: &str) -> Value {
     json!({"app": "habits", "module": "habit", "pid": node.pid("habits", 1), "stream": stream})
 }
 
 #[test]
-fn what_an_app_in_rust_prints_is_logged_with_app_module_and_pid_in_each_of_its_versions() {
+fn output_of_an_app_in_rust_is_logged_with_app_module_and_pid_in_each_of_its_versions() {
     let node = node("habits-1.0.0");
     ask(&node, &json!({"say": "from the first version"}));
     check(&node, "from the first version", habit(&node, "stdout"));
@@ -71,9 +71,9 @@ fn what_an_app_in_rust_prints_is_logged_with_app_module_and_pid_in_each_of_its_v
 }
 
 #[test]
-fn a_line_of_rust_that_nobody_ended_is_logged_when_its_process_ends_and_when_its_library_leaves() {
+fn an_unfinished_line_of_rust_is_logged_when_its_process_ends_and_when_its_library_leaves() {
     let node = node("habits-1.0.0");
-    // Nobody else prints meanwhile: the buffer is the library's.
+    // Suspends the other servers: they share the library's buffer.
     for number in [0, 2, 3] {
         node.ok(&["suspend", &format!("habit_{number}")]);
     }
@@ -90,7 +90,7 @@ fn a_line_of_rust_that_nobody_ended_is_logged_when_its_process_ends_and_when_its
 }
 
 #[test]
-fn what_an_app_in_c_prints_is_logged_with_app_module_and_pid() {
+fn output_of_an_app_in_c_is_logged_with_app_module_and_pid() {
     let node = node("plant-1.0.0");
     let prints = [
         (

@@ -1,4 +1,4 @@
-//! What is installed on a machine beside the programs.
+//! The files of an installation.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,8 @@ use std::process::Command;
 
 use reld_tests::{Node, Run, folder};
 
-/// Returns the options that a program's help lists, each at the beginning of its line or behind its short form.
+/// Returns the options in a program's help. Each stands at the beginning of a line or after its
+/// short form.
 fn options(help: &str) -> Vec<&str> {
     help.lines().filter(|line| line.trim_start().starts_with('-')).filter_map(long).collect()
 }

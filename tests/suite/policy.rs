@@ -1,4 +1,4 @@
-//! What the operator may choose about processes that stand in the way: orphans (S42), and those that do not come to
+//! Options for processes that obstruct an upgrade: orphans (S42), and processes that do not come to
 //! rest (S54).
 
 use reld_api::response::{Ended, Lingerer, Spawned};
@@ -10,7 +10,7 @@ fn running(release_name: &str) -> Node {
     node
 }
 
-/// Starts a counter outside every tree.
+/// Starts a counter outside every supervision tree.
 fn orphan(node: &Node) -> String {
     node.read::<Spawned>(&["spawn", "counter", "5"]).pid
 }
@@ -24,7 +24,7 @@ fn lingering(list: &[Lingerer]) -> Vec<&str> {
 }
 
 #[test]
-fn s42_orphans_are_refused_or_included_killed_or_ignored_as_the_operator_says() {
+fn s42_orphans_are_refused_included_killed_or_ignored_by_option() {
     let node = running("shop-1.0.0");
     let first = orphan(&node);
     node.ok(&["unpack", &release("shop-1.1.0")]);
@@ -53,7 +53,7 @@ fn s42_orphans_are_refused_or_included_killed_or_ignored_as_the_operator_says() 
 }
 
 #[test]
-fn s54_who_does_not_come_to_rest_is_named_and_takes_the_upgrade_back_or_is_left_or_killed() {
+fn s54_a_process_that_does_not_come_to_rest_reverts_the_upgrade_or_is_left_or_killed() {
     let node = running("stage-1.0.0");
     node.ok(&["unpack", &release("stage-2.0.0")]);
     let pids = ["a", "b"].map(|id| node.pid("stage", id));
@@ -76,7 +76,7 @@ fn s54_who_does_not_come_to_rest_is_named_and_takes_the_upgrade_back_or_is_left_
 
     let report = node.report(&["downgrade", "--suspend-timeout", "300", "--unrest", "kill"]);
     assert_eq!(node.pid("stage", "b"), pids[1], "{report:#?}");
-    // It never left the old version, to which the node went back.
+    // This process is still on the old version, so the downgrade need not kill it.
     let _ = caller.kill();
     let _ = caller.wait();
     let mut caller = busy(&pids[1]);

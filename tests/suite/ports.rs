@@ -1,4 +1,4 @@
-//! Sockets of apps, which belong to the node (issue 3.6, S69, I7).
+//! Sockets of apps. The node owns them (issue 3.6, S69, I7).
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -12,7 +12,7 @@ use reld_api::response::{Outcome, Process};
 use reld_tests::{Node, assert_contains, eventually, field, release};
 use serde_json::json;
 
-/// How long a peer is waited for.
+/// Time limit for a peer's data.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn wire() -> (Node, String) {
@@ -23,14 +23,14 @@ fn wire() -> (Node, String) {
     (node, address)
 }
 
-/// Has the fixture's hand do something, and returns what it answers.
+/// Sends a request to `wire_hand`, and returns the reply.
 #[track_caller]
 fn hand(node: &Node, request: &serde_json::Value) -> Vec<String> {
     let reply = node.call("wire_hand", request);
     serde_json::from_value(reply).expect("the hand answers with texts")
 }
 
-/// Returns the processes that serve a client each.
+/// Returns the session processes. Each serves one client.
 fn sessions(node: &Node) -> Vec<Process> {
     node.ps().into_iter().filter(|process| process.module == "wire_session").collect()
 }
@@ -58,7 +58,8 @@ impl Client {
         line
     }
 
-    /// Sends a line and returns the version that answered; neither is lost nor doubled.
+    /// Sends a line and returns the version of the code that answered. Checks that no line is lost
+    /// or doubled.
     fn ask(&mut self, line: &str) -> String {
         self.lines += 1;
         self.send(line);
@@ -74,7 +75,7 @@ impl Client {
     }
 }
 
-/// Clients that send without pause, and others that come and go.
+/// Load: clients that send without pause, and clients that connect and leave.
 struct Traffic {
     stop: Arc<AtomicBool>,
     lines: Arc<AtomicU64>,
@@ -93,7 +94,7 @@ impl Traffic {
         Self { stop, lines, threads }
     }
 
-    /// Waits until every client has got some more answers.
+    /// Waits until the clients have got 200 more answers.
     fn flow(&self) {
         let before = self.lines.load(Ordering::Relaxed);
         eventually("the clients are answered", || {
@@ -108,7 +109,7 @@ impl Traffic {
     }
 }
 
-/// Sixteen connections, one line each in turn.
+/// Keeps sixteen connections and sends one line on each in turn.
 fn stay(address: &str, stop: &AtomicBool, lines: &AtomicU64) {
     let mut clients: Vec<_> = (0..16).map(|_| Client::connect(address)).collect();
     while !stop.load(Ordering::Relaxed) {
@@ -149,7 +150,7 @@ fn no_connection_and_no_line_is_lost_while_a_server_goes_up_and_down_under_load(
 }
 
 #[test]
-fn s69_waiting_acceptors_and_readers_do_not_hold_up_an_upgrade() {
+fn s69_waiting_acceptors_and_readers_do_not_delay_an_upgrade() {
     let (node, address) = wire();
     let idle: Vec<_> = (0..20).map(|_| Client::connect(&address)).collect();
     eventually("all are let in", || (sessions(&node).len() == 20).then_some(()));
@@ -164,18 +165,18 @@ fn s69_waiting_acceptors_and_readers_do_not_hold_up_an_upgrade() {
 }
 
 #[test]
-fn s69_an_accept_that_is_awaited_is_named_and_holds_the_upgrade_up() {
+fn s69_an_awaited_accept_delays_the_upgrade_and_its_process_is_named() {
     let (node, _) = wire();
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let socket = folder.path().join("held");
     let hand_pid = node.pid("wire", "hand");
     node.ok(&["cast", "wire_hand", &json!(format!("unix:{}", socket.display())).to_string()]);
     eventually("it listens", || socket.exists().then_some(()));
-    // It runs other code than the session, and lingers on the old one when that is let.
+    // The hand waits in other code than the session, so it lingers on the old version.
     let report = node.report(&["upgrade", &release("wire-2.0.0")]);
     assert_eq!(report.lingering.iter().map(|process| &process.pid).collect::<Vec<_>>(), [&hand_pid]);
     assert_contains(&report.warnings.join("\n"), &[&hand_pid, "did not come to rest"]);
-    UnixStream::connect(&socket).expect("somebody listens");
+    UnixStream::connect(&socket).expect("the app listens");
     eventually("it goes on with new code", || {
         (node.proc(&hand_pid).process.version == "2.0.0").then_some(())
     });
@@ -183,7 +184,7 @@ fn s69_an_accept_that_is_awaited_is_named_and_holds_the_upgrade_up() {
 }
 
 #[test]
-fn a_writer_is_held_up_by_a_client_that_does_not_read_and_an_upgrade_is_not() {
+fn a_client_that_does_not_read_blocks_its_writer_and_no_upgrade() {
     const LINES: u64 = 200_000;
     let (node, address) = wire();
     let mut client = Client::connect(&address);
@@ -192,7 +193,7 @@ fn a_writer_is_held_up_by_a_client_that_does_not_read_and_an_upgrade_is_not() {
     let owed = || field::<u64>(&node.state(&session), "owed");
     let held = eventually("the flood stands", || {
         let before = owed();
-        // One look may fall between bytes that are sent and the kernel's word that they have arrived.
+        // A single read may fall between the sending of bytes and their arrival in the kernel.
         (before > 0 && (0..50).all(|_| owed() == before)).then_some(before)
     });
     assert!(held > LINES / 4, "{held} of {LINES} lines are held back");
@@ -206,7 +207,7 @@ fn a_writer_is_held_up_by_a_client_that_does_not_read_and_an_upgrade_is_not() {
 }
 
 #[test]
-fn a_connection_is_closed_with_its_process_and_tells_its_process_of_the_peers_end() {
+fn a_connection_is_closed_with_its_process_and_reports_the_peer_s_end_to_it() {
     let (node, address) = wire();
     for word in ["crash", "bye"] {
         let mut client = Client::connect(&address);
@@ -218,7 +219,7 @@ fn a_connection_is_closed_with_its_process_and_tells_its_process_of_the_peers_en
     let mut client = Client::connect(&address);
     client.ask("hello");
     assert_eq!(sessions(&node).len(), 1);
-    // What came before the end is answered, even a line that lacks its newline.
+    // Data before the end of the stream is answered, including a last line without a newline.
     client.stream.get_mut().write_all(b"last").expect("the connection is open");
     client.stream.get_mut().shutdown(Shutdown::Write).expect("the connection is open");
     assert_eq!(client.receive(), "1 2 last");
@@ -236,9 +237,9 @@ fn a_listener_of_a_supervisor_outlives_its_acceptor() {
     let mut before = Client::connect(&address);
     before.ask("before");
     node.ok(&["kill", &door]);
-    // A client that the old door has let in, and not handed on, ends with it.
+    // A client accepted by the old door, but not yet handed to a session, would end with the door.
     eventually("the door has ended", || node.ps().iter().all(|process| process.pid != door).then_some(()));
-    // Whether the new door is there yet or not: nobody is turned away.
+    // The listener lives on, so the connection succeeds even before the new door runs.
     let mut client = Client::connect(&address);
     assert_eq!(client.ask("after"), "1");
     assert_ne!(node.pid("wire", "door"), door);
@@ -246,7 +247,7 @@ fn a_listener_of_a_supervisor_outlives_its_acceptor() {
 }
 
 #[test]
-fn an_address_in_use_and_one_that_makes_no_sense_are_named() {
+fn an_address_in_use_and_an_invalid_one_are_named() {
     let (node, address) = wire();
     let refused = hand(&node, &json!({"listen": address}));
     assert_contains(&refused[0], &[&address, "in use"]);
@@ -260,7 +261,7 @@ fn an_address_in_use_and_one_that_makes_no_sense_are_named() {
 }
 
 #[test]
-fn apps_connect_over_tcp_and_unix_sockets_and_are_told_of_failures() {
+fn apps_connect_over_tcp_and_unix_sockets_and_get_errors_of_failures() {
     let (node, address) = wire();
     assert_eq!(hand(&node, &json!({"ask": [address, "hi"]})), ["1 1 hi"]);
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
@@ -269,14 +270,14 @@ fn apps_connect_over_tcp_and_unix_sockets_and_are_told_of_failures() {
     assert_contains(&nobody[0], &[&unix]);
     assert_eq!(hand(&node, &json!({"open": unix})), std::slice::from_ref(&unix));
     assert_eq!(hand(&node, &json!({"ask": [unix, "hi"]})), ["1 1 hi"]);
-    let mut outside = UnixStream::connect(folder.path().join("socket")).expect("somebody listens");
+    let mut outside = UnixStream::connect(folder.path().join("socket")).expect("the app listens");
     outside.write_all(b"hello\n").expect("the connection is open");
     let mut line = String::new();
     BufReader::new(outside).read_line(&mut line).expect("an answer comes");
     assert_eq!(line, "1 1 hello\n");
     hand(&node, &json!({"connect": address}));
     hand(&node, &json!({"connect": "unix:/nowhere"}));
-    eventually("both were told", || {
+    eventually("both got the result", || {
         let log = hand(&node, &json!("log"));
         (log.contains(&"connected true".to_owned()) && log.contains(&"closed BadAddress".to_owned()))
             .then_some(())
@@ -295,7 +296,7 @@ fn an_acceptor_outlives_thousands_of_clients_that_leave_at_once() {
 }
 
 #[test]
-fn an_app_listens_in_the_place_of_a_socket_that_is_left_and_of_nothing_else() {
+fn an_app_that_listens_replaces_an_abandoned_socket_and_no_other_file() {
     let (node, _) = wire();
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = |name: &str| folder.path().join(name);

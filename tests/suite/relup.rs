@@ -1,4 +1,4 @@
-//! A script that somebody reviewed and packed with its release (`relup.toml`).
+//! Scripts that are reviewed and packed with their release (`relup.toml`).
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use reld_tests::{Node, assert_contains, eventually, field, folder, keys, pack_release, release};
 
-/// Packs a release with a script of its own.
+/// Packs a release with a relup.
 pub(crate) fn packed_with(place: &Path, apps: &str, release: &str, relup: &str) -> String {
     let (file, tarball) = (place.join("release.toml"), place.join("release.tar.gz"));
     fs::copy(folder(apps).join(format!("releases/{release}.toml")), &file).expect("a release file");
@@ -75,7 +75,7 @@ fn an_app_that_stays_is_restarted_with_the_code_it_has() {
 }
 
 #[test]
-fn s82_a_function_that_does_not_end_in_time_takes_everything_back_and_one_that_nobody_has_is_refused() {
+fn s82_a_function_that_does_not_end_in_time_reverts_everything_and_a_missing_one_is_refused() {
     let node = Node::start();
     node.ok(&["upgrade", &release("yard-1.0.0")]);
     let derived = node.ok(&["plan", &release("yard-1.0.0"), &release("yard-2.0.0"), "--relup"]).stdout;
@@ -98,7 +98,7 @@ fn s82_a_function_that_does_not_end_in_time_takes_everything_back_and_one_that_n
     assert_eq!(node.call(&worker, "get"), 7);
 }
 
-/// The second yard, with lines put into its way up.
+/// Returns yard 2.0.0 with changes of its upgrade script.
 pub(crate) fn yard_with(place: &Path, changes: &[(&str, &str)]) -> String {
     let node = Node::start();
     let mut relup = node.ok(&["plan", &release("yard-1.0.0"), &release("yard-2.0.0"), "--relup"]).stdout;
@@ -141,16 +141,16 @@ fn s56_callers_that_give_up_during_the_pause_are_counted_and_all_others_are_answ
     assert_eq!(node.call(&worker, "get"), 7);
 }
 
-/// Whether a process of the operating system runs. One that has ended and was not waited for does not.
+/// Returns whether an operating system process runs. A zombie does not.
 fn lives(process: u64) -> bool {
     let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     !state.is_empty() && !state.contains(") Z")
 }
 
-/// Returns the children of a process of the operating system that run. Each thread has its own.
+/// Returns the running children of an operating system process. The kernel lists them per thread.
 fn children(process: u32) -> Vec<u64> {
     let threads = fs::read_dir(format!("/proc/{process}/task")).expect("the daemon lives");
-    // A thread that has ended has left its children to another one.
+    // The kernel reassigns the children of an ended thread to another thread.
     let of_thread = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).ok();
     let lists: Vec<_> = threads.flatten().filter_map(of_thread).collect();
     let children = lists.iter().flat_map(|list| list.split_whitespace());
@@ -158,8 +158,7 @@ fn children(process: u32) -> Vec<u64> {
 }
 
 #[test]
-fn s82_a_resource_outside_is_opened_in_the_pause_handed_to_the_conversion_and_closed_where_that_is_taken_back()
- {
+fn s82_an_external_resource_is_opened_in_the_pause_passed_to_the_conversion_and_closed_on_a_rollback() {
     let place = tempfile::tempdir().expect("a temporary folder can be made");
     let before = "{ suspend = [\"yard_sup\"] },";
     let open =
@@ -183,9 +182,7 @@ fn s82_a_resource_outside_is_opened_in_the_pause_handed_to_the_conversion_and_cl
     let failed = node.run(&["upgrade", &spoilt]).expect(4).stderr;
     assert_contains(&failed, &["no power"]);
     assert_eq!(child(), first);
-    eventually("what was opened is closed again, and nothing else", || {
-        (children(node.id()) == [first]).then_some(())
-    });
+    eventually("only the opened resource is closed again", || (children(node.id()) == [first]).then_some(()));
 
     node.ok(&["remove", "2.0.0"]);
     let good = yard_with(place.path(), &[read, (before, &dock.replace("FAIL", ""))]);

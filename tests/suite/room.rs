@@ -1,11 +1,11 @@
-//! A boot on a machine that gives too little for one (R2), or whose files of the release are lost.
+//! A boot with a full disk (R2) or with lost files of the release.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
 use reld_tests::{Node, Run, SmallDisk, eventually, release};
 
-/// A daemon whose root is on a small disk.
+/// A daemon with its root on a small disk.
 struct Small<'a> {
     disk: &'a SmallDisk,
     daemon: Child,
@@ -43,14 +43,14 @@ impl Drop for Small<'_> {
 }
 
 #[test]
-fn a_full_disk_demotes_no_release_and_the_boot_goes_on_when_there_is_room() {
+fn a_full_disk_demotes_no_release_and_the_boot_continues_when_there_is_space() {
     let Some(disk) = SmallDisk::mount() else { return };
     let node = Small::start(&disk);
     node.run(&["upgrade", &release("stage-1.0.0")]).expect(0);
     node.run(&["upgrade", &release("stage-2.0.0")]).expect(0);
     node.kill_9();
     let fill = disk.fill();
-    // More starts than a release may fail.
+    // More starts than the failed boots that demote a release.
     for _ in 0..4 {
         let node = Small::start(&disk);
         node.await_status("cannot boot release 2.0.0 now: the disk of");
@@ -65,22 +65,22 @@ fn a_full_disk_demotes_no_release_and_the_boot_goes_on_when_there_is_room() {
 }
 
 #[test]
-fn a_release_whose_files_are_lost_stays_permanent_while_the_one_before_runs_in_its_place() {
+fn a_release_with_lost_files_stays_permanent_while_the_previous_one_runs_in_its_place() {
     let mut node = Node::start();
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     node.ok(&["upgrade", &release("stage-2.0.0")]);
     let lib = node.root().join("lib/stage-0.2.0");
     let kept = node.root().with_file_name("kept");
     fs::rename(&lib, &kept).expect("it is there");
-    // More often than a release may fail.
+    // More starts than the failed boots that demote a release.
     for _ in 0..4 {
         node.kill_9_and_restart();
         let status = node.status();
         assert_eq!((node.version().as_str(), status.permanent.as_deref()), ("1.0.0", Some("2.0.0")));
-        let said = |alarm: &String| {
+        let is_alarm = |alarm: &String| {
             alarm.contains("cannot boot release 2.0.0") && alarm.contains("release 1.0.0 runs in its place")
         };
-        assert!(status.alarms.iter().any(said), "{:?}", status.alarms);
+        assert!(status.alarms.iter().any(is_alarm), "{:?}", status.alarms);
     }
     fs::rename(&kept, &lib).expect("it is there");
     node.kill_9_and_restart();

@@ -1,4 +1,4 @@
-//! What is the node's by its name only is not the node's: folders, files and sockets of others.
+//! Folders, files and sockets of others at a path of the node: the node leaves them alone.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -22,17 +22,17 @@ fn put(path: &Path, text: &str) {
     fs::write(path, text).expect("a file can be written");
 }
 
-/// Runs a daemon that has to be refused, and returns what it says.
+/// Runs a daemon that must be refused, and returns its stderr.
 #[track_caller]
 fn refused(root: &Path, socket: &Path) -> String {
-    // One that is taken would go on.
+    // A daemon that is not refused would run for ever.
     let daemon = Node::daemon_in(root);
     let mut bounded = Command::new("timeout");
     bounded.arg("30").arg(daemon.get_program()).args(daemon.get_args()).arg("--socket").arg(socket);
     Run::of(&mut bounded).expect(1).stderr
 }
 
-/// Returns a root that a daemon has made and left.
+/// Returns a root that a daemon has created and left.
 fn left() -> (TempDir, PathBuf) {
     let mut node = Node::start();
     assert!(node.terminate().success());
@@ -43,14 +43,14 @@ fn left() -> (TempDir, PathBuf) {
 }
 
 #[test]
-fn a_folder_of_others_is_not_taken_for_a_root_and_all_that_is_in_it_stays() {
+fn a_foreign_folder_is_refused_as_a_root_and_its_files_stay() {
     let folder = scratch();
     let root = folder.path().join("r");
     let files = ["lib/libfoo.so", "run/x.pid", "staging/web/index.html"].map(|path| root.join(path));
     files.iter().for_each(|file| put(file, "theirs"));
-    let told = refused(&root, &folder.path().join("socket"));
+    let stderr = refused(&root, &folder.path().join("socket"));
     assert_contains(
-        &told,
+        &stderr,
         &[&*root.to_string_lossy(), "is not the root of a node and contains lib", "an empty folder"],
     );
     assert!(files.iter().all(|file| fs::read_to_string(file).is_ok_and(|text| text == "theirs")));
@@ -64,23 +64,23 @@ fn a_link_in_the_place_of_a_folder_of_the_root_is_not_followed() {
         put(&theirs.join("web/index.html"), "theirs");
         fs::remove_dir_all(root.join(name)).expect("it is there");
         symlink(&theirs, root.join(name)).expect("a link can be made");
-        let told = refused(&root, &folder.path().join("socket"));
-        assert_contains(&told, &[&*root.join(name).to_string_lossy(), "is a link"]);
+        let stderr = refused(&root, &folder.path().join("socket"));
+        assert_contains(&stderr, &[&*root.join(name).to_string_lossy(), "is a link"]);
         assert!(theirs.join("web/index.html").exists(), "{name}");
     }
 }
 
 #[test]
-fn a_root_of_a_later_format_is_refused_in_a_sentence() {
+fn a_root_of_a_later_format_is_refused() {
     let (folder, root) = left();
     put(&root.join("reld.toml"), "format = 2\nsealed = true\n");
-    let told = refused(&root, &folder.path().join("socket"));
+    let stderr = refused(&root, &folder.path().join("socket"));
     let sentence = "has format 2, but this reld knows formats up to 1; start the reld that last used it";
-    assert_contains(&told, &[&*root.to_string_lossy(), sentence]);
+    assert_contains(&stderr, &[&*root.to_string_lossy(), sentence]);
 }
 
 #[test]
-fn a_root_from_before_there_were_marks_is_taken_and_marked() {
+fn a_root_without_a_format_mark_is_accepted_and_marked() {
     let mut node = Node::start();
     node.ok(&["upgrade", &release("plant-1.0.0")]);
     fs::remove_file(node.root().join("reld.toml")).expect("it has a mark");
@@ -97,9 +97,9 @@ fn a_file_at_the_path_of_the_socket_is_not_deleted() {
     put(&file, "theirs");
     symlink(&file, &link).expect("a link can be made");
     for socket in [&file, &link] {
-        let told = refused(&folder.path().join("root"), socket);
+        let stderr = refused(&folder.path().join("root"), socket);
         assert_contains(
-            &told,
+            &stderr,
             &[&*socket.to_string_lossy(), "not a socket", "remove the file or choose another"],
         );
         assert_eq!(fs::read_to_string(socket).expect("it is there"), "theirs");
@@ -107,18 +107,18 @@ fn a_file_at_the_path_of_the_socket_is_not_deleted() {
 }
 
 #[test]
-fn a_second_daemon_is_refused_whatever_files_are_deleted_and_told_of_the_first() {
+fn a_second_daemon_is_refused_with_the_first_one_s_pid_even_after_deleted_files() {
     let node = Node::start();
     for name in ["reld.lock", "reld.toml"] {
-        // Only one of them is there.
+        // At least one of the files exists.
         let _ = fs::remove_file(node.root().join(name));
     }
-    let told = refused(&node.root(), &node.root().with_file_name("other"));
-    assert_contains(&told, &["is in use by", &format!("process {} (reld", node.id())]);
+    let stderr = refused(&node.root(), &node.root().with_file_name("other"));
+    assert_contains(&stderr, &["is in use by", &format!("process {} (reld", node.id())]);
     node.ok(&["status"]);
 }
 
-/// Returns everything below a folder that has another access mode than it is to have.
+/// Returns everything below a folder with an unexpected access mode.
 fn odd_modes(folder: &Path, is_private: bool) -> Vec<String> {
     let mut odd = Vec::new();
     for entry in fs::read_dir(folder).expect("it can be read") {
@@ -129,7 +129,7 @@ fn odd_modes(folder: &Path, is_private: bool) -> Vec<String> {
             (true, true) => &[0o700],
             (true, false) => &[0o755],
             (false, true) => &[0o400],
-            // A program's, and another file's.
+            // The modes of a program and of other files.
             (false, false) => &[0o755, 0o644],
         };
         let mode = found.permissions().mode() & 0o7777;
@@ -163,7 +163,7 @@ fn the_working_directory_and_the_umask_of_an_app_are_not_the_nodes() {
         relctl(&["upgrade", &release("plant-1.1.0")]).expect(0);
         assert_eq!(odd_modes(&path("a/root"), false), [""; 0], "umask {umask}");
         assert!(!Path::new("/a").exists());
-        // The daemon that is executed again begins where this one did.
+        // The daemon that executes itself again starts in the same working directory.
         relctl(&["upgrade", "1.0.0", "--mode", "restart"]);
         eventually("it runs the other release", || {
             let status = relctl(&["--json", "status"]);
@@ -173,32 +173,32 @@ fn the_working_directory_and_the_umask_of_an_app_are_not_the_nodes() {
     }
 }
 
-/// A daemon that ends with the test.
+/// A daemon that is killed at the end of the test.
 struct Daemon(Child);
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // A daemon that ended by itself is no trouble.
+        // The daemon may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// A child that the node's app has left behind; ended with the test.
+/// A child left behind by the node's app. It is killed at the end of the test.
 struct Orphan(Pid);
 
 impl Drop for Orphan {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The child may have ended already.
         let _ = kill(self.0, Signal::SIGKILL);
     }
 }
 
 #[test]
-fn a_child_that_an_app_forked_is_named_where_it_holds_the_root_of_a_daemon_that_is_gone() {
+fn a_forked_child_that_holds_the_root_of_an_ended_daemon_is_named() {
     let folder = scratch();
     let file = folder.path().join("pid");
-    // A fork of a process with threads may do little but wait.
+    // After a fork of a process with threads, the child can do little more than wait.
     let code = format!(
         "void line(void) {{ pid_t child = fork(); if (child == 0) for (;;) pause(); \
          FILE *f = fopen({file:?}, \"w\"); fprintf(f, \"%d\", child); fclose(f); }}"
@@ -211,9 +211,9 @@ fn a_child_that_an_app_forked_is_named_where_it_holds_the_root_of_a_daemon_that_
     let orphan = Orphan(Pid::from_raw(child));
     kill(Pid::from_raw(node.id().cast_signed()), Signal::SIGKILL).expect("the daemon is ours to kill");
     node.ended();
-    let told = refused(&node.root(), &node.root().with_file_name("other"));
-    assert_contains(&told, &["is in use by", &format!("process {child} (")]);
-    assert!(!told.contains(&format!("process {} ", node.id())), "{told}");
+    let stderr = refused(&node.root(), &node.root().with_file_name("other"));
+    assert_contains(&stderr, &["is in use by", &format!("process {child} (")]);
+    assert!(!stderr.contains(&format!("process {} ", node.id())), "{stderr}");
     drop(orphan);
     eventually("it has ended", || (!Path::new(&format!("/proc/{child}/fd/0")).exists()).then_some(()));
     node.kill_9_and_restart();

@@ -1,4 +1,5 @@
-//! What comes after an install (S68, S75, S76): watching, probing, going back, telling; and restarts into a release.
+//! After an install (S68, S75, S76): settling, probes, ways back, reports; and restarts into a
+//! release.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -10,7 +11,7 @@ use reld_tests::{Node, Run, assert_contains, eventually, release};
 
 use crate::doctored::{doctored, edit};
 
-/// A node that runs stage 1.0.0 and has 2.0.0 and 3.0.0.
+/// Returns a node that runs stage 1.0.0 and has unpacked 2.0.0 and 3.0.0.
 fn stage() -> Node {
     let node = Node::start();
     node.ok(&["upgrade", &release("stage-1.0.0")]);
@@ -20,19 +21,19 @@ fn stage() -> Node {
     node
 }
 
-/// Runs relctl beside the test.
+/// Runs relctl in the background.
 pub(crate) fn beside(node: &Node, args: &[&str]) -> Child {
     let mut relctl = node.relctl(args);
     relctl.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("relctl can be run")
 }
 
-/// Runs relctl beside the test with a terminal, and returns the lines that it shows there.
+/// Runs relctl in the background on a terminal, and returns the lines that it prints there.
 fn on_a_terminal(node: &Node, args: &[&str]) -> (Child, impl Iterator<Item = String>) {
     let terminal = nix::pty::openpty(None, None).expect("the system has terminals");
     let mut relctl = node.relctl(args);
     relctl.stdout(Stdio::piped()).stderr(terminal.slave);
     let lines = BufReader::new(File::from(terminal.master)).lines();
-    // When no process has the terminal any more, reading from it fails.
+    // Reading from the terminal fails once no process has it open.
     (relctl.spawn().expect("relctl can be run"), lines.map_while(Result::ok))
 }
 
@@ -56,7 +57,7 @@ fn check_runs(node: &Node, version: &str, status: &str) {
     assert_eq!(runs(node), [version, status]);
 }
 
-/// Waits until the upgrade under way is at a step that begins like this.
+/// Waits until the current upgrade is at a step that begins with `step`.
 fn await_step(node: &Node, step: &str) {
     eventually(step, || node.status().upgrade.filter(|upgrade| upgrade.text.starts_with(step)));
 }
@@ -69,19 +70,19 @@ fn last_entry(node: &Node) -> HistoryEntry {
     history(node).pop().expect("the history has entries")
 }
 
-/// Returns the warnings of what was done.
+/// Returns the warnings in the report of an entry.
 fn warnings(entry: HistoryEntry) -> Vec<String> {
     entry.report.expect("something was done").warnings
 }
 
-/// Whether the probe of a release said that it is good.
+/// Returns whether the probe of a release passed.
 fn passed(report: &Report) -> bool {
     let settled = report.settled.as_ref().expect("the release was looked at");
     settled.probe.as_ref().expect("a probe was run").passed
 }
 
 #[test]
-fn s76_a_release_whose_process_crashes_while_it_settles_is_taken_back_live() {
+fn s76_a_release_with_a_crash_while_it_settles_is_taken_back_live() {
     let node = stage();
     let [a, b] = ["a", "b"].map(|id| node.pid("stage", id));
     let upgrade = beside(&node, &["upgrade", "2.0.0", "--settle", "600"]);
@@ -94,7 +95,7 @@ fn s76_a_release_whose_process_crashes_while_it_settles_is_taken_back_live() {
     let parts = ["release 2.0.0 was taken back; the node runs 1.0.0 again", &a, "asked to panic"];
     assert_contains(&failed, &parts);
     check_runs(&node, "1.0.0", "permanent");
-    assert_eq!(node.pid("stage", "b"), b, "who did not crash lives on");
+    assert_eq!(node.pid("stage", "b"), b, "the other process lives on");
     assert_eq!(node.call(&b, "step"), 0, "it runs the code of before");
     let entry = last_entry(&node);
     assert_eq!((entry.kind, entry.outcome), (HistoryKind::Upgrade, Outcome::TakenBack));
@@ -106,7 +107,7 @@ fn s76_a_release_whose_process_crashes_while_it_settles_is_taken_back_live() {
 }
 
 #[test]
-fn s76_a_probe_in_a_file_of_the_operator_s_is_sent_and_one_that_the_daemon_does_not_find_is_refused_before() {
+fn s76_a_probe_file_of_the_operator_is_sent_and_a_missing_probe_command_is_refused() {
     let node = Node::start();
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     node.ok(&["unpack", &release("stage-2.0.0")]);
@@ -150,7 +151,7 @@ fn s76_a_probe_decides_whether_a_release_is_kept() {
 }
 
 #[test]
-fn s75_one_command_takes_every_step_and_its_exit_code_says_how_that_ended() {
+fn s75_one_command_takes_every_step_and_its_exit_code_is_the_result() {
     let mut node = Node::start();
     let [first, second] = ["stage-1.0.0", "stage-2.0.0"].map(release);
     node.ok(&["upgrade", &first]);
@@ -164,7 +165,7 @@ fn s75_one_command_takes_every_step_and_its_exit_code_says_how_that_ended() {
     node.run(&["upgrade", "9.0.0"]).expect(1);
     node.run(&["upgrade", &second, "--probe"]).expect(2);
 
-    // Each step alone.
+    // Each step as a command of its own.
     node.ok(&["unpack", &release("stage-3.0.0")]);
     node.ok(&["check", "3.0.0"]);
     check_runs(&node, "2.0.0", "permanent");
@@ -177,8 +178,8 @@ fn s75_one_command_takes_every_step_and_its_exit_code_says_how_that_ended() {
     node.run(&["upgrade", &second]).expect(3);
 }
 
-/// A node that runs yard 1.0.0, whose two apps are permanent or else of this type, and has 2.0.0, of the same types, where
-/// shed is not restarted on the way.
+/// Returns a node that runs yard 1.0.0 with two apps of this start type, and has unpacked 2.0.0.
+/// Its upgrade does not restart shed.
 fn yard(start_type: &str) -> Node {
     let tarball = |version: &str| {
         let (place, tarball) = doctored(&format!("yard-{version}"), |files| {
@@ -200,7 +201,7 @@ fn yard(start_type: &str) -> Node {
     node
 }
 
-/// Has an upgrade of yard to 2.0.0 settle, and returns its relctl.
+/// Starts an upgrade of yard to 2.0.0 that settles, and returns its relctl.
 fn yard_settles(node: &Node, more: &[&str]) -> Child {
     node.ok(&["cast", &node.pid("yard", "a"), "7"]);
     let upgrade = beside(node, &[&["upgrade", "2.0.0", "--settle", "600"], more].concat());
@@ -208,7 +209,7 @@ fn yard_settles(node: &Node, more: &[&str]) -> Child {
     upgrade
 }
 
-/// Checks that yard went back to 1.0.0 with its state, and shed began anew.
+/// Checks that yard went back to 1.0.0 with its state, and that shed was started afresh.
 #[track_caller]
 fn check_shed_began_anew(node: &Node, worker: &str, upgrade: Child) {
     let failed = end(upgrade).expect(4).stderr;
@@ -229,7 +230,7 @@ fn check_shed_began_anew(node: &Node, worker: &str, upgrade: Child) {
 }
 
 #[test]
-fn a_permanent_app_that_ends_while_a_release_settles_is_started_again_by_the_way_back_and_the_node_lives() {
+fn a_permanent_app_that_ends_while_a_release_settles_is_restarted_by_the_way_back_and_the_node_lives() {
     let node = yard("permanent");
     let worker = node.pid("yard", "a");
     let upgrade = yard_settles(&node, &[]);
@@ -238,7 +239,7 @@ fn a_permanent_app_that_ends_while_a_release_settles_is_started_again_by_the_way
 }
 
 #[test]
-fn a_temporary_app_that_ends_while_a_release_settles_runs_again_when_it_was_taken_back() {
+fn a_temporary_app_that_ends_while_a_release_settles_is_restarted_by_the_way_back() {
     let node = yard("temporary");
     let worker = node.pid("yard", "a");
     let upgrade = yard_settles(&node, &[]);
@@ -247,11 +248,11 @@ fn a_temporary_app_that_ends_while_a_release_settles_runs_again_when_it_was_take
 }
 
 #[test]
-fn a_crash_storm_that_ends_a_permanent_app_takes_a_release_back_whose_crashes_are_ignored() {
+fn the_end_of_a_permanent_app_takes_a_release_back_even_with_ignored_crashes() {
     let node = yard("permanent");
     let worker = node.pid("yard", "a");
     let upgrade = yard_settles(&node, &["--crashes", "ignore"]);
-    // More often than its supervisor restarts it.
+    // More crashes than the supervisor's restart intensity.
     let pump = node.pid("shed", "pump");
     node.ok(&["kill", &pump]);
     let pump = node.restarted("shed", "pump", &pump);
@@ -260,7 +261,7 @@ fn a_crash_storm_that_ends_a_permanent_app_takes_a_release_back_whose_crashes_ar
 }
 
 #[test]
-fn s68_a_daemon_that_stops_while_a_release_settles_stops_in_order_and_boots_the_one_before() {
+fn s68_a_daemon_that_stops_while_a_release_settles_stops_in_order_and_boots_the_previous_one() {
     let mut node = stage();
     let upgrade = beside(&node, &["upgrade", "2.0.0", "--settle", "600"]);
     await_step(&node, "settle for 600s");
@@ -276,9 +277,9 @@ fn s68_a_daemon_that_stops_while_a_release_settles_stops_in_order_and_boots_the_
 }
 
 #[test]
-fn a_release_that_settled_and_could_not_be_committed_is_told_by_exit_code_alarm_and_history() {
+fn a_failed_commit_after_settling_is_reported_by_exit_code_alarm_and_history() {
     let node = stage();
-    // A folder in the place of the status table is what no write replaces.
+    // With a folder in place of the status table, the commit cannot write the table.
     let table = node.root().join("releases/RELEASES.toml");
     let kept = fs::read(&table).expect("it is there");
     let upgrade = beside(&node, &["upgrade", "2.0.0", "--settle", "2"]);
@@ -298,7 +299,7 @@ fn a_release_that_settled_and_could_not_be_committed_is_told_by_exit_code_alarm_
 }
 
 #[test]
-fn s68_what_a_crash_of_the_daemon_interrupts_is_told_by_the_history() {
+fn s68_an_upgrade_interrupted_by_a_crash_of_the_daemon_is_in_the_history() {
     let mut node = stage();
     let upgrade = beside(&node, &["upgrade", "2.0.0", "--settle", "600"]);
     await_step(&node, "settle for 600s");
@@ -312,7 +313,7 @@ fn s68_what_a_crash_of_the_daemon_interrupts_is_told_by_the_history() {
 }
 
 #[test]
-fn an_uncommitted_release_is_no_ground_to_go_on_from_unless_told() {
+fn an_upgrade_from_an_uncommitted_release_needs_supersede() {
     let node = stage();
     node.ok(&["upgrade", "2.0.0", "--no-commit"]);
     for verb in ["upgrade", "install"] {
@@ -345,13 +346,13 @@ fn an_upgrade_is_detached_followed_and_aborted() {
     assert_contains(&begun, &["on the way to 2.0.0"]);
     await_step(&node, "settle for 600s");
     let (attached, mut shown) = on_a_terminal(&node, &["attach"]);
-    // An abort before it follows would leave it nothing to follow.
+    // The abort must come after the follower has attached.
     shown.find(|line| line.contains("settle for 600s")).expect("it shows the step");
     assert_contains(&node.ok(&["abort"]).stdout, &["aborted by the operator"]);
     end(attached).expect(4);
-    shown.find(|line| line.contains("release 2.0.0 was taken back")).expect("it says how that ended");
+    shown.find(|line| line.contains("release 2.0.0 was taken back")).expect("it prints the outcome");
     check_runs(&node, "1.0.0", "permanent");
-    // A detached order that is refused says so at once.
+    // A detached order that is refused reports the refusal immediately.
     let refused = node.run(&["upgrade", "9.9.9", "--detach"]).expect(1).stderr;
     assert_contains(&refused, &["no_such_release", "`relctl releases` lists the unpacked ones"]);
     node.ok(&["upgrade", "2.0.0", "--detach"]);
@@ -377,14 +378,14 @@ fn r22_a_restart_brings_the_node_to_a_release_that_no_appup_leads_to() {
 }
 
 #[test]
-fn r22_a_release_that_does_not_boot_after_a_restart_gives_way_to_the_one_that_ran() {
+fn r22_a_release_that_does_not_boot_after_a_restart_gives_way_to_the_previous_one() {
     let node = stage();
     let a = node.pid("stage", "a");
     node.ok(&["cast", &a, r#"{"trap_exit": true}"#]);
     let slow = beside(&node, &["call", &a, r#"{"slow": 3000}"#]);
     eventually("it waits in its callback", || node.proc(&a).process.callback);
     let upgrade = beside(&node, &["upgrade", "3.0.0", "--mode", "restart"]);
-    // Its files were good when it was asked for. The apps take a while to stop.
+    // The files are damaged after the order was accepted, while the apps stop.
     eventually("the restart has begun", || {
         let boots = std::fs::read_to_string(node.root().join("boots.toml")).ok()?;
         boots.contains("back_to").then_some(())
@@ -399,7 +400,7 @@ fn r22_a_release_that_does_not_boot_after_a_restart_gives_way_to_the_one_that_ra
 }
 
 #[test]
-fn r15_a_commit_kills_nobody_and_lists_who_lingers() {
+fn r15_a_commit_kills_no_process_and_lists_lingerers() {
     let node = stage();
     let task = node.read::<Spawned>(&["spawn", "looper", "0"]).pid;
     let dry = node.ok(&["check", "2.0.0"]).stdout;
@@ -409,7 +410,7 @@ fn r15_a_commit_kills_nobody_and_lists_who_lingers() {
     assert_eq!(committed.killed, []);
     assert_eq!(committed.lingering[0].pid, task);
     assert_eq!(node.call(&task, "step"), 0, "it runs on in its own code");
-    // What the next upgrade would have to purge is an obstacle, and nothing is done.
+    // A lingerer whose code the next upgrade would have to purge is an obstacle.
     let refused = node.run(&["upgrade", "3.0.0"]).expect(1).stderr;
     assert_contains(&refused, &[&task]);
 }

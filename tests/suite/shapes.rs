@@ -1,4 +1,4 @@
-//! States and messages that another version reads otherwise (S13 to S15).
+//! States and messages that another version reads differently (S13 to S15).
 
 use reld_tests::{Node, Run, assert_contains, field, folder, release};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ fn root(node: &Node) -> String {
     node.supervisor("board")
 }
 
-/// Starts a tally, bumps it so often, and returns its pid.
+/// Starts a tally, bumps it `times` times, and returns its pid.
 fn tally(node: &Node, module: &str, bump: &Value, times: u64) -> String {
     let spec = json!({"id": module, "module": module}).to_string();
     node.ok(&["child", "start", &root(node), &spec]);
@@ -89,7 +89,7 @@ fn s13_a_field_gone_from_items_and_entries_is_declared_as_the_diff_spells_it() {
 }
 
 #[test]
-fn s14_a_queued_message_of_the_old_form_crashes_who_has_no_clause_for_it_and_says_so() {
+fn s14_a_queued_message_of_the_old_form_crashes_a_receiver_without_a_clause_for_it() {
     let node = board();
     let pid = tally(&node, "board_strict", &json!("bump"), 3);
     assert_eq!(say(&node, &pid, "sum"), 3);
@@ -127,14 +127,14 @@ fn s14_with_a_clause_for_the_old_form_every_queued_message_counts() {
 }
 
 #[test]
-fn s15_a_tally_that_is_upgraded_under_mixed_messages_has_the_sum_of_all_and_the_greatest() {
+fn s15_a_tally_upgraded_under_mixed_messages_has_the_right_sum_and_maximum() {
     let node = board();
     let pid = tally(&node, "board_tally", &json!("bump"), 3);
     let expected = std::thread::scope(|scope| {
         let sender = scope.spawn(|| {
             let mut sum = 3;
             for round in 0..40 {
-                // What the version that runs would not understand is refused at the terminal, and not sent.
+                // A cast that the running version does not understand is refused and not sent.
                 let (by, cast) =
                     if round % 2 == 0 { (1, json!("bump")) } else { (round, json!({ "bump": round })) };
                 let sent = node.run(&["cast", &pid, &cast.to_string()]);

@@ -1,4 +1,5 @@
-//! What the node keeps for processes beside their states: tables, timers, work that blocks, figures (issue 3.2, 3.7, 3.9).
+//! Resources that the node keeps for processes: tables, timers, blocking work, metrics (issue 3.2,
+//! 3.7, 3.9).
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ fn wire() -> Node {
     node
 }
 
-/// Has a desk of the fixture do something, and returns what it answers.
+/// Sends a request to a desk of the fixture, and returns the reply.
 #[track_caller]
 fn ask(node: &Node, desk: &str, request: &Value) -> Vec<String> {
     let reply = node.call(desk, request);
@@ -66,7 +67,7 @@ fn a_table_goes_to_its_heir_or_with_its_owner() {
 }
 
 #[test]
-fn timers_fire_through_an_upgrade_as_if_nothing_had_happened() {
+fn an_upgrade_does_not_affect_timers() {
     let node = wire();
     assert_eq!(ask(&node, "wire_desk", &json!({"start": [5, 1_500]})), ["true"]);
     let ticks = || ask(&node, "wire_desk", &json!("ticks"))[0].parse::<u64>().expect("a number");
@@ -85,7 +86,7 @@ fn timers_fire_through_an_upgrade_as_if_nothing_had_happened() {
         let rang = vec!["rang"; times];
         eventually("it rings again", || (ask(&node, "wire_desk", &json!("log")) == rang).then_some(()));
     };
-    // A tick that was on its way comes before the ring.
+    // A tick already sent arrives before the ring.
     ring(2);
     let stopped = ticks();
     ring(3);
@@ -93,7 +94,7 @@ fn timers_fire_through_an_upgrade_as_if_nothing_had_happened() {
 }
 
 #[test]
-fn work_that_blocks_holds_up_its_process_and_nobody_else() {
+fn blocking_work_delays_only_its_own_process() {
     let node = wire();
     let begun = Instant::now();
     let mut blocked: Vec<_> =
@@ -102,7 +103,7 @@ fn work_that_blocks_holds_up_its_process_and_nobody_else() {
         blocked.iter_mut().map(|call| call.spawn().expect("relctl can be run")).collect();
     eventually("both block", || metric(&node, "reld_blocking").filter(|blocking| *blocking == 2.0));
     node.ok(&["call", "wire_hand", r#""log""#]);
-    assert!(begun.elapsed() < Duration::from_secs(3), "somebody waited: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(3), "a process waited: {:?}", begun.elapsed());
     for call in &mut blocked {
         assert!(call.wait().is_ok_and(|status| status.success()));
     }
@@ -113,7 +114,7 @@ fn work_that_blocks_holds_up_its_process_and_nobody_else() {
     assert_eq!(metric(&node, "reld_blocking"), Some(0.0));
 }
 
-/// Reads a figure.
+/// Reads a metric.
 fn metric(node: &Node, name: &str) -> Option<f64> {
     let page = node.metrics();
     let line = page.lines().find(|line| line.split([' ', '{']).next() == Some(name))?.to_owned();
@@ -121,7 +122,7 @@ fn metric(node: &Node, name: &str) -> Option<f64> {
 }
 
 #[test]
-fn a_mailbox_that_grows_is_told_and_counted() {
+fn a_mailbox_that_grows_is_logged_and_counted() {
     let node = wire();
     node.ok(&["suspend", "wire_clerk"]);
     ask(&node, "wire_desk", &json!({"send": ["wire_clerk", 9_999]}));
@@ -142,7 +143,7 @@ fn a_mailbox_that_grows_is_told_and_counted() {
 }
 
 #[test]
-fn a_bounded_mailbox_refuses_with_a_word_and_a_figure_what_others_send_when_it_is_full() {
+fn a_full_bounded_mailbox_refuses_messages_with_an_error_and_counts_them() {
     let node = Node::start();
     node.ok(&["upgrade", &release("board-1.0.0")]);
     let root = node.supervisor("board");
@@ -159,9 +160,9 @@ fn a_bounded_mailbox_refuses_with_a_word_and_a_figure_what_others_send_when_it_i
     assert_eq!((process.queue, process.queue_max, process.dropped), (2, Some(2), 4));
     assert_contains(&node.ok(&["proc", &guard]).stdout, &["2 of 2, 4 dropped"]);
     assert_eq!(metric(&node, "reld_mailbox_full_total"), Some(4.0));
-    let told = |line: &str| line.contains("a mailbox is full") && line.contains(&guard);
-    // At the first, the second and the fourth.
-    assert_eq!(node.log().lines().filter(|line| told(line)).count(), 3, "{}", node.log());
+    let is_refusal = |line: &str| line.contains("a mailbox is full") && line.contains(&guard);
+    // The first, the second and the fourth refusal are logged.
+    assert_eq!(node.log().lines().filter(|line| is_refusal(line)).count(), 3, "{}", node.log());
     node.ok(&["resume", &guard]);
     assert_eq!(node.call(&guard, "null"), 0);
     node.ok(&["upgrade", &release("board-2.0.0"), "--suspend-timeout", "5000"]);
@@ -169,7 +170,7 @@ fn a_bounded_mailbox_refuses_with_a_word_and_a_figure_what_others_send_when_it_i
 }
 
 #[test]
-fn the_nodes_figures_are_there_for_prometheus() {
+fn the_metrics_page_has_the_metrics_of_a_node() {
     let node = wire();
     ask(&node, "wire_desk", &json!({"open": "wire_clerk"}));
     node.ok(&["kill", "wire_hand"]);

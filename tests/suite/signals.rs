@@ -1,5 +1,5 @@
-//! Signals and children, which a process has only once: what a library does to them changes nothing for the node and
-//! the other apps.
+//! Signals and children belong to the whole process: changes by a library do not affect the node
+//! and the other apps.
 
 use std::fs;
 use std::io::Write as _;
@@ -10,14 +10,15 @@ use reld_tests::{Node, Run, eventually, release};
 
 use crate::left_behind::{Language, each, library, plant};
 
-/// What a library may use besides: a handler, and a check of what a query answers.
+/// Helpers for the libraries: a handler, and a check of the current disposition.
 const HEAD: &str = "static volatile int came; static void f(int number) { (void)number; came = 1; }
 static void is(int number, void (*handler)(int)) { struct sigaction a;
     if (sigaction(number, NULL, &a) != 0 || a.sa_handler != handler) abort(); }
 static pid_t child(int code) { pid_t child = fork(); if (child == 0) _exit(code); return child; }
 static void forever(void *(*run)(void *)) { pthread_t t; pthread_create(&t, 0, run, 0); }\n";
 
-/// A name, what the library does on a thread of the pool, and the signal that the log names with its app.
+/// A name, code of the library that runs on a thread of the pool, and the signal that the log names
+/// together with the app.
 #[rustfmt::skip]
 const LIBRARIES: &[(&str, &str, Option<&str>)] = &[
     ("SIGCHLD ignored", "void line(void) { signal(SIGCHLD, SIG_IGN); is(SIGCHLD, SIG_IGN); }", Some("SIGCHLD")),
@@ -51,24 +52,24 @@ const LIBRARIES: &[(&str, &str, Option<&str>)] = &[
     ("waitid", "static void *g(void *of) { for (;;) if (waitid(P_ALL, 0, NULL, WEXITED) < 0) usleep(100); return of; } void line(void) { forever(g); }", None),
 ];
 
-/// Returns which signals the process ignores, and which it handles.
+/// Returns the masks of the ignored and the handled signals of the process.
 fn dispositions(node: &Node) -> Vec<String> {
     let status = fs::read_to_string(format!("/proc/{}/status", node.id())).expect("the daemon lives");
     let lines = status.lines().filter(|line| line.starts_with("SigIgn") || line.starts_with("SigCgt"));
     lines.map(str::to_owned).collect()
 }
 
-/// Asks and is gone before the answer.
+/// Sends a request and closes the connection before the answer.
 fn hang_up(node: &Node) {
     let mut socket = UnixStream::connect(node.socket()).expect("the daemon listens");
     socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: reld\r\n\r\n").expect("the daemon reads");
 }
 
-/// Waits for children, loses a client, and ends in order.
+/// Checks that the node waits for children, survives a lost client, and stops in order.
 #[track_caller]
-fn lives_and_ends(mut node: Node, name: &str) {
+fn check_lives_and_stops(mut node: Node, name: &str) {
     node.ok(&["unpack", &release("plant-1.1.0")]);
-    // A library with a thread of its own is not replaced, which the check says as well.
+    // The check also warns that a library with a thread of its own is not replaced.
     let check = node.run(&["check", "1.1.0"]);
     assert!(!check.stderr.contains("was not loaded"), "{name}: {check:?}\n{}", node.log());
     (0..20).for_each(|_| hang_up(&node));
@@ -95,11 +96,11 @@ fn check((name, code, named): (&str, &str, Option<&str>)) {
             assert!(line.is_some_and(is_named), "{name}: {line:?} in\n{log}");
         }
     }
-    lives_and_ends(node, name);
+    check_lives_and_stops(node, name);
 }
 
 #[test]
-fn whatever_a_library_does_to_signals_and_children_the_node_waits_for_its_own_and_stops_in_order() {
+fn a_library_that_changes_signals_or_children_does_not_affect_the_node() {
     release("plant-1.1.0");
     each(LIBRARIES, |case| case.0, |case| check(*case));
 }
@@ -111,11 +112,11 @@ fn a_daemon_that_inherits_ignored_or_blocked_signals_waits_for_children_and_stop
         "trap '' CHLD TERM HUP PIPE; exec \"$@\"",
         "exec env --block-signal --ignore-signal=CHLD \"$@\"",
     ] {
-        lives_and_ends(Node::start_under(&["sh", "-c", shell, "sh"], &[], &[]), shell);
+        check_lives_and_stops(Node::start_under(&["sh", "-c", shell, "sh"], &[], &[]), shell);
     }
 }
 
-/// A name, the signal, and how a library puts the handler `h` in place of `before`.
+/// A name, the signal, and code of a library that replaces the handler `before` by `h`.
 #[rustfmt::skip]
 const SETTERS: &[(&str, &str, &str)] = &[
     ("sigaction", "USR1", "struct sigaction a = {.sa_handler = h}, o; sigaction(SIGUSR1, &a, &o); before = o.sa_handler;"),
@@ -131,13 +132,13 @@ const SETTERS: &[(&str, &str, &str)] = &[
     ("a signal of real time", "RTMIN", "before = signal(SIGRTMIN, h);"),
 ];
 
-/// Sends the daemon a signal.
+/// Sends a signal to the daemon.
 fn send(node: &Node, signal: &str) {
     Run::of(Command::new("kill").args([&format!("-{signal}"), &node.id().to_string()])).expect(0);
 }
 
 #[track_caller]
-fn leads_on((name, signal, set): (&str, &str, &str)) {
+fn check_chain((name, signal, set): (&str, &str, &str)) {
     let code = format!(
         "static __sighandler_t before; static volatile int came, is_set;
          static void h(int n) {{ came++; if (before != SIG_DFL && before != SIG_IGN) before(n); }}
@@ -157,13 +158,13 @@ fn leads_on((name, signal, set): (&str, &str, &str)) {
     eventually("1.0.0 leaves", || node.code().residents.is_empty().then_some(()));
     assert_eq!(node.mapped().len(), 2, "{name}");
     send(&node, signal);
-    // A signal comes when the system likes, and so does a printed line.
+    // Signals and printed lines arrive with a delay.
     eventually("1.1.0 handles the signal", || {
         read();
         node.log().contains("1.1.0 came 1").then_some(())
     });
     assert!(!node.log().contains("1.0.0 came 1"), "{name}: {}", node.log());
-    // No library handles it now, and it ends nothing.
+    // No library handles the signal now, and it does not end the daemon.
     if name != "sysv_signal" {
         node.ok(&["downgrade"]);
         eventually("1.1.0 leaves", || node.code().residents.is_empty().then_some(()));
@@ -176,9 +177,9 @@ fn leads_on((name, signal, set): (&str, &str, &str)) {
 }
 
 #[test]
-fn a_handler_that_calls_the_one_before_it_never_calls_into_a_version_that_has_left() {
-    // Packed once, before all.
+fn a_signal_handler_that_calls_its_predecessor_never_calls_an_unloaded_version() {
+    // Packs the releases once, before the parallel cases.
     release("plant-1.0.0");
     release("plant-1.1.0");
-    each(SETTERS, |case| case.0, |case| leads_on(*case));
+    each(SETTERS, |case| case.0, |case| check_chain(*case));
 }

@@ -1,4 +1,4 @@
-//! One app of a running release is moved by hand (OTP: `upgrade_app`; S50).
+//! Upgrades of one app of a running release by hand (OTP: `upgrade_app`; S50).
 
 use reld_api::response::{HistoryKind, HistoryList};
 use reld_tests::{Node, Run, assert_contains, field, folder, keys, release};
@@ -9,45 +9,46 @@ fn shop() -> Node {
     node
 }
 
-/// Runs `relctl upgrade --app counter` with the app's folder of that version.
+/// Runs `relctl upgrade --app counter` with the folder of this version.
 fn upgrade_app(node: &Node, version: &str, more: &[&str]) -> Run {
     let dir = folder(&format!("examples/counter-{version}"));
     let args = ["upgrade", "--app", "counter", &dir.to_string_lossy(), "--profile", "dev"];
     node.run(&[&args[..], more].concat())
 }
 
-/// Checks the version of the app that runs, and whether the node is dirty.
+/// Checks the running version of the app, and whether the node is dirty.
 #[track_caller]
 fn check(node: &Node, version: &str, is_dirty: bool) {
     assert_eq!((&*node.app("counter").version, node.status().dirty), (version, is_dirty));
 }
 
-/// Runs `relctl load` with the counter of that version.
+/// Runs `relctl load` with the counter of this version.
 fn load(node: &Node, version: &str, more: &[&str]) -> Run {
     let dir = folder(&format!("examples/counter-{version}"));
     node.run(&[&["load", &*dir.to_string_lossy(), "--profile", "dev"], more].concat())
 }
 
 #[test]
-fn a_library_that_does_not_take_the_states_that_live_is_loaded_by_hand_only_by_force() {
+fn a_library_that_does_not_take_the_current_states_is_loaded_only_with_force() {
     let node = shop();
     let before = node.tree("counter");
     let refused = load(&node, "0.1.1", &[]).expect(1).stderr;
-    let told = [
+    let reasons = [
         "app counter 0.1.1 was not loaded",
         "module counter 0.1.1 does not take the state of",
         "interval_ms",
         "--force loads it",
         "relctl upgrade --app",
     ];
-    assert_contains(&refused, &told);
+    assert_contains(&refused, &reasons);
     assert_eq!(node.tree("counter"), before);
     check(&node, "0.1.0", false);
     assert_eq!(node.code().residents, []);
-    // The same code, and what the appup converts, are no reason to refuse.
+    // The same code, and a state that the appup converts, are accepted.
     load(&node, "0.1.0", &[]).expect(0);
 
-    // As in OTP: they are killed, and started anew with arguments that the new code does not take.
+    // As in OTP, the processes are killed and restarted with arguments that the new code does not
+    // take.
     let mut node = shop();
     let forced = load(&node, "0.1.1", &["--force"]);
     assert_contains(&forced.stdout, &["loaded counter 0.1.1", "killed"]);
@@ -84,10 +85,10 @@ fn an_app_moves_up_and_down_in_a_release_that_stays_and_the_node_is_dirty() {
 }
 
 #[test]
-fn a_release_goes_on_from_the_app_that_runs_and_a_restart_forgets_it() {
+fn a_release_upgrade_starts_from_the_running_app_version_and_a_restart_forgets_it() {
     let mut node = shop();
     upgrade_app(&node, "0.1.1", &[]).expect(0);
-    // The same library is in it: nothing of the app changes.
+    // The release has the same library, so the app does not change.
     node.ok(&["upgrade", &release("shop-1.1.0")]);
     assert_eq!([node.app("counter").version, node.version()], ["0.1.1", "1.1.0"]);
     node.ok(&["downgrade"]);
@@ -99,7 +100,7 @@ fn a_release_goes_on_from_the_app_that_runs_and_a_restart_forgets_it() {
 }
 
 #[test]
-fn s50_the_version_that_runs_another_app_and_an_idle_node_are_refused() {
+fn s50_the_running_version_another_app_and_an_idle_node_are_refused() {
     let node = shop();
     let same = upgrade_app(&node, "0.1.0", &[]).expect(1).stderr;
     assert_contains(&same, &["no appup leads counter from 0.1.0 to 0.1.0"]);

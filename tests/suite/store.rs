@@ -59,7 +59,7 @@ fn s66_releases_go_through_otp_s_states_and_illegal_moves_are_refused() {
 }
 
 #[test]
-fn s68_a_killed_daemon_boots_the_permanent_release_whatever_was_going_on() {
+fn s68_a_killed_daemon_always_boots_the_permanent_release() {
     let mut node = Node::start();
     node.kill_9_and_restart();
     assert_eq!(node.status().release, None);
@@ -80,7 +80,7 @@ fn s68_a_killed_daemon_boots_the_permanent_release_whatever_was_going_on() {
     assert!(node.terminate().success());
 }
 
-/// Checks that a node runs one of two releases with nothing of the other, and returns which.
+/// Checks that a node runs one of two releases without parts of the other, and returns its version.
 fn check_whole(node: &Node) -> String {
     let version = node.version();
     let app = if version == "1.0.0" { "0.1.0" } else { "0.1.1" };
@@ -92,8 +92,8 @@ fn check_whole(node: &Node) -> String {
     version
 }
 
-/// Upgrades by tarball and kills the daemon when it has logged so many lines. Returns the lines, or
-/// fewer where the upgrade has succeeded before.
+/// Upgrades by tarball and kills the daemon after `after` lines of its log. Returns the lines, or
+/// fewer if the upgrade has succeeded before.
 fn kill_during_upgrade(node: &mut Node, after: usize) -> Vec<String> {
     let mut daemon = Lockstep::start(node);
     let mut upgrade = node.relctl(&["upgrade", &release("shop-1.1.0")]);
@@ -134,11 +134,11 @@ fn s68_a_daemon_killed_at_any_moment_of_an_upgrade_boots_one_of_the_two_releases
     assert_in_order(&lines.concat(), &steps);
     // Both outcomes occurred, and the release is permanent after the last line.
     assert!(versions.iter().any(|version| version == "1.0.0"), "{versions:?}");
-    assert_eq!(versions.last().map(String::as_str), Some("1.1.0"), "what was reported is kept");
+    assert_eq!(versions.last().map(String::as_str), Some("1.1.0"), "a reported upgrade is kept");
 }
 
 #[test]
-fn s74_the_very_first_release_is_gone_back_to_and_a_changed_record_of_it_stops_the_boot() {
+fn s74_a_downgrade_reaches_the_very_first_release_and_a_changed_record_of_it_stops_the_boot() {
     let mut node = Node::start();
     node.ok(&["upgrade", &release("shop-1.0.0")]);
     node.ok(&["upgrade", &release("shop-1.1.0")]);
@@ -162,7 +162,7 @@ fn s74_the_very_first_release_is_gone_back_to_and_a_changed_record_of_it_stops_t
         );
     }
 
-    // Nothing was deleted for it.
+    // The refused boot has deleted nothing.
     std::fs::write(&table, sound).expect("the root can be written");
     node.kill_9_and_restart();
     assert_eq!(node.version(), "1.1.0");

@@ -1,5 +1,6 @@
-//! Releases that are not for this node, or not what they say: another daemon, another boundary, another name, modules that
-//! are not there (S52, R23), documents that cannot be read. Each is refused by what meets it first, and the node goes on.
+//! Releases for another node, or with false claims: another daemon, another boundary, another name,
+//! missing modules (S52, R23), unreadable documents. The first part of the node that notices
+//! refuses the release, and the node continues.
 
 use std::fs;
 
@@ -17,7 +18,7 @@ fn shop() -> Node {
     node
 }
 
-/// Runs relctl, which has to refuse with these words and leave the node as it was.
+/// Runs relctl, which must refuse with these words and leave the node unchanged.
 #[track_caller]
 fn check_refused(node: &Node, args: &[&str], words: &[&str]) {
     let before = (node.releases(), node.pid("counter", 10_000));
@@ -25,7 +26,7 @@ fn check_refused(node: &Node, args: &[&str], words: &[&str]) {
     assert_eq!((node.releases(), node.pid("counter", 10_000)), before);
 }
 
-/// Returns the name of the release that runs.
+/// Returns the name of the running release.
 fn name(node: &Node) -> String {
     node.status().release.expect("the node runs a release").name
 }
@@ -37,7 +38,7 @@ fn r23_a_release_for_another_daemon_is_planned_as_a_restart_and_refused_while_th
         doctored("shop-1.1.0", |files| edit(files, RELEASE, "daemon = \"0.1.0\"", "daemon = \"9.9.9\""));
     let plan = node.ok(&["plan", &release("shop-1.0.0"), &tarball]).stdout;
     assert_contains(&plan, &["restart_new_daemon", "the node RESTARTS", "0.1.0", "9.9.9"]);
-    // A release may wait on the node for its daemon.
+    // A release may be unpacked before its daemon is installed.
     node.ok(&["unpack", &tarball]);
     let other =
         "the release needs reld 9.9.9, but the daemon's file is reld 0.1.0; install reld 9.9.9 there first";
@@ -96,15 +97,16 @@ fn a_release_of_another_name_is_refused_unless_the_node_is_to_be_renamed() {
     node.ok(&["check", "1.1.0", "--rename"]);
     node.ok(&["upgrade", "1.1.0", "--rename"]);
     assert_eq!(name(&node), "store");
-    // The way back is the way it came.
+    // The downgrade renames the node back.
     node.ok(&["downgrade"]);
     assert_eq!(name(&node), "shop");
 }
 
 #[test]
-fn s52_modules_are_those_of_the_library_and_whoever_lists_others_is_refused() {
-    // OTP: a list in each child spec, written by hand, by which an upgrade finds processes. Here a child names one module, an
-    // app's library has what it has, and the only list is that of app.toml, which the packer writes.
+fn s52_modules_are_those_of_the_library_and_a_release_that_lists_others_is_refused() {
+    // OTP: each child spec has a list of modules, written by hand, and an upgrade finds processes
+    // by it. Here a child names one module, and the only list is the one in app.toml, which the
+    // packer writes from the library.
     let node = shop();
     let root = node.supervisor("counter");
     for modules in [json!([]), json!(["counter"]), json!("dynamic")] {
@@ -128,7 +130,7 @@ fn s52_modules_are_those_of_the_library_and_whoever_lists_others_is_refused() {
 }
 
 #[test]
-fn what_is_wrong_with_a_document_of_a_tarball_is_told_by_the_name_that_it_has_in_it() {
+fn an_error_in_a_document_of_a_tarball_names_its_path_in_the_tarball() {
     let node = shop();
     for (path, from, to, words) in [
         (APP, "name = \"counter\"", "nmae = \"counter\"", "lib/counter-0.1.1/app.toml:1:"),

@@ -1,34 +1,35 @@
-//! What OTP's own suites exercise, line by line, and where this project does; and that the tests named in tables exist.
+//! Maps each test case of OTP's own suites to tests of this project, and checks that the tests named
+//! in tables exist.
 //!
 //! # release_handler_SUITE
 //!
 //! | OTP | here |
 //! |---|---|
 //! | upgrade | `s66_releases_go_through_otp_s_states_and_illegal_moves_are_refused` `s48_up_and_down_many_times_leaves_the_same_state_and_pids` `an_old_release_is_booted_after_a_restart_and_removed_ones_are_gone` |
-//! | upgrade_restart | `s81_a_script_that_restarts_the_daemon_is_an_orderly_restart_into_the_other_release` `s81_a_restart_into_another_release_is_no_stop_to_a_service_manager` `e08_another_daemon`. One restart, not two: the daemon executes the other one itself, and nothing of the old has to run beside it. |
+//! | upgrade_restart | `s81_a_script_that_restarts_the_daemon_is_an_orderly_restart_into_the_other_release` `s81_a_restart_into_another_release_is_no_stop_to_a_service_manager` `e08_another_daemon`. One restart, not two: the daemon executes the other one itself, and nothing of the old release has to run meanwhile. |
 //! | client1, client2 | Not: a node has its own root, and there are no diskless nodes with masters. |
 //! | upgrade_gg | Not: nodes do not know each other; `sync_nodes` is refused: `sync_nodes_is_planned_and_refused_by_the_check_since_a_node_knows_no_others` `the_check_reports_all_obstacles_at_once_and_changes_nothing` |
 //! | instructions | `s49_a_second_upgrade_is_refused_beside_a_lingerer_or_kills_it_by_a_brutal_pre_purge` `stopped_children_are_terminated_after_the_switch_and_restarted_and_their_siblings_keep_their_state` `a_brutal_post_purge_ends_the_lingerers_and_a_soft_one_lists_them` `written_by_hand` |
-//! | supervisor_which_children_timeout | `s53_a_suspended_supervisor_hides_nothing_and_stays_suspended` `a_child_that_blocks_does_not_hide_the_tree`. Nobody is asked, so nothing can hang. |
-//! | release_handler_which_releases | `releases_are_listed_with_their_status`. A filter is its reader's: `--json` has the status of each. |
+//! | supervisor_which_children_timeout | `s53_a_suspended_supervisor_hides_nothing_and_stays_suspended` `a_child_that_blocks_does_not_hide_the_tree`. No process is called, so nothing can hang. |
+//! | release_handler_which_releases | `releases_are_listed_with_their_status`. Readers filter: `--json` has the status of each. |
 //! | install_release_syntax_check | `a_script_that_breaks_a_rule_is_refused_before_anything_is_done` `a_restart_amid_a_reviewed_script_is_refused_with_its_place` `a_restart_is_the_first_step_or_the_last` `every_part_of_an_instruction_has_its_class` |
 //! | otp_2740 | Not: a module's version is its app's, a semantic version. |
 //! | otp_2760 | `s64_an_app_that_only_one_release_has_is_added_and_removed` `an_upgrade_moves_code_states_and_apps_and_leaves_nothing_old` |
-//! | otp_5761 | Not: an app has one place below the root. Files that change there are found: `a_release_that_was_changed_on_disk_is_refused` |
-//! | otp_9402 | `implied_loads_and_keep` `one_window_covers_every_module_of_the_replaced_library`. A library is one image: what no instruction names moves with it, by an implied load, and what is kept is warned of. |
+//! | otp_5761 | Not: an app has one place below the root. Changed files are found: `a_release_that_was_changed_on_disk_is_refused` |
+//! | otp_9402 | `implied_loads_and_keep` `one_window_covers_every_module_of_the_replaced_library`. A library is one image: modules without an instruction move with it by implied loads, and kept ones cause a warning. |
 //! | otp_9417 | `a_module_that_was_never_there_is_deleted_without_an_error` |
-//! | otp_9395_check_old_code | `the_check_reports_all_obstacles_at_once_and_changes_nothing`. The check reads a table; there is nothing to be made faster by a purge. |
+//! | otp_9395_check_old_code | `the_check_reports_all_obstacles_at_once_and_changes_nothing`. The check only reads a table, so a purge would not make it faster. |
 //! | otp_9395_check_and_purge | Not: a check changes nothing. `relctl soft-purge` purges: `a_task_stays_in_old_code_and_soft_purge_names_it_until_it_ends` |
-//! | otp_9395_update_many_mods, otp_9395_rm_many_mods | `a_thousand_processes_of_a_hundred_modules_are_updated_and_their_modules_removed`. The time of many processes is measured by `reld-bench upgrade`. |
+//! | otp_9395_update_many_mods, otp_9395_rm_many_mods | `a_thousand_processes_of_a_hundred_modules_are_updated_and_their_modules_removed`. `reld-bench upgrade` measures the time of many processes. |
 //! | otp_9864 | `a_sweep_deletes_what_no_release_uses_and_follows_no_link` |
 //! | upgrade_supervisor | `an_updated_supervisor_merges_its_rows_by_id_and_touches_no_child` `s46_s47_children_are_renamed_added_and_removed_both_ways_and_the_others_stay` |
-//! | upgrade_supervisor_fail | `a_supervisor_whose_new_init_fails_refuses_the_upgrade`. The node runs on as before. |
+//! | upgrade_supervisor_fail | `a_supervisor_whose_new_init_fails_refuses_the_upgrade`. The node continues unchanged. |
 //! | eval_appup | `an_app_moves_up_and_down_in_a_release_that_stays_and_the_node_is_dirty` `s80_an_app_gets_the_changes_of_its_environment_up_and_down` |
 //! | eval_appup_with_restart | `e08_another_daemon` `a_restart_is_the_first_step_or_the_last` |
 //! | otp_10463_upgrade_script_regexp | A semver requirement in place of the expression: `a_version_is_itself_and_a_requirement_is_cargos` `the_direction_is_where_the_appups_lead` |
 //! | target_system, target_system_unicode | `a_packed_release_holds_the_library_and_the_modules_it_has_and_unpacks` `an_empty_root_is_idle_and_the_first_upgrade_boots_it` |
-//! | no_dot_erlang | Not: nothing of a user's is run at boot. |
-//! | unicode_upgrade | `only_paths_of_plain_names_in_lib_and_releases_are_accepted`. Names and versions are plain ASCII, and others are refused. |
+//! | no_dot_erlang | Not: a boot runs no file of a user. |
+//! | unicode_upgrade | `only_paths_of_plain_names_in_lib_and_releases_are_accepted`. Names and versions must be plain ASCII. |
 //!
 //! # systools_SUITE
 //!
@@ -38,13 +39,13 @@
 //! | normal_script, no_mod_vsn_script | `a_boot_starts_apps_in_start_order_and_leaves_included_ones_to_others`. A boot is a script from nothing to a release. |
 //! | wildcard_script, variable_script, unicode_script | Not: apps are found by the name and version in their document: `an_app_is_found_by_name_and_version_once` |
 //! | abnormal_script | `every_mistake_of_a_release_has_its_class` |
-//! | crazy_script | `every_mistake_of_a_release_has_its_class` `an_app_named_twice_is_refused`. There is no kernel that could be missing. |
+//! | crazy_script | `every_mistake_of_a_release_has_its_class` `an_app_named_twice_is_refused`. There is no kernel app that could be missing. |
 //! | no_sasl_script | Not: the release handler is the daemon's own. |
 //! | src_tests_script | Not: the packer builds what it packs: `a_package_that_does_not_compile_or_makes_no_library_is_refused` |
 //! | included_script, included_override_script | `an_included_app_stands_for_the_one_that_starts_it` `a_boot_starts_apps_in_start_order_and_leaves_included_ones_to_others` |
 //! | included_fail_script | `every_mistake_of_a_release_has_its_class` |
 //! | included_bug_script, included_and_used_sort_script | `an_included_app_forgets_the_sibling_that_it_names_before_the_includer` `an_app_included_twice_over_may_use_the_one_between_if_that_comes_first` |
-//! | exref_script | Not: apps share no symbols. A function that nobody has: `a_function_of_an_unknown_module_is_an_obstacle` |
+//! | exref_script | Not: apps share no symbols. A missing function: `a_function_of_an_unknown_module_is_an_obstacle` |
 //! | duplicate_modules_script | `every_mistake_of_a_release_has_its_class` |
 //! | otp_3065_circular_dependencies | `an_app_starts_after_what_it_uses_and_includes` `apps_that_wait_for_each_other_cannot_start` |
 //! | normal_tar, no_mod_vsn_tar | `a_packed_release_holds_the_library_and_the_modules_it_has_and_unpacks` |
@@ -80,10 +81,11 @@ const TABLES: [&str; 4] = [
     "daemon/runtime/tests/suite/sys.rs",
 ];
 
-/// How a row of a table begins.
+/// The beginning of a row of a table.
 const ROW: &str = "//! | ";
 
-/// Reads every Rust source below a folder, but for what is built and the tables themselves.
+/// Reads every Rust source below a folder, without build artifacts and without the tables
+/// themselves.
 fn sources(folder: &Path, text: &mut String) {
     for entry in fs::read_dir(folder).expect("a folder of the workspace").flatten() {
         let path = entry.path();
@@ -99,7 +101,7 @@ fn sources(folder: &Path, text: &mut String) {
     }
 }
 
-/// Everything in the workspace that could be a test's name.
+/// Returns every word in the sources that could be the name of a test.
 fn words() -> BTreeSet<String> {
     let mut text = String::new();
     ["tests", "releases", "daemon", "cli", "examples"]
@@ -108,14 +110,14 @@ fn words() -> BTreeSet<String> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).map(str::to_owned).collect()
 }
 
-/// The rows of a table: first column, and the tests that the row names.
+/// Returns the rows of a table: the first column, and the tests named in the row.
 fn rows(table: &str) -> Vec<(String, Vec<String>)> {
     let text = fs::read_to_string(folder(table)).expect("a table is a source");
     let row = |line: &str| {
         let columns = line.strip_prefix(ROW)?;
         let first = columns.split('|').next()?.trim().to_owned();
         let quoted = columns.split('`').skip(1).step_by(2);
-        // A test of another file has that before it.
+        // A test of another file has the module's name as a prefix.
         let names = quoted.filter_map(|word| word.rsplit("::").next());
         let tests = names.filter(|word| word.matches('_').count() >= 2 && !word.contains(' '));
         Some((first, tests.map(str::to_owned).collect()))

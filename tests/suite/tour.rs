@@ -1,11 +1,12 @@
-//! The tour is carried out: the commands of `examples/tour/README.md` run in one shell against real nodes, and print
-//! what stands below them. `RELD_BLESS=1` writes down what they print instead.
+//! Runs the tour: the commands of `examples/tour/README.md` run in one shell against real nodes,
+//! and must print the documented output. `RELD_BLESS=1` writes their output into the document
+//! instead.
 //!
 //! | block | meaning |
 //! |---|---|
 //! | `sh` | commands |
-//! | `text` right after it | all that they print; without it they print nothing |
-//! | `sh by-hand` | what the runner does in its own way: it builds, and starts a node with the options given there |
+//! | `text` right after it | their complete output; without this block they print nothing |
+//! | `sh by-hand` | commands that the runner replaces: it builds, and starts a node with the options given there |
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::ops::Range;
@@ -21,13 +22,13 @@ use snapbox::{Assert, IntoData as _, Redactions};
 
 const DOCUMENT: &str = "examples/tour/README.md";
 
-/// How long a block may run: cargo may have to build an app.
+/// Time limit of a block: cargo may have to build an app.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// How long what a block looks at may take to come about.
+/// Time limit for the documented output of a read-only command.
 const SETTLES: Duration = Duration::from_secs(10);
 
-/// Commands that change nothing. They are repeated until they show what the document shows.
+/// Read-only commands. They are repeated until they print the documented output.
 const LOOKS: [&str; 9] = [
     "relctl apps",
     "relctl child list",
@@ -45,7 +46,8 @@ const BY_HAND: &str = "\n```sh by-hand\n";
 const OUTPUT: &str = "\n```text\n";
 const CLOSE: &str = "\n```\n";
 
-/// A block of commands, and the place of the block with their output: empty where there is none.
+/// A block of commands, and the range of the block with their output. The range is empty without
+/// output.
 #[derive(Debug)]
 struct Step {
     line: usize,
@@ -84,7 +86,7 @@ impl Step {
         self.commands.lines().all(|line| LOOKS.iter().any(|look| line.starts_with(look)))
     }
 
-    /// The options of the node that a block by hand starts, without those of the kit.
+    /// Returns the options of a node that a `by-hand` block starts, without those of the kit.
     fn node(&self) -> Option<Vec<&str>> {
         let command = self.commands.split("\nreld ").nth(1)?;
         let words: Vec<_> = command.split_whitespace().collect();
@@ -92,7 +94,7 @@ impl Step {
     }
 }
 
-/// A shell, and the node that its commands are about.
+/// A shell, and the node for its commands.
 struct Session {
     node: Option<Node>,
     shell: Child,
@@ -118,13 +120,13 @@ impl Session {
             .expect("there is a shell");
         let input = shell.stdin.take().expect("it is piped");
         let printed = BufReader::new(shell.stdout.take().expect("it is piped"));
-        let (tell, lines) = mpsc::channel();
-        // It ends with the shell, or with the test.
-        thread::spawn(move || printed.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+        let (sender, lines) = mpsc::channel();
+        // The thread ends with the shell or the test.
+        thread::spawn(move || printed.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         Self { node: None, shell, input, lines }
     }
 
-    /// Runs a block and returns all that it prints.
+    /// Runs a block and returns its output.
     fn run(&mut self, step: &Step) -> String {
         if !step.by_hand {
             return self.print(&step.commands);
@@ -157,7 +159,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // A shell that has ended by itself is as good.
+        // The shell may have ended already.
         let _ = self.shell.kill();
         let _ = self.shell.wait();
     }
@@ -168,14 +170,14 @@ fn tour(node: &Node) -> String {
     node.root().parent().map(Path::to_string_lossy).expect("a root lies in a folder").into_owned()
 }
 
-/// Leaves out what differs between two runs.
+/// Replaces parts of the output that differ between two runs.
 struct Filter {
     redactions: Redactions,
     pid: Regex,
     gap: Regex,
 }
 
-/// The processes of a text, in the order in which they come up.
+/// The pids of a text, in the order of their first occurrence.
 #[derive(Debug, Clone, Default)]
 struct Pids(Vec<String>);
 
@@ -191,7 +193,7 @@ impl Filter {
                 "[NUMBER]",
                 r"(charisma|constitution|dexterity|intelligence|strength|wisdom|gained|in fight) (?<redacted>\d+)\b",
             ),
-            // One that stops gracefully does so at a round number.
+            // A process that stops gracefully stops at a round number.
             ("[NUMBER]", r#"("stopped":|Stopped\()(?<redacted>\d+)0\b"#),
         ] {
             redactions.insert(name, regex(pattern)).expect("a name in brackets");
@@ -199,7 +201,8 @@ impl Filter {
         Self { redactions, pid: regex(r"<\d+\.\d+>"), gap: regex(r"(\S)  +") }
     }
 
-    /// A pid becomes the number of its process, so that one pid of the document is one pid of the node throughout; columns are as wide as their content.
+    /// Replaces each pid by the number of its process, so that a pid of the document always stands
+    /// for the same pid of the node. Also normalizes the width of columns.
     fn apply(&self, text: &str, pids: &mut Pids) -> String {
         let numbered = self.pid.replace_all(text, |pid: &Captures<'_>| format!("<{}>", pids.number(&pid[0])));
         self.redactions.redact(&self.gap.replace_all(&numbered, "$1  "))
@@ -219,11 +222,11 @@ impl Pids {
     }
 }
 
-/// A tour under way.
+/// A tour in progress.
 struct Tour {
     session: Session,
     filter: Filter,
-    /// The processes of the document so far, and those of the node.
+    /// The pids of the document so far. `Tour` also has those of the node.
     documented: Pids,
     met: Pids,
 }
@@ -234,7 +237,7 @@ impl Tour {
         Self { session: Session::start(), filter: Filter::new(), documented, met }
     }
 
-    /// Takes a step, and returns what it prints and where that differs from what is expected.
+    /// Runs a step, and returns its output and the difference from the expected one.
     fn take(&mut self, step: &Step, expected: &str) -> (String, Result<(), String>) {
         let expected = self.filter.apply(expected, &mut self.documented);
         let deadline = Instant::now() + SETTLES;
@@ -267,7 +270,7 @@ fn check(document: &str, steps: &[Step]) {
     }
 }
 
-/// Returns the document with what the steps print. What a step looks at gets the time to come about that a check gives it.
+/// Returns the document with the actual output. Read-only commands get the same time as in a check.
 fn blessed(document: &str, steps: &[Step]) -> String {
     let mut tour = Tour::start();
     let (mut text, mut from) = (String::new(), 0);
@@ -283,7 +286,7 @@ fn blessed(document: &str, steps: &[Step]) -> String {
 }
 
 #[test]
-fn the_commands_of_the_tour_print_what_stands_below_them() {
+fn the_commands_of_the_tour_print_the_documented_output() {
     let file = folder(DOCUMENT);
     let document = fs::read_to_string(&file).expect("the tour is there");
     let steps = steps(&document);

@@ -26,7 +26,7 @@ fn n(node: &Node, pid: &str) -> u64 {
     field(&node.state(pid), "n")
 }
 
-/// Returns the time between two ticks of a counter of the second version.
+/// Returns the time between two ticks of a counter of version 0.1.1.
 fn interval(node: &Node, pid: &str) -> u64 {
     field(&node.state(pid), "interval_ms")
 }
@@ -102,12 +102,12 @@ fn s48_up_and_down_many_times_leaves_the_same_state_and_pids() {
     assert_eq!(node.code().residents, [], "a purged library is unmapped");
 }
 
-/// Everything of a quiet node that a failed upgrade must leave alone: mailboxes, timers, links, monitors, names,
-/// environments, code, trees, and states byte for byte as relctl prints them.
+/// Everything on a quiet node that a failed upgrade must leave alone: mailboxes, timers, links,
+/// monitors, names, environments, code, trees, and the states exactly as relctl prints them.
 #[derive(Debug, PartialEq)]
 struct Snapshot {
     processes: Vec<ProcessDetails>,
-    /// Processes of the runtime have none: relctl fails before as after.
+    /// Processes of the runtime have no state, so relctl fails for them before and after.
     states: Vec<Run>,
     modules: Vec<Module>,
     release: Option<RunningRelease>,
@@ -134,8 +134,8 @@ fn at_rest(node: &Node, pid: &str) -> ProcessDetails {
     eventually("no callback of the process runs", || Some(node.proc(pid)).filter(|of| !of.in_callback))
 }
 
-/// Brings a stage node to the brink: of two counters, the conversion of one goes wrong. Both are suspended, with mail
-/// in their mailboxes; one is bound to others in every way there is.
+/// Prepares a failing upgrade of stage: the conversion of one of two counters fails. Both are
+/// suspended with queued mail. One has a name, a monitor and a timer.
 fn troubled(trouble: &str) -> (Node, Vec<String>) {
     let node = Node::start();
     node.ok(&["upgrade", &release("stage-1.0.0")]);
@@ -144,7 +144,7 @@ fn troubled(trouble: &str) -> (Node, Vec<String>) {
     node.ok(&["cast", &pids[0], &json!({"bind": pid_value(&pids[2])}).to_string()]);
     node.ok(&["cast", &pids[1], &json!({ "trouble": trouble }).to_string()]);
     for pid in &pids[..2] {
-        // A suspend overtakes what is queued; an answered call does not.
+        // A suspend overtakes queued messages, but not an answered call.
         node.ok(&["call", pid, "get"]);
         node.ok(&["suspend", pid]);
         node.ok(&["cast", pid, r#"{"bump": 5}"#]);
@@ -171,7 +171,7 @@ fn check_rolled_back(trouble: &str, words: &[&str]) {
     assert_contains(&failed, words);
     assert_contains(&failed, &[&pids[1], "the node runs 1.0.0 as before"]);
     assert_eq!(Snapshot::of(&node), before);
-    // The node is as before, and lives: the same upgrade goes well once the trouble is gone.
+    // The node still works: the same upgrade succeeds once the trouble is removed.
     for pid in &pids[..2] {
         node.ok(&["resume", pid]);
     }
@@ -196,7 +196,7 @@ fn s51_a_change_code_that_never_returns_leaves_code_and_states_as_before_and_nam
 }
 
 #[test]
-fn s51_the_time_for_a_change_code_can_be_chosen_and_one_that_never_returns_is_shown() {
+fn s51_the_time_limit_of_a_change_code_is_an_option_and_one_that_never_returns_is_listed() {
     let (node, pids) = troubled("spin");
     let failed = node.run(&["upgrade", "2.0.0", "--code-change-timeout", "300"]).expect(4).stderr;
     assert_contains(&failed, &["0.2.0 did not return within 300 ms"]);
@@ -206,7 +206,7 @@ fn s51_the_time_for_a_change_code_can_be_chosen_and_one_that_never_returns_is_sh
 }
 
 #[test]
-fn a_second_downgrade_does_not_go_up_again_and_no_release_that_never_ran_is_gone_back_to() {
+fn a_second_downgrade_does_not_go_up_again_and_a_release_that_never_ran_is_no_target() {
     let mut node = shop();
     node.ok(&["unpack", &release("shop-1.1.0")]);
     let refused = node.run(&["downgrade", "1.1.0"]).expect(1).stderr;
@@ -264,7 +264,7 @@ fn s56_two_modules_that_call_each_other_are_upgraded_together_and_apart_and_no_d
     node.ok(&["unpack", &tarball]);
     let market = open_market(&node);
     let answered = || field::<u64>(&node.call("buyer_0", "count"), "answered");
-    // Group by group, buyers and tills are of two versions for a while.
+    // With group windows, buyers and tills have different versions for a while.
     for windows in [&[][..], &["--group-windows"]] {
         for _ in 0..2 {
             for to in ["2.0.0", "1.0.0"] {
@@ -284,14 +284,14 @@ fn s56_two_modules_that_call_each_other_are_upgraded_together_and_apart_and_no_d
 }
 
 #[test]
-fn s87_the_release_s_own_file_is_never_mapped_so_who_writes_to_it_reaches_no_running_code() {
+fn s87_the_file_of_a_release_is_never_mapped_so_writes_to_it_change_no_running_code() {
     let node = shop();
     let library = node.root().join("lib/counter-0.1.0/counter.so");
     std::fs::write(&library, b"no library").expect("the root can be written");
     let [pid, _] = counters(&node);
     let before = n(&node, &pid);
     eventually("the counter goes on", || (n(&node, &pid) > before).then_some(()));
-    // What is installed from now on is compared with its digest.
+    // Later installs compare files with their digests.
     node.ok(&["upgrade", &release("shop-1.1.0")]);
     let refused = node.run(&["downgrade", "1.0.0"]);
     assert_ne!(refused.code, 0, "{refused:?}");
@@ -300,7 +300,7 @@ fn s87_the_release_s_own_file_is_never_mapped_so_who_writes_to_it_reaches_no_run
 
 #[test]
 fn no_message_is_lost_to_a_copy_of_the_state_while_members_run_and_are_upgraded_and_downgraded() {
-    // What a message adds; the ticks add less.
+    // Added by each message. The ticks add less in total.
     const MESSAGE: i64 = 1_000_000_000;
     let node = Arc::new(Node::start());
     node.ok(&["upgrade", &release("stage-1.0.0")]);
@@ -332,7 +332,7 @@ fn no_message_is_lost_to_a_copy_of_the_state_while_members_run_and_are_upgraded_
 }
 
 #[test]
-fn s50_where_no_appup_leads_there_at_once_the_way_through_other_releases_is_named_and_works() {
+fn s50_without_a_direct_appup_the_way_through_other_releases_is_named_and_works() {
     let node = Node::start();
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     node.ok(&["unpack", &release("stage-3.0.0")]);

@@ -1,4 +1,4 @@
-//! Tarballs that come in: looked at while they do, and bounded.
+//! Uploads of tarballs: they are checked while they arrive, and bounded.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -12,10 +12,10 @@ use reld_tests::{Node, assert_contains, release};
 
 use crate::doctored::doctored_with;
 
-/// How long an answer may take.
+/// Time limit of an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Sends the begin of a gigabyte as the body of an unpack, and returns the answer to that alone.
+/// Announces a body of a gigabyte for an unpack, sends only its beginning, and returns the answer.
 fn answer_to(node: &Node, begin: &[u8]) -> String {
     let mut stream = UnixStream::connect(node.socket()).expect("the daemon listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket has a time-out");
@@ -41,7 +41,7 @@ fn check_nothing_left(node: &Node) {
 }
 
 #[test]
-fn an_upload_that_is_no_tarball_is_refused_at_its_begin_however_much_is_to_follow() {
+fn an_upload_that_is_no_tarball_is_refused_at_its_beginning() {
     let node = Node::start();
     let answer = answer_to(&node, &[0; 4096]);
     assert_contains(&answer, &["409", "bad_tarball", "not a complete gzip-compressed tar archive"]);
@@ -52,10 +52,10 @@ fn an_upload_that_is_no_tarball_is_refused_at_its_begin_however_much_is_to_follo
 }
 
 #[test]
-fn a_tarball_that_goes_on_for_ever_is_refused_where_its_manifest_ends_it() {
+fn a_tarball_longer_than_its_manifest_allows_is_refused() {
     let node = Node::start();
     let begin = fs::read(release("shop-1.0.0")).expect("it was packed");
-    // Each one is a whole tarball: what follows the first is too much.
+    // Each repetition is a complete tarball. Everything after the first is too much.
     let answer = answer_to(&node, &begin.repeat(20));
     assert_contains(
         &answer,
@@ -64,7 +64,7 @@ fn a_tarball_that_goes_on_for_ever_is_refused_where_its_manifest_ends_it() {
     check_nothing_left(&node);
 }
 
-/// Writes the begin of a tarball whose library is so many zeros.
+/// Writes the beginning of a tarball with a library of `size` zeros.
 fn of_zeros(path: &Path, size: u64) {
     let manifest = format!(
         "name = \"shop\"\nversion = \"1.0.0\"\ntarget = \"{}\"\nreld = \"0.1.0\"\n[abi]\nmajor = 1\nminor = 0\n\
@@ -86,7 +86,7 @@ fn of_zeros(path: &Path, size: u64) {
 }
 
 #[test]
-fn a_listing_of_more_than_a_release_may_have_is_refused_before_it_is_written_out() {
+fn a_manifest_with_more_bytes_than_a_release_may_have_is_refused_before_anything_is_written() {
     let node = Node::start();
     let place = tempfile::tempdir().expect("a temporary folder can be made");
     let tarball = place.path().join("large.tar.gz");
@@ -100,7 +100,7 @@ fn a_listing_of_more_than_a_release_may_have_is_refused_before_it_is_written_out
 }
 
 #[test]
-fn a_manifest_with_a_key_that_nobody_knows_is_refused_with_its_place_and_a_newer_one_by_its_version() {
+fn a_manifest_with_an_unknown_key_is_refused_with_its_place_and_a_newer_one_by_its_version() {
     let node = Node::start();
     let extra = |manifest: &mut toml::Table| drop(manifest.insert("color".to_owned(), "red".into()));
     let (_scratch, tarball) = doctored_with("shop-1.0.0", |_| (), extra);
@@ -120,7 +120,7 @@ fn a_manifest_with_a_key_that_nobody_knows_is_refused_with_its_place_and_a_newer
 }
 
 #[test]
-fn what_a_message_quotes_is_bounded_and_steers_no_terminal() {
+fn quotes_in_messages_are_bounded_and_contain_no_control_characters() {
     let node = Node::start();
     let long = "x".repeat(1 << 20);
     let (_scratch, tarball) = doctored_with(

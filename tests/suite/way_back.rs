@@ -1,5 +1,5 @@
-//! The way back, tried before it is needed: with a settle window or a probe, and where a step after
-//! the switch can fail.
+//! Trials of the way back: with a settle window or a probe, and when a step after the switch can
+//! fail.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::doctored::{doctored, edit};
 use crate::settle::{beside, end};
 
-/// A node that runs wire 1.0.0 and has a client, which says lines and is told their numbers.
+/// Returns a node that runs wire 1.0.0, and a client that sends lines and gets them back with their
+/// numbers.
 fn wire() -> (Node, BufReader<TcpStream>) {
     let node = Node::start();
     node.ok(&["upgrade", &release("wire-1.0.0")]);
@@ -21,7 +22,7 @@ fn wire() -> (Node, BufReader<TcpStream>) {
     (node, BufReader::new(TcpStream::connect(address).expect("the door is open")))
 }
 
-/// Says a line and returns the answer: the version of the code, the number of the line, and the
+/// Sends a line and returns the answer: the version of the code, the number of the line, and the
 /// line.
 fn say(client: &mut BufReader<TcpStream>) -> String {
     client.get_mut().write_all(b"hello\n").expect("the connection is open");
@@ -30,12 +31,12 @@ fn say(client: &mut BufReader<TcpStream>) -> String {
     answer.trim_end().to_owned()
 }
 
-/// The down entry of wire 2.0.0, by which a session counts in `lines` again.
+/// A down entry of wire 2.0.0 that restores the member `lines` of a session.
 const DOWN: &str =
     "[[down]]\nto = \"1.0.0\"\ninstructions = [{ update = \"wire_session\", change = { advanced = {} } }]";
 
 #[test]
-fn w1_a_release_that_settles_is_refused_where_a_state_cannot_come_back_and_goes_one_way() {
+fn w1_a_release_that_settles_is_refused_without_a_way_back_of_a_state_and_installs_one_way() {
     let (node, mut client) = wire();
     assert_eq!(say(&mut client), "1 1 hello");
     let soft = DOWN.replace(
@@ -75,7 +76,7 @@ fn w1_a_release_that_settles_is_refused_where_a_state_cannot_come_back_and_goes_
 }
 
 #[test]
-fn w1_a_release_that_no_appup_leads_back_from_settles_one_way_only_and_goes_otherwise_with_a_warning() {
+fn w1_a_release_without_a_down_entry_settles_only_one_way_and_upgrades_with_a_warning() {
     let (node, mut client) = wire();
     let (_scratch, tarball) =
         doctored("wire-2.0.0", |files| edit(files, "lib/wire-2.0.0/appup.toml", DOWN, ""));
@@ -85,13 +86,14 @@ fn w1_a_release_that_no_appup_leads_back_from_settles_one_way_only_and_goes_othe
     assert_eq!(node.version(), "1.0.0");
     let checked: Checked = node.read(&["check", "2.0.0"]);
     let warning = "there is no way back: no appup leads wire from 2.0.0 to 1.0.0";
-    assert!(checked.warnings.iter().any(|said| said.starts_with(warning)), "{:?}", checked.warnings);
+    assert!(checked.warnings.iter().any(|shown| shown.starts_with(warning)), "{:?}", checked.warnings);
     let report = node.report(&["upgrade", "2.0.0", "--probe", "true", "--one-way"]);
     assert!(report.committed && report.warnings == checked.warnings, "{report:?}");
     assert_eq!(say(&mut client), "2 1 hello");
 }
 
-/// A node that runs stage 1.0.0, whose count_server `a` is in that trouble when it is converted.
+/// Returns a node that runs stage 1.0.0. Its count_server `a` causes `trouble` when it is
+/// converted.
 fn stage(trouble: &Value) -> (Node, [String; 2]) {
     let node = Node::start();
     node.ok(&["upgrade", &release("stage-1.0.0")]);
@@ -105,7 +107,8 @@ fn step(node: &Node, pid: &str) -> Value {
     node.call(pid, "step")
 }
 
-/// A node whose stage 2.0.0 settles, with a process that needs so many milliseconds to come to rest.
+/// Returns a node with a settling stage 2.0.0, and a process that needs `ms` milliseconds to come
+/// to rest.
 fn settles_restless(ms: u64) -> (Node, Child, Child) {
     let (node, [a, _]) = stage(&json!(null));
     let upgrade = beside(&node, &["upgrade", "2.0.0", "--settle", "600", "--suspend-timeout", "60000"]);
@@ -117,7 +120,7 @@ fn settles_restless(ms: u64) -> (Node, Child, Child) {
 }
 
 #[test]
-fn an_abort_of_what_goes_back_already_waits_for_the_same_end_and_the_status_says_where_to() {
+fn an_abort_during_a_way_back_waits_for_the_same_end_and_the_status_names_the_target() {
     let (node, upgrade, caller) = settles_restless(4_000);
     let first = beside(&node, &["abort"]);
     let status = eventually("it waits for a process on the way back", || {
@@ -139,7 +142,7 @@ fn an_abort_of_what_goes_back_already_waits_for_the_same_end_and_the_status_says
 }
 
 #[test]
-fn an_abort_whose_way_back_fails_says_so_and_why() {
+fn an_abort_with_a_failing_way_back_reports_the_reason() {
     let (node, [a, _]) = stage(&json!(null));
     let upgrade = beside(&node, &["upgrade", "2.0.0", "--settle", "600"]);
     eventually("it settles", || node.status().settling);
@@ -165,7 +168,7 @@ fn an_abort_ends_a_pause_that_waits_and_the_status_names_the_processes_waited_fo
     assert_contains(&node.ok(&["abort"]).stdout, &["aborted by the operator", "runs 1.0.0 as before"]);
     end(upgrade).expect(4);
     assert_eq!(step(&node, &b), json!(0), "the pause is over");
-    assert!(node.proc(&a).process.callback.is_some(), "nobody waited for it");
+    assert!(node.proc(&a).process.callback.is_some(), "the abort did not wait for it");
     drop(node);
     end(caller);
 }
@@ -181,7 +184,7 @@ fn an_abort_ends_a_conversion_that_does_not_return() {
 }
 
 #[test]
-fn an_abort_ends_a_child_whose_init_hangs_behind_the_switch_and_the_status_says_what_runs() {
+fn an_abort_kills_a_child_with_a_hanging_init_after_the_switch_and_the_status_names_the_running_release() {
     for (first, how) in [(667, "waits"), (666, "computes")] {
         let (_scratch, tarball) = doctored("stage-2.0.0", |files| {
             let till = "  { update = \"till\", change = { advanced = {} } },\n]\n\n[[down]]";
@@ -213,7 +216,7 @@ fn an_abort_ends_a_child_whose_init_hangs_behind_the_switch_and_the_status_says_
 }
 
 #[test]
-fn a_downgrade_that_cannot_take_a_settling_release_back_is_in_the_history_as_what_it_was() {
+fn a_downgrade_that_cannot_take_a_settling_release_back_is_in_the_history_as_a_downgrade() {
     let (node, [a, _]) = stage(&json!(null));
     let upgrade = beside(&node, &["upgrade", "2.0.0", "--settle", "600"]);
     eventually("it settles", || node.status().settling);
@@ -247,7 +250,7 @@ fn w1_a_way_back_that_fails_or_panics_fails_the_install_and_a_plain_upgrade_does
 }
 
 #[test]
-fn w1_a_way_back_that_never_returns_fails_the_install_and_blocks_nobody() {
+fn w1_a_way_back_that_never_returns_fails_the_install_and_blocks_no_process() {
     let (node, [a, b]) = stage(&json!("spin_down"));
     let refused = node.run(&[&SETTLES[..], &["--code-change-timeout", "300"]].concat()).expect(4);
     assert_contains(
@@ -266,7 +269,7 @@ fn w1_a_way_back_that_never_returns_fails_the_install_and_blocks_nobody() {
 }
 
 #[test]
-fn w1_what_a_trial_asks_the_node_for_is_not_given() {
+fn w1_requests_to_the_node_during_a_trial_have_no_effect() {
     let (node, [a, b]) = stage(&json!(null));
     node.ok(&["cast", &a, &json!({ "trouble": { "reach_down": pid_value(&b) } }).to_string()]);
     let report = node.report(&SETTLES);
@@ -279,14 +282,14 @@ fn w1_what_a_trial_asks_the_node_for_is_not_given() {
     });
     assert!(given.contains("the way back was given 0"), "{given}");
     node.run(&["proc", "ghost"]).expect(1);
-    // Its ticks add an even number to an even one; a bump would have added one.
+    // Ticks add an even number to an even one. A bump would have added one.
     assert_eq!(node.call(&b, "get").as_i64().expect("a number") % 2, 0);
     let timers = node.proc(&b).timers;
     assert!(timers.len() <= 1, "its own next tick: {timers:?}");
 }
 
 #[test]
-fn w1_the_way_back_from_a_downgrade_is_the_upgrade_and_is_tried_likewise() {
+fn w1_the_way_back_from_a_downgrade_is_the_upgrade_and_is_tried_as_well() {
     let (node, [a, b]) = stage(&json!(null));
     node.ok(&["upgrade", "2.0.0"]);
     node.ok(&["cast", &a, &json!({ "trouble": "fail" }).to_string()]);
@@ -308,7 +311,7 @@ fn w1_a_step_after_the_switch_that_can_fail_has_the_way_back_tried() {
     node.ok(&["upgrade", &release("yard-1.0.0")]);
     let report = node.report(&["upgrade", &release("yard-2.0.0")]);
     let trial = report.trial.expect("a child is started after the switch");
-    // Its states are converted behind a call.
+    // A call precedes the conversion of these states.
     assert!(matches!(&trial.not_tried[..], [left] if left.why == "converted inside the pause"), "{trial:?}");
     let text = node.ok(&["history", "2"]).stdout;
     assert!(text.contains("way back not tried: "), "{text}");

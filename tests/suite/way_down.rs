@@ -1,5 +1,5 @@
-//! States on their way to an older version that does not know all of them, and to a newer one that
-//! may not (S13, S48, R2).
+//! Conversions to an older version with fewer members, and to a newer version with other ones (S13,
+//! S48, R2).
 
 use std::process::Stdio;
 
@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 use crate::doctored::{doctored, edit};
 
-/// A node that runs a version of link.
+/// Returns a node that runs a version of link.
 fn link(version: &str) -> Node {
     let node = Node::start();
     node.ok(&["upgrade", &release(&format!("link-{version}"))]);
     node
 }
 
-/// The same after an upgrade to 1.1.0, with a target made before and one made after it.
+/// Returns a node after an upgrade of link to 1.1.0, with one target made before and one after it.
 fn grown() -> Node {
     let node = link("1.0.0");
     add(&node, "a");
@@ -43,7 +43,7 @@ fn checked(node: &Node, version: &str) -> Checked {
     node.read(&["check", version])
 }
 
-/// Returns when the state of a link says that its newest target was made.
+/// Returns the time when the newest target was made, as in the state of a link.
 fn since(node: &Node, link: &str) -> u64 {
     field(&node.state(link), "since")
 }
@@ -56,7 +56,7 @@ fn target(name: &str) -> Value {
 const ADDED: [(&str, &[&str]); 2] =
     [("link", &["newest", "since", "targets.*.hits"]), ("link_log", &["lines.[].level"])];
 
-/// Checks that 1.0.0 runs, with all that it knows and nothing else.
+/// Checks that 1.0.0 runs with exactly the members that it knows.
 #[track_caller]
 fn check_old(node: &Node, [link, log]: &[String; 2]) {
     assert_eq!(node.version(), "1.0.0");
@@ -66,7 +66,7 @@ fn check_old(node: &Node, [link, log]: &[String; 2]) {
 }
 
 #[test]
-fn s48_a_release_that_added_fields_with_a_default_is_left_again_and_the_places_are_listed() {
+fn s48_a_downgrade_drops_added_fields_with_a_default_and_lists_them() {
     let node = grown();
     let pids = [pid(&node), log(&node)];
     assert_eq!(since(&node, &pids[0]), 2);
@@ -95,7 +95,7 @@ fn s48_a_release_that_added_fields_with_a_default_is_left_again_and_the_places_a
     let titles: Vec<_> = report.steps.iter().map(|step| step.text.as_str()).collect();
     assert!(titles.contains(&"code_change link_log (soft, drops `lines.[].level`)"), "{titles:#?}");
     check_old(&node, &pids);
-    // And up again: what was dropped begins with its default.
+    // After another upgrade the dropped places have their defaults again.
     node.ok(&["upgrade", "1.1.0"]);
     assert_eq!(since(&node, &pids[0]), 0);
 }
@@ -114,7 +114,7 @@ fn s75_a_release_that_added_fields_is_taken_back_without_a_restart_when_its_prob
 }
 
 #[test]
-fn a_default_change_code_down_needs_no_code_for_what_was_added_either() {
+fn a_default_change_code_down_drops_added_fields_without_code() {
     let (_place, tarball) = doctored("link-1.1.0", |files| {
         let soft = "{ update = \"link\" }";
         edit(files, "lib/link-1.1.0/appup.toml", soft, "{ update = \"link\", change = { advanced = {} } }");
@@ -134,7 +134,7 @@ fn a_default_change_code_down_needs_no_code_for_what_was_added_either() {
 }
 
 #[test]
-fn one_app_by_itself_goes_down_in_the_same_way() {
+fn a_downgrade_of_one_app_drops_added_fields_as_well() {
     let node = link("1.0.0");
     let pids = [pid(&node), log(&node)];
     let app = |version: &str| {
@@ -145,13 +145,16 @@ fn one_app_by_itself_goes_down_in_the_same_way() {
     add(&node, "a");
     add(&node, "b");
     node.ok(&["call", &pids[1], &json!("made a").to_string()]);
-    let said = app("1.0.0").stdout;
-    assert!(said.contains("dropped from the states of link: `newest`, `since`, `targets.*.hits`"), "{said}");
+    let output = app("1.0.0").stdout;
+    assert!(
+        output.contains("dropped from the states of link: `newest`, `since`, `targets.*.hits`"),
+        "{output}"
+    );
     check_old(&node, &pids);
 }
 
 #[test]
-fn s13_a_process_that_does_not_come_to_rest_loses_the_places_when_it_moves() {
+fn s13_a_process_that_does_not_come_to_rest_loses_the_added_fields_when_it_moves() {
     let node = grown();
     let pids = [pid(&node), log(&node)];
     let mut held = node.relctl(&["call", &pids[0], &json!({ "hold": 3_000 }).to_string()]);
@@ -180,7 +183,7 @@ fn r2_a_renamed_field_is_refused_on_the_way_up_before_anything_happens_with_both
     for args in [&["check", "1.2.0"][..], &["upgrade", "1.2.0", "--dry-run"], &["upgrade", "1.2.0"]] {
         let refused = node.run(args).expect(1).stderr;
         assert!(refused.contains("does not take the state of") && refused.contains(both), "{refused}");
-        assert_eq!(refused.matches("`made` is gone").count(), 1, "told once:\n{refused}");
+        assert_eq!(refused.matches("`made` is gone").count(), 1, "more than once:\n{refused}");
     }
     assert_eq!((node.version().as_str(), node.state(&pid)), ("1.0.0", state));
 }
@@ -203,15 +206,18 @@ fn r2_a_renamed_field_is_refused_on_the_way_down_before_anything_happens_with_bo
 }
 
 #[test]
-fn an_alias_is_taken_on_the_way_up_and_the_way_back_that_loses_it_is_told_before() {
+fn an_alias_is_accepted_on_the_way_up_and_the_missing_way_back_is_a_warning() {
     let node = link("1.0.0");
     let pid = pid(&node);
     add(&node, "a");
     node.ok(&["unpack", &release("link-1.3.0")]);
     let checked = checked(&node, "1.3.0");
     let both = "`total` is only in 1.3.0 and `made` is only in 1.0.0";
-    let told: Vec<_> = checked.warnings.iter().filter(|warning| warning.contains(both)).collect();
-    assert!(matches!(*told, [told] if told.starts_with("there is no way back to 1.0.0: ")), "{told:#?}");
+    let matching: Vec<_> = checked.warnings.iter().filter(|warning| warning.contains(both)).collect();
+    assert!(
+        matches!(*matching, [matching] if matching.starts_with("there is no way back to 1.0.0: ")),
+        "{matching:#?}"
+    );
     let report = node.report(&["upgrade", "1.3.0"]);
     assert_eq!((report.outcome, report.warnings), (Outcome::Installed, checked.warnings));
     assert_eq!(node.state(&pid), json!({ "targets": { "a": target("a") }, "total": 1 }));

@@ -1,4 +1,4 @@
-//! Upgrades group by group: OTP's windows, with the way back from the first of them.
+//! Upgrades group by group, with windows as in OTP, and the way back after a failed window.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use reld_tests::{Node, assert_contains, assert_in_order, exactly, field, keys, r
 
 use crate::relup::yard_with;
 
-/// Returns number and outcome of each window, and whether it held processes.
+/// Returns the number and outcome of each window, and whether it held processes.
 fn windows(report: &Report) -> Vec<(usize, Outcome, bool)> {
     let windows = report.windows.iter();
     windows.map(|of| (of.window, of.outcome, of.pauses.processes > 0)).collect()
@@ -37,14 +37,15 @@ fn each_group_moves_in_a_window_of_its_own_up_and_down() {
     assert_eq!(node.code().residents, [], "a purged library is unmapped");
 }
 
-/// The second yard, with this call at the beginning of its second window, which is that of the supervisor.
+/// Returns yard 2.0.0 with this call at the beginning of its second window, the one of the
+/// supervisor.
 fn calling(place: &Path, call: &str) -> String {
     let second = "{ suspend = [\"yard_sup\"] }";
     yard_with(place, &[(second, &format!("{call},\n  {second}"))])
 }
 
 #[test]
-fn a_window_that_fails_after_the_first_resume_takes_the_first_back_by_a_conversion_and_says_so() {
+fn a_window_that_fails_after_the_first_resume_reverts_the_first_by_a_conversion_and_reports_it() {
     let node = Node::start();
     node.ok(&["upgrade", &release("yard-1.0.0")]);
     let place = tempfile::tempdir().expect("a temporary folder can be made");
@@ -72,14 +73,14 @@ fn a_window_that_fails_after_the_first_resume_takes_the_first_back_by_a_conversi
     assert_eq!(node.call(&pids[0], "get"), 7);
     assert_eq!(node.version(), "1.0.0");
     node.assert_code("1.0.0");
-    // Without the failing function every window arrives.
+    // Without the failing function every window is installed.
     node.ok(&["remove", "2.0.0"]);
     node.ok(&["upgrade", &release("yard-2.0.0"), "--group-windows"]);
     assert_eq!(node.pid("yard", "new"), pids[1], "renamed, and running on");
 }
 
 #[test]
-fn s46_a_child_that_a_later_window_starts_is_expected_where_its_supervisor_is_updated() {
+fn s46_a_child_may_be_started_by_a_later_window_than_the_update_of_its_supervisor() {
     let place = tempfile::tempdir().expect("a temporary folder can be made");
     let resumed = "{ resume = [\"yard_sup\"] }";
     let third = "{ suspend = [\"yard_calls\"] }, { resume = [\"yard_calls\"] }";
@@ -92,7 +93,7 @@ fn s46_a_child_that_a_later_window_starts_is_expected_where_its_supervisor_is_up
 }
 
 #[test]
-fn a_crash_in_the_new_code_of_one_window_takes_it_back_before_the_next_opens_unless_it_is_to_be_ignored() {
+fn a_crash_in_the_new_code_of_a_window_takes_it_back_before_the_next_window_unless_crashes_are_ignored() {
     let place = tempfile::tempdir().expect("a temporary folder can be made");
     let tarball = calling(place.path(), r#"{ apply = "yard_calls:kill", args = ["yard_log"] }"#);
     let node = Node::start();
@@ -106,7 +107,8 @@ fn a_crash_in_the_new_code_of_one_window_takes_it_back_before_the_next_opens_unl
     node.assert_code("1.0.0");
     assert_eq!(node.pid("yard", "a"), worker);
 
-    // Who crashes is told in any case. (On another node, for two crashes at once are more than the supervisor bears.)
+    // Ignored crashes are still reported. This uses another node, since two crashes at once exceed
+    // the supervisor's restart intensity.
     let node = Node::start();
     node.ok(&["upgrade", &release("yard-1.0.0")]);
     let log = node.pid("yard", "log");

@@ -1,7 +1,8 @@
-//! The wire as any client sees it: one answer of each route, and what an error looks like.
+//! The wire format for any client: one answer of each route, and the form of an error.
 //!
-//! `wire.txt` has the keys of each answer and what stands there. `RELD_BLESS=1 cargo test -p reld-tests
-//! --test suite wire::` rewrites it; read the difference before committing it: clients see it too.
+//! `wire.txt` has the keys of each answer and the types of their values.
+//! `RELD_BLESS=1 cargo test -p reld-tests --test suite wire::` rewrites it. Review the difference
+//! before you commit it: clients see it too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -15,20 +16,20 @@ use reld_api::response::PortList;
 use reld_tests::{Node, eventually, field, folder, pid_value, release};
 use serde_json::{Value, json};
 
-/// How long an answer may take.
+/// Time limit of an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The keys of an object, each with the kinds of values that were seen under it.
+/// The keys of an object, each with the types of its values.
 type Object = BTreeMap<String, BTreeSet<&'static str>>;
 
-/// What was seen of the answers: by route, the objects with their places.
+/// The observed answers: by route, the objects with their paths.
 #[derive(Default)]
 struct Wire {
     seen: BTreeMap<String, BTreeMap<String, Object>>,
 }
 
 impl Wire {
-    /// Looks: the request is the query.
+    /// Sends a read request, with the parameters as the query.
     fn get(&mut self, node: &Node, path: &str, query: &[(&str, &str)]) -> Value {
         let text = |(key, value): &(&str, &str)| {
             format!("{key}={}", value.replace('<', "%3C").replace('>', "%3E").replace('"', "%22"))
@@ -38,17 +39,17 @@ impl Wire {
         self.one(path, send(node, "GET", &target, b""))
     }
 
-    /// Touches: the request is the body.
+    /// Sends an order, with the request as the body.
     fn post(&mut self, node: &Node, path: &str, request: &Value) -> Value {
         self.one(path, send(node, "POST", path, request.to_string().as_bytes()))
     }
 
-    /// Touches: a tarball is the body.
+    /// Sends an order, with a tarball as the body.
     fn upload(&mut self, node: &Node, path: &str, tarball: &str) -> Value {
         self.one(path, send(node, "POST", path, &fs::read(tarball).expect("it was packed")))
     }
 
-    /// Asks for what is refused or fails, which is noted under a name of its own.
+    /// Sends an order that must fail. The error is noted under a name of its own.
     fn fail(&mut self, node: &Node, name: &str, path: &str, request: &Value) {
         let mut answer = send(node, "POST", path, request.to_string().as_bytes());
         assert_ne!(answer.status, 200);
@@ -63,7 +64,7 @@ impl Wire {
         value
     }
 
-    /// Notes the next line of an answer that comes bit by bit; `None` after the last.
+    /// Notes the next line of a streamed answer. Returns `None` after the last one.
     fn line(&mut self, path: &str, answer: &mut Answer) -> Option<Value> {
         let value = answer.line()?;
         assert_eq!(answer.status, 200, "{path}: {value:#}");
@@ -71,7 +72,7 @@ impl Wire {
         Some(value)
     }
 
-    /// Notes a value that stands under a key of an object, and all below it.
+    /// Notes a value under a key of an object, and all values below it.
     fn note(&mut self, route: &str, object: &str, key: &str, value: &Value) {
         let kind = match value {
             Value::Object(fields) => {
@@ -112,7 +113,7 @@ impl fmt::Display for Wire {
     }
 }
 
-/// An answer whose head was read.
+/// An answer after its head was read.
 struct Answer {
     status: u16,
     body: BufReader<UnixStream>,
@@ -181,7 +182,7 @@ fn releases(wire: &mut Wire) {
     wire.post(&node, "/releases/remove", &json!({"version": "2.0.0"}));
 }
 
-/// Has a file of an old release lost and repaired, and removes the release.
+/// Deletes a file of an old release, repairs it, and removes the release.
 fn files_of_releases(wire: &mut Wire, node: &Node) {
     fs::remove_file(node.root().join("releases/2.0.0/release.toml")).expect("the node has unpacked it");
     wire.get(node, "/releases/verify", &[]);
@@ -190,11 +191,11 @@ fn files_of_releases(wire: &mut Wire, node: &Node) {
     wire.post(node, "/releases/prune", &json!({"keep": 0}));
 }
 
-/// Follows an upgrade that another client aborts, and has one fail.
+/// Follows an upgrade that another client aborts, and an upgrade that fails.
 fn ends_of_upgrades(wire: &mut Wire) {
     let node = running("stage-1.0.0");
     node.ok(&["unpack", &release("stage-2.0.0")]);
-    // A tick between the trial and the pause would leave a state out of the trial.
+    // A tick between the trial and the pause would exclude a state from the trial.
     let ticking = ["a", "b"].map(|child| node.pid("stage", child));
     ticking.iter().for_each(|pid| drop(node.ok(&["suspend", pid])));
     let settle = json!({"version": "2.0.0", "settle": {"window_ms": 600_000}, "detach": true});
@@ -244,7 +245,7 @@ fn processes(wire: &mut Wire) {
     let [a, pi] = ["a", "pi"].map(|id| node.pid("stage", id));
     let process = |pid: &str| json!({"process": pid});
     wire.post(&node, "/cast", &json!({"process": a, "message": {"bind": pid_value(&pi)}}));
-    // A suspend overtakes what is queued; an answered call does not.
+    // A suspend overtakes queued messages, but not an answered call.
     node.call(&a, "get");
     wire.post(&node, "/suspend", &process(&a));
     node.ok(&["cast", &a, r#"{"bump": 5}"#]);
@@ -303,7 +304,7 @@ fn supervisors(wire: &mut Wire) {
     wire.get(&node, "/apps", &[]);
 }
 
-/// Has the node report something of most kinds: each has keys of its own.
+/// Makes the node report most kinds of events. Each kind has keys of its own.
 fn reports(wire: &mut Wire) {
     let node = running("stage-1.0.0");
     let a = node.pid("stage", "a");
@@ -332,7 +333,7 @@ fn ports_and_tables(wire: &mut Wire) {
 }
 
 #[test]
-fn every_route_answers_with_the_keys_that_are_written_down() {
+fn every_route_answers_with_the_recorded_keys() {
     let mut wire = Wire::default();
     for scenario in
         [releases, ends_of_upgrades, single_app, code, processes, supervisors, reports, ports_and_tables]

@@ -8,15 +8,15 @@ use reld_tests::release;
 
 use super::session::{Client, Game, USUAL_MS};
 
-/// Of so many of a crowd what their players say of themselves is looked at, too.
+/// One in `SAMPLE` clients is also compared with the state of its player.
 const SAMPLE: usize = 10;
 
-/// How many threads connect clients.
+/// Number of threads that connect clients.
 const HANDS: usize = 4;
 
-/// Starts a game of so many players.
+/// Starts a game with `players` players.
 fn crowd(players: usize, pace_ms: u64) -> (Game, Vec<Client>) {
-    // A node inherits how many files may be open.
+    // The node inherits the limit of open files.
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("limits can be read");
     setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("a limit may be raised that far");
     let game = Game::start("quest-1.0.0", pace_ms);
@@ -25,7 +25,7 @@ fn crowd(players: usize, pace_ms: u64) -> (Game, Vec<Client>) {
     let clients = thread::scope(|scope| {
         let hands = [0, 1, 2, 3].map(|from| scope.spawn(move || some(from).collect::<Vec<_>>()));
         let mut hands = hands.map(|hand| hand.join().expect("all were let in").into_iter());
-        // In the order of their names.
+        // Sorted by their names.
         (0..players).filter_map(|number| hands[number % HANDS].next()).collect()
     });
     (game, clients)
@@ -36,21 +36,22 @@ fn name(number: usize) -> String {
 }
 
 #[test]
-fn s72_a_thousand_sleeping_players_come_to_rest_in_a_moment() {
+fn s72_a_thousand_sleeping_players_come_to_rest_within_a_second() {
     let (game, clients) = crowd(1_000, USUAL_MS);
     let report = game.go(&["upgrade", "1.1.0"]);
     let pauses = &report.pauses;
-    // One by one, each in the middle of a sleep of some 0.8 to 1.6 s, it would be minutes.
+    // One player after the other would take minutes: each is in a sleep of 0.8 to 1.6 s.
     assert!(Duration::from_micros(pauses.max_us) < Duration::from_secs(1), "{pauses:?}");
     assert!(pauses.processes >= 4_000, "players, events, relays and sessions: {pauses:?}");
     assert_eq!(game.processes("pq_player").len(), clients.len());
 }
 
-/// Checks that every session answers like this, and that every player plays on. No line contradicts those before it.
+/// Checks that every session gives this answer, that every player plays on, and that no line
+/// contradicts earlier ones.
 fn check_all(clients: &mut [Client], answer: &str) {
     clients.iter_mut().for_each(|client| client.types("help"));
     for client in clients {
-        client.until_told(answer);
+        client.until_answer(answer);
         client.event();
     }
 }

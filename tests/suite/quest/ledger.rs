@@ -1,8 +1,9 @@
-//! What a client knows of its player from the lines that it was shown; a line that contradicts the ones before is a fault.
+//! The state of a player as derived from the lines shown to its client. A line that contradicts
+//! earlier ones is a fault.
 
 use serde::{Deserialize, Serialize};
 
-/// A player, as it answers itself.
+/// The state of a player as it reports it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Sheet {
     pub(super) name: String,
@@ -38,7 +39,7 @@ pub(super) struct Gear {
     power: u64,
 }
 
-/// A sale, with the level at that time.
+/// A sale, with the player's level at that time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sale {
     pub(super) item: String,
@@ -46,7 +47,7 @@ pub(super) struct Sale {
     pub(super) level: u64,
 }
 
-/// The player as its lines say.
+/// The state of a player as derived from its lines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ledger {
     pub(super) level: u64,
@@ -61,30 +62,30 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Returns that of a player that begins.
+    /// Returns the ledger of a new player.
     pub(super) fn new() -> Self {
         let gear = ["bare hands", "rags"].map(str::to_owned).to_vec();
         let (loot, kills, sales) = (Vec::new(), Vec::new(), Vec::new());
         Self { level: 1, experience: 0, money: 0, fights: 0, loot, gear, kills, sales, quests: 0 }
     }
 
-    /// Enters a line of the game.
+    /// Adds a line of the game.
     #[track_caller]
     pub(super) fn enter(&mut self, line: &str) {
         let Some(words) = line.strip_prefix("You ").and_then(|line| line.strip_suffix('.')) else {
             return self.enter_quest(line);
         };
         if let Some(of) = words.strip_prefix("killed ") {
-            let (enemy, experience) = of.split_once(" and gained ").expect("both are said");
+            let (enemy, experience) = of.split_once(" and gained ").expect("the line has both numbers");
             self.kills.push(without_article(enemy));
             self.experience += number(experience);
             self.fight(experience);
         } else if let Some(enemy) = words.strip_prefix("fled from ") {
             self.fight(enemy);
         } else if let Some(balance) = words.strip_prefix("go hunting with ") {
-            let (money, experience) = balance.split_once(" money and ").expect("both are said");
-            let said = (number(money), number(experience));
-            assert_eq!(said, (self.money, self.experience), "{line:?} after {self:#?}");
+            let (money, experience) = balance.split_once(" money and ").expect("the line has both numbers");
+            let shown = (number(money), number(experience));
+            assert_eq!(shown, (self.money, self.experience), "{line:?} after {self:#?}");
         } else if let Some(item) = words.strip_prefix("found ") {
             self.loot.push(without_article(item));
         } else if let Some(sale) = words.strip_prefix("sold ") {
@@ -102,7 +103,7 @@ impl Ledger {
         }
     }
 
-    /// Checks that the player is what its lines say.
+    /// Returns whether the player's own state equals the ledger.
     #[track_caller]
     pub(super) fn agrees_with(&self, sheet: &Sheet) -> bool {
         let loot = sheet.loot.iter().map(|item| &item.name);
@@ -114,16 +115,16 @@ impl Ledger {
             && [&sheet.weapon, &sheet.armour].iter().all(|worn| self.gear.contains(&worn.name))
     }
 
-    /// Counts a fight by the end of its line: none is missing, and none comes twice.
+    /// Counts a fight by the end of its line. Checks that none is missing or doubled.
     fn fight(&mut self, line: &str) {
-        let (_, said) = line.rsplit_once(" in fight ").expect("the number of the fight is said");
+        let (_, shown) = line.rsplit_once(" in fight ").expect("the line has the number of the fight");
         self.fights += 1;
-        assert_eq!(number(said), self.fights, "{line:?} in {self:#?}");
+        assert_eq!(number(shown), self.fights, "{line:?} in {self:#?}");
     }
 
     fn sell(&mut self, sale: &str) {
         let (item, price) = priced(sale);
-        assert_eq!(self.loot.pop().as_ref(), Some(&item), "what was found last is sold first: {self:#?}");
+        assert_eq!(self.loot.pop().as_ref(), Some(&item), "the last find is sold first: {self:#?}");
         self.money += price;
         self.sales.push(Sale { item, price, level: self.level });
     }
@@ -131,7 +132,7 @@ impl Ledger {
     fn enter_quest(&mut self, line: &str) {
         let quest =
             line.strip_prefix("Quest done: ").unwrap_or_else(|| panic!("{line:?} is no line of the game"));
-        let (_, experience) = quest.split_once(". You gained ").expect("both are said");
+        let (_, experience) = quest.split_once(". You gained ").expect("the line has both numbers");
         self.experience += number(experience);
         self.quests += 1;
     }
@@ -144,7 +145,7 @@ fn number(text: &str) -> u64 {
 }
 
 fn priced(text: &str) -> (String, u64) {
-    let (item, price) = text.rsplit_once(" for ").expect("a price is said");
+    let (item, price) = text.rsplit_once(" for ").expect("the line has a price");
     (without_article(item), number(price))
 }
 

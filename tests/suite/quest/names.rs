@@ -1,4 +1,4 @@
-//! The registry, whose names move from a state into a shared table and back (S79).
+//! The registry of names, which moves from a state into a shared table and back (S79).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -8,7 +8,7 @@ use reld_tests::{eventually, keys};
 
 use super::session::{Game, QUICK_MS};
 
-/// Returns how many rows the table of names has, if there is one.
+/// Returns the number of rows in the table of names, or `None` without a table.
 fn rows(game: &Game) -> Option<u64> {
     let tables: TableList = game.node.read(&["tables"]);
     tables.tables.into_iter().find(|table| table.name.as_deref() == Some("regis")).map(|table| table.rows)
@@ -43,14 +43,14 @@ fn s79_names_move_into_a_table_and_back_and_resolve_throughout() {
         stop.store(true, Ordering::Relaxed);
         resolver.join().expect("every name was found at any time");
     });
-    // The monitors came along: the end of a player frees its names.
+    // The monitors moved with the names: the end of a player frees its names.
     for (name, client) in names.into_iter().zip(clients) {
         game.check_and_quit(name, client);
     }
     assert_eq!(game.names(), [""; 0]);
 }
 
-/// Kills a child of the registry, after which every name is still there.
+/// Kills a child of the registry, and checks that every name is still registered.
 fn check_a_crash_of(id: &str) {
     let game = Game::start("quest-1.2.0", QUICK_MS);
     let ada = game.play("ada");

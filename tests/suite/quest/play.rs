@@ -5,8 +5,8 @@ use reld_tests::{Node, assert_contains, assert_in_order, eventually, release};
 use super::session::{Client, Game, QUICK_MS, USUAL_MS};
 
 #[test]
-fn s57_the_release_boots_in_the_order_of_its_dependencies_on_the_port_asked_for_and_stops_in_reverse() {
-    // A port that was free a moment ago.
+fn s57_the_release_boots_in_the_order_of_its_dependencies_on_the_configured_port_and_stops_in_reverse() {
+    // A port that was just free.
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .and_then(|taken| taken.local_addr())
         .expect("a port")
@@ -31,7 +31,7 @@ fn s58_a_client_names_a_character_rolls_its_stats_watches_it_play_and_quits() {
     let stats = ["charisma", "constitution", "dexterity", "intelligence", "strength", "wisdom", "(y/n)"];
     assert_in_order(&first, &stats);
     assert_eq!(ada.ask("perhaps"), "Please answer y or n.");
-    // Two rolls of eighteen dice that are alike are less likely than anything else that could go wrong.
+    // Two equal rolls of eighteen dice are practically impossible.
     assert_ne!(ada.ask("n"), first);
     assert!(ada.ask("y").starts_with("You go hunting."));
     ada.until(|line| line.starts_with("You killed "));
@@ -62,7 +62,8 @@ fn s58_many_sessions_play_at_once_each_its_own_game() {
 #[test]
 fn s59_a_second_player_of_a_name_is_refused_and_the_first_plays_on() {
     let game = Game::start("quest-1.0.0", QUICK_MS);
-    // Both have rolled before either begins, so the check of the name and the start find the name differently.
+    // Both clients roll before either begins. The second one passes the check of the name, and its
+    // start is refused.
     let mut late = game.connect();
     late.ask("ada");
     let mut ada = game.play("ada");
@@ -95,19 +96,19 @@ fn s60_a_player_and_its_events_live_and_die_together() {
 }
 
 #[test]
-fn s61_a_player_whose_client_hangs_up_plays_on_in_1_0_0_and_ends_in_1_0_1_as_do_those_left_behind() {
+fn s61_a_player_without_a_client_plays_on_in_1_0_0_and_ends_in_1_0_1() {
     let game = Game::start("quest-1.0.0", QUICK_MS);
     let mut ada = game.play("ada");
     ada.until_ledger(|ledger| ledger.kills.len() >= 2);
     drop(ada);
     eventually("the session has ended", || game.processes("sockserv_serv").is_empty().then_some(()));
     let before = game.sheet("ada").experience;
-    eventually("it plays for nobody", || (game.sheet("ada").experience > before + 20).then_some(()));
+    eventually("it plays without a client", || (game.sheet("ada").experience > before + 20).then_some(()));
 
     game.go_to("quest-1.1.0");
-    eventually("who was left behind ends", || game.find("ada").is_none().then_some(()));
+    eventually("the player without a client ends", || game.find("ada").is_none().then_some(()));
     drop(game.play("ada"));
-    eventually("its player ends with its client", || game.find("ada").is_none().then_some(()));
+    eventually("the player ends with its client", || game.find("ada").is_none().then_some(()));
     let _bob = game.play("bob");
     game.node.ok(&["kill", &game.processes("sockserv_serv")[0].pid]);
     eventually("a session that is killed takes its player along", || {
@@ -117,16 +118,16 @@ fn s61_a_player_whose_client_hangs_up_plays_on_in_1_0_0_and_ends_in_1_0_1_as_do_
 }
 
 #[test]
-fn s61_a_session_in_play_whose_client_hangs_up_after_the_upgrade_takes_its_player_along() {
+fn s61_a_session_from_before_the_upgrade_ends_its_player_when_its_client_hangs_up() {
     let game = Game::start("quest-1.0.0", USUAL_MS);
     let ada = game.play("ada");
     game.go_to("quest-1.1.0");
     drop(ada);
-    eventually("its player ends with its client", || game.find("ada").is_none().then_some(()));
+    eventually("the player ends with its client", || game.find("ada").is_none().then_some(()));
 }
 
 #[test]
-fn s60_a_game_that_is_ended_from_outside_is_said_to_be_over_and_the_session_ends() {
+fn s60_a_session_ends_with_a_farewell_when_its_game_is_killed() {
     let game = Game::start("quest-1.0.0", QUICK_MS);
     let mut ada = game.play("ada");
     ada.until_ledger(|ledger| !ledger.kills.is_empty());

@@ -1,4 +1,5 @@
-//! Readers come before writers: players of processquest 1.1.0 send what a session has to be able to read (S78).
+//! Readers are upgraded before writers: a session must be able to read the messages of players of
+//! processquest 1.1.0 (S78).
 
 use reld_tests::{assert_contains, assert_in_order, eventually, release};
 use tempfile::TempDir;
@@ -8,18 +9,18 @@ use crate::doctored::{Files, doctored, edit, files};
 
 const LIBRARY: &str = "lib/sockserv-1.0.0/sockserv.so";
 
-/// Puts the library that reads no quests in the place of that of sockserv 1.0.0.
+/// Replaces the library of sockserv 1.0.0 by one that cannot read quests.
 fn mute(of: &mut Files) {
     let mute = files(&release("mute-1.0.0")).remove(LIBRARY).expect("it has a library");
     assert!(of.insert(LIBRARY.to_owned(), mute).is_some());
 }
 
-/// The release 1.0.0 with sessions that read no quests.
+/// Returns the release 1.0.0 with sessions that cannot read quests.
 fn deaf() -> (TempDir, String) {
     doctored("quest-1.0.0", mute)
 }
 
-/// The release 1.1.0 but that sockserv stays at 1.0.0, after a change of its files.
+/// Returns the release 1.1.0 with sockserv 1.0.0, after a change of its files.
 fn with_old_sessions(change: impl FnOnce(&mut Files)) -> (TempDir, String) {
     doctored("quest-1.1.0", |of| {
         of.retain(|path, _| !path.starts_with("lib/sockserv-"));
@@ -30,7 +31,7 @@ fn with_old_sessions(change: impl FnOnce(&mut Files)) -> (TempDir, String) {
     })
 }
 
-/// The release 1.1.0 whose players do not say that they need the sessions.
+/// Returns the release 1.1.0 without the dependency of players on sessions.
 fn careless() -> (TempDir, String) {
     doctored("quest-1.1.0", independent)
 }
@@ -68,7 +69,7 @@ fn s78_a_dependency_across_apps_refuses_a_release_in_which_the_readers_stay_behi
 }
 
 #[test]
-fn s78_a_session_that_reads_quests_before_any_player_sends_one_is_safe_in_any_order_of_the_apps() {
+fn s78_a_session_that_already_reads_quests_is_safe_in_any_order_of_the_apps() {
     let game = Game::start("quest-1.0.0", QUICK_MS);
     let mut ada = game.play("ada");
     let (_scratch, tarball) = with_old_sessions(independent);
@@ -78,7 +79,7 @@ fn s78_a_session_that_reads_quests_before_any_player_sends_one_is_safe_in_any_or
 }
 
 #[test]
-fn s78_a_dependency_across_apps_has_the_readers_come_first_where_modules_move_group_by_group() {
+fn s78_with_group_windows_a_dependency_across_apps_upgrades_the_readers_first() {
     let (_before, before) = deaf();
     let (_careless, careless) = careless();
     let game = Game::start_tarball(&before, QUICK_MS);
@@ -95,7 +96,7 @@ fn s78_a_dependency_across_apps_has_the_readers_come_first_where_modules_move_gr
 }
 
 #[test]
-fn s78_where_all_modules_move_at_once_their_order_does_not_matter() {
+fn s78_with_one_window_the_order_of_modules_does_not_matter() {
     let (_before, before) = deaf();
     let (_careless, careless) = careless();
     let game = Game::start_tarball(&before, QUICK_MS);

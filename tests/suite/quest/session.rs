@@ -1,4 +1,4 @@
-//! The kit: a node that runs the game, and clients that play it.
+//! Test kit of the game: a node that runs it, and clients that play it.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
@@ -11,10 +11,10 @@ use serde_json::json;
 
 use super::ledger::{Ledger, Sheet};
 
-/// How long a line is waited for.
+/// Time limit for an expected line.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A step that leaves no time to get bored, and one that is as long as for people.
+/// Time of a step in milliseconds, for fast tests. `USUAL_MS` is the pace for people.
 pub(super) const QUICK_MS: u64 = 10;
 pub(super) const USUAL_MS: u64 = 800;
 
@@ -25,7 +25,7 @@ pub(super) struct Game {
     address: String,
 }
 
-/// What `regis` answers.
+/// The replies of `regis`.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Registered {
@@ -40,28 +40,28 @@ struct PidValue {
 }
 
 impl Game {
-    /// Starts a node with the release of that name, whose players take so long for a step.
+    /// Starts a node with a release by its name. `pace_ms` is the time of a player's step.
     pub(super) fn start(release_name: &str, pace_ms: u64) -> Self {
         Self::start_tarball(&release(release_name), pace_ms)
     }
 
-    /// The same with a release that is packed already.
+    /// Like `start`, with a packed release.
     pub(super) fn start_tarball(tarball: &str, pace_ms: u64) -> Self {
         let pace = format!("processquest.pace_ms={pace_ms}");
         let node = Node::start_with(&["--env", "sockserv.port=0", "--env", &pace]);
         node.ok(&["upgrade", tarball]);
         let address = node.call(&node.pid("sockserv", 1), "address");
-        let address = address.as_str().expect("an acceptor says where it waits").to_owned();
+        let address = address.as_str().expect("an acceptor reports its address").to_owned();
         Self { node, address }
     }
 
-    /// Goes to the release of that name, which has to be installed without the end of a process.
+    /// Goes to a release by its name. The release must be installed without the end of a process.
     #[track_caller]
     pub(super) fn go_to(&self, release_name: &str) -> Report {
         self.go(&["upgrade", &release(release_name)])
     }
 
-    /// Runs an upgrade or downgrade, which has to be installed without the end of a process.
+    /// Runs an upgrade or downgrade. It must be installed without the end of a process.
     #[track_caller]
     pub(super) fn go(&self, args: &[&str]) -> Report {
         let report = self.node.report(args);
@@ -78,14 +78,14 @@ impl Game {
         Client::connect(&self.address)
     }
 
-    /// Connects a client, which begins to play under that name.
+    /// Connects a client that begins to play under a name.
     pub(super) fn play(&self, name: &str) -> Client {
         let mut client = self.connect();
         client.begin(name);
         client
     }
 
-    /// Returns the process that has a name.
+    /// Returns the process registered under a name.
     pub(super) fn find(&self, name: &str) -> Option<String> {
         match exactly(&self.node.call("regis", json!({"whereis": name}))) {
             Registered::Pid(found) => found.map(|pid| format!("<{}.{}>", pid.slot, pid.generation)),
@@ -101,14 +101,14 @@ impl Game {
         }
     }
 
-    /// Returns what a player is and has.
+    /// Returns the state of a player.
     #[track_caller]
     pub(super) fn sheet(&self, name: &str) -> Sheet {
         let pid = self.find(name).unwrap_or_else(|| panic!("{name} does not play"));
         exactly(&self.node.call(&pid, "sheet"))
     }
 
-    /// Checks that the lines of a client say what its player is, and says goodbye.
+    /// Checks that the lines of a client agree with its player, and quits.
     #[track_caller]
     pub(super) fn check_and_quit(&self, name: &str, mut client: Client) {
         let pid = self.find(name).unwrap_or_else(|| panic!("{name} does not play"));
@@ -129,7 +129,7 @@ impl Game {
     }
 }
 
-/// A person with `nc`.
+/// A client, like a person with `nc`.
 #[derive(Debug)]
 pub(super) struct Client {
     stream: BufReader<TcpStream>,
@@ -150,7 +150,7 @@ impl Client {
         self.stream.get_mut().write_all(format!("{text}\n").as_bytes()).expect("the connection is open");
     }
 
-    /// Returns the next line, which has to come.
+    /// Returns the next line, which must arrive.
     #[track_caller]
     pub(super) fn line(&mut self) -> String {
         self.next_line().unwrap_or_else(|| panic!("the connection was closed: {:#?}", self.ledger))
@@ -162,7 +162,7 @@ impl Client {
         (length > 0).then(|| line.trim_end().to_owned())
     }
 
-    /// Types a line, and returns what is said to it while no game is on.
+    /// Types a line outside a game, and returns the answer.
     #[track_caller]
     pub(super) fn ask(&mut self, text: &str) -> String {
         self.types(text);
@@ -176,7 +176,7 @@ impl Client {
         assert!(self.ask("y").starts_with("You go hunting."));
     }
 
-    /// Returns the next line of the game, after it was entered into the ledger.
+    /// Returns the next line of the game, and enters it into the ledger.
     #[track_caller]
     pub(super) fn event(&mut self) -> String {
         let line = self.line();
@@ -184,13 +184,13 @@ impl Client {
         line
     }
 
-    /// Plays until there is a line like this.
+    /// Plays until a line matches.
     #[track_caller]
     pub(super) fn until(&mut self, is_it: impl Fn(&str) -> bool) {
         while !is_it(&self.event()) {}
     }
 
-    /// Plays until the ledger says so.
+    /// Plays until the ledger matches.
     #[track_caller]
     pub(super) fn until_ledger(&mut self, is_it: impl Fn(&Ledger) -> bool) {
         while !is_it(&self.ledger) {
@@ -198,23 +198,23 @@ impl Client {
         }
     }
 
-    /// Types a command in the game, and plays until it is answered by a line that begins like this.
+    /// Types a command in the game, and plays until a line begins with `answer`.
     #[track_caller]
     pub(super) fn command(&mut self, text: &str, answer: &str) {
         self.types(text);
-        self.until_told(answer);
+        self.until_answer(answer);
     }
 
-    /// Plays until the player begins anew: what was said before is of the game that is over.
+    /// Plays until the player begins a new game, with a new ledger.
     #[track_caller]
     pub(super) fn begins_anew(&mut self) {
-        self.until_told("A strange force has undone you. You begin anew.");
+        self.until_answer("A strange force has undone you. You begin anew.");
         self.ledger = Ledger::new();
     }
 
-    /// Plays until the session says something that begins like this.
+    /// Plays until a line of the session begins with `answer`.
     #[track_caller]
-    pub(super) fn until_told(&mut self, answer: &str) {
+    pub(super) fn until_answer(&mut self, answer: &str) {
         loop {
             let line = self.line();
             if line.starts_with(answer) {
@@ -224,21 +224,22 @@ impl Client {
         }
     }
 
-    /// Leaves the game; the last line is a farewell.
+    /// Quits the game, and checks that the farewell is the last line.
     #[track_caller]
     pub(super) fn quit(mut self) {
         self.command("quit", "Farewell.");
         assert_eq!(self.next_line(), None, "nothing comes after that");
     }
 
-    /// Plays until the session says that the game is over, and closes the connection.
+    /// Plays until the session reports the end of the game, and checks that the connection is
+    /// closed.
     #[track_caller]
     pub(super) fn is_over(&mut self) {
-        self.until_told("You are no more.");
+        self.until_answer("You are no more.");
         assert_eq!(self.next_line(), None, "nothing comes after that");
     }
 
-    /// Plays until the connection is closed without a word.
+    /// Plays until the connection is closed without a farewell.
     #[track_caller]
     pub(super) fn is_cut_off(&mut self) {
         while let Some(line) = self.next_line() {

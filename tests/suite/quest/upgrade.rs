@@ -9,20 +9,20 @@ use super::session::{Client, Game, QUICK_MS};
 
 const NAMES: [&str; 3] = ["ada", "bob", "eve"];
 
-/// Lets a client play in this version of the game until it has seen enough of it to be sure.
+/// Plays until the player has won `kills` more fights.
 fn play_on(client: &mut Client, kills: usize) {
     let wanted = client.ledger.kills.len() + kills;
     client.until_ledger(|ledger| ledger.kills.len() >= wanted);
 }
 
-/// Returns how many times its value an item was sold for, where the value is known.
+/// Returns the ratio of an item's price to its value, if the value is known.
 fn times(sale: &Sale) -> Option<u64> {
     let values = BTreeMap::from([("Bacon", 12), ("Cat Pelt", 30), ("Spider Egg", 10), ("Silk Thread", 4)]);
     values.get(sale.item.as_str()).map(|value| sale.price / value)
 }
 
 #[test]
-fn s62_what_players_need_is_loaded_before_them_on_the_way_up_and_after_them_on_the_way_down() {
+fn s62_dependencies_of_players_are_loaded_before_them_on_the_way_up_and_after_them_on_the_way_down() {
     let game = Game::start("quest-1.0.0", QUICK_MS);
     game.node.ok(&["unpack", &release("quest-1.1.0")]);
     let up = game.node.ok(&["check", "1.1.0"]).stdout;
@@ -38,7 +38,8 @@ fn s62_what_players_need_is_loaded_before_them_on_the_way_up_and_after_them_on_t
     assert_contains(&down, &["load pq_enemy of", "load sockserv_serv of"]);
 }
 
-/// Returns whether there are ants, as far as sixty looks show: of four kinds one is missed that often in 30 million tests.
+/// Returns whether sixty samples of enemies contain ants. With four kinds, ants are missed once in
+/// 30 million tests.
 fn has_ants(game: &Game) -> bool {
     (0..60).any(|_| field::<String>(&game.node.call("pq_enemy", "meet"), "name") == "Ant")
 }
@@ -66,7 +67,8 @@ fn s67_s73_players_keep_all_they_have_over_upgrades_and_downgrades_while_quests_
     for _ in 0..2 {
         assert!(game.go_to("quest-1.1.0").committed);
         for client in &mut clients {
-            // A quest is done by new code only: what comes after it was not on its way before the switch.
+            // Only new code has quests, so lines after a finished quest were not sent before the
+            // switch.
             let quests = client.ledger.quests;
             client.until_ledger(|ledger| ledger.quests > quests);
             let (kills, sales) = (client.ledger.kills.len(), client.ledger.sales.len());
@@ -85,7 +87,8 @@ fn s67_s73_players_keep_all_they_have_over_upgrades_and_downgrades_while_quests_
 
         game.go(&["downgrade"]);
         for (client, pid) in clients.iter_mut().zip(&pids) {
-            // What was on its way comes before the answer of the session, which is old code again.
+            // Lines sent before the downgrade come before the answer of the session, which runs old
+            // code again.
             client.command("who", "Unknown command. Type quit");
             let state = game.node.state(pid.as_ref().expect("it played"));
             assert_eq!(keys(&field(&state, "data")), ["dice", "events", "hero"]);
@@ -97,7 +100,7 @@ fn s67_s73_players_keep_all_they_have_over_upgrades_and_downgrades_while_quests_
             "{modules:#?}"
         );
     }
-    assert_eq!(NAMES.map(|name| game.find(name)), pids, "they are who they were");
+    assert_eq!(NAMES.map(|name| game.find(name)), pids, "the processes are the same");
     for (name, client) in NAMES.into_iter().zip(clients) {
         game.check_and_quit(name, client);
     }
@@ -124,12 +127,12 @@ fn s73_players_that_were_killed_or_began_in_the_newer_release_go_down_with_the_o
 }
 
 #[test]
-fn s76_a_release_whose_probe_fails_is_taken_back_under_the_players_who_notice_nothing() {
+fn s76_a_release_with_a_failing_probe_is_taken_back_unnoticed_by_the_players() {
     let game = Game::start("quest-1.0.0", QUICK_MS);
     let mut clients = NAMES.map(|name| game.play(name));
     clients.iter_mut().for_each(|client| play_on(client, 5));
     let pids = NAMES.map(|name| game.find(name));
-    // It passes where a board of quests answers, as it does in 1.1.0, and fails in the end.
+    // This probe gets an answer from the board of quests, which only 1.1.0 has, and then fails.
     let probe = format!(
         "{} call pq_quest next && echo the quests are too hard && false",
         reld_tests::Node::relctl_program().display()
