@@ -176,7 +176,12 @@ impl<'a> Site<'a> {
 
     /// Deletes and changes some files of a release and returns their paths.
     fn damage(&self, version: &str, random: &mut Random) -> Vec<PathBuf> {
-        let row = self.node.releases().into_iter().find(|row| row.version == version).expect("it is known");
+        let row = self
+            .node
+            .releases()
+            .into_iter()
+            .find(|row| row.version == version)
+            .expect("the node lists the release");
         let apps = row.apps.iter().map(|app| Path::new("lib").join(app));
         let folders = apps.chain([Path::new("releases").join(version)]);
         let files: Vec<PathBuf> = folders.flat_map(|folder| files(&self.node.root(), &folder)).collect();
@@ -231,7 +236,7 @@ impl<'a> Site<'a> {
             thread::sleep(Duration::from_millis(1));
         }
         self.cut(relctl);
-        fs::remove_file(fill).expect("it is there");
+        fs::remove_file(fill).expect("the file exists");
         ended
     }
 
@@ -239,7 +244,7 @@ impl<'a> Site<'a> {
     fn cut(&mut self, relctl: Option<Child>) {
         self.node.kill_9();
         if let Some(mut relctl) = relctl {
-            relctl.kill().expect("relctl is ours to kill");
+            relctl.kill().expect("relctl can be killed");
             relctl.wait().expect("a killed program ends");
         }
     }

@@ -31,7 +31,7 @@ impl SmallDisk {
     /// Fills the disk to the last byte, and returns the file to delete.
     pub fn fill(&self) -> PathBuf {
         let path = self.path().join("fill");
-        let mut file = File::create(&path).expect("there is room");
+        let mut file = File::create(&path).expect("the disk has space");
         // A failed write has used the space that was left.
         while file.write_all(&[0; 1 << 20]).is_ok() {}
         path

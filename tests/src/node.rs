@@ -103,7 +103,7 @@ impl Node {
 
     /// Kills the daemon without a chance to clean up.
     pub fn kill_9(&mut self) {
-        self.daemon.kill().expect("the daemon is ours to kill");
+        self.daemon.kill().expect("the daemon can be killed");
         self.daemon.wait().expect("a killed daemon ends");
     }
 

@@ -21,7 +21,7 @@ fn child_pid(node: &Node, id: &str) -> Option<String> {
     node.child("board", id).pid
 }
 
-// --- supervisors -----------------------------------------------------------------------------------------------------
+// --- supervisors ---------------------------------------------------------------------------------
 
 #[test]
 fn rest_for_one_restarts_later_children_and_one_for_all_restarts_all() {
@@ -60,7 +60,7 @@ fn a_supervisor_ends_with_the_last_of_its_significant_children() {
     assert!(child_pid(&node, "a").is_some());
 }
 
-// --- applications ----------------------------------------------------------------------------------------------------
+// --- applications --------------------------------------------------------------------------------
 
 #[test]
 fn h3_an_app_runs_its_start_phases_in_order_and_gets_the_reason_of_its_stop() {
@@ -77,7 +77,7 @@ fn h3_an_app_runs_its_start_phases_in_order_and_gets_the_reason_of_its_stop() {
     assert_eq!(logged(&node, "board is stopped "), ["ByHand", "NodeStops"]);
 }
 
-// --- sys -------------------------------------------------------------------------------------------------------------
+// --- sys -----------------------------------------------------------------------------------------
 
 fn statistics(node: &Node, process: &str) -> Option<MessageCounts> {
     node.read::<ProcessStatistics>(&["sys", "statistics", process]).statistics
@@ -101,9 +101,9 @@ fn sys_statistics_log_replace_state_and_terminate_work_by_hand() {
     for _ in 0..3 {
         node.ok(&["call", &a, "get"]);
     }
-    let counted = statistics(&node, &a).expect("it counts");
+    let counted = statistics(&node, &a).expect("the process counts messages");
     assert_eq!((counted.messages_in, counted.messages_out), (3, 3));
-    let kept = log(&node, &a).expect("it keeps messages");
+    let kept = log(&node, &a).expect("the process keeps messages");
     let kept: Vec<_> = kept.iter().map(|of| (&*of.way, &*of.what, &of.message)).collect();
     let (asked, answered) = (json!("get"), json!(["init", "a"]));
     assert_eq!(kept, [("in", "call", &asked), ("out", "reply", &answered)]);
@@ -189,7 +189,7 @@ fn format_status_hides_secrets_from_states_and_crash_reports() {
     });
     // If `format_status` of a module fails, the message is hidden completely.
     assert_eq!(bodies, [r#""hidden""#, r#"{"try":["...",600000]}"#]);
-    let kept = log(&node, "ann").expect("it keeps messages");
+    let kept = log(&node, "ann").expect("the process keeps messages");
     assert_eq!([&kept[0].message, &kept[1].message], [&json!({"open": "..."}), &json!("hidden")]);
     node.ok(&["resume", "ann"]);
     let parked = eventually("it is parked", || node.proc("ann").process.callback);
@@ -239,7 +239,7 @@ fn s31_a_message_sequence_is_drawn() {
     assert_eq!(failed.expect(0).stdout.trim(), "sequenceDiagram", "the command's stdout goes to stderr");
 }
 
-// --- gen_statem ------------------------------------------------------------------------------------------------------
+// --- gen_statem ----------------------------------------------------------------------------------
 
 /// The parts of a state machine's state that the tests read.
 #[derive(Deserialize)]
@@ -303,7 +303,7 @@ fn a_time_out_that_was_set_before_an_upgrade_fires_after_it() {
     eventually("the door is open", || (machine(&node).state == "open").then_some(()));
 }
 
-// --- gen_event -------------------------------------------------------------------------------------------------------
+// --- gen_event -----------------------------------------------------------------------------------
 
 /// Calls a handler.
 fn ask(node: &Node, id: &str) -> Value {

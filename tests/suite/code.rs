@@ -104,7 +104,7 @@ fn s16_a_loop_of_ones_own_is_killed_by_a_purge_and_its_link_gets_the_reason() {
     let node = stage();
     let linked = node.relctl(&["spawn", "looper", "0", "--link"]).stdout(Stdio::piped()).spawn();
     let mut linked = linked.expect("relctl can be run");
-    let mut printed = BufReader::new(linked.stdout.take().expect("it is piped")).lines();
+    let mut printed = BufReader::new(linked.stdout.take().expect("the stream is piped")).lines();
     let mut line = move || printed.next().expect("relctl prints a line").expect("it is text");
     let pid = line();
     assert_eq!(step(&node, &pid), 0);

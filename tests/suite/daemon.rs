@@ -82,7 +82,7 @@ fn a_daemon_that_stops_late_keeps_the_socket_of_a_newer_one_and_removes_its_own(
     let mut first = Node::start();
     let socket = first.socket();
     // The socket file is deleted, so a second daemon does not find the first one.
-    fs::remove_file(&socket).expect("it is there");
+    fs::remove_file(&socket).expect("the file exists");
     let root = tempfile::tempdir().expect("a temporary folder can be made");
     let mut second = Node::daemon_in(root.path());
     let second =
@@ -286,8 +286,8 @@ fn another_user_with_permission_to_connect_may_read_and_not_change() {
         return;
     }
     let folder = node.socket().parent().expect("a socket lies in a folder").to_owned();
-    fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("the folder is ours");
-    fs::set_permissions(node.socket(), Permissions::from_mode(0o666)).expect("the socket is ours");
+    fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("the folder can be changed");
+    fs::set_permissions(node.socket(), Permissions::from_mode(0o666)).expect("the socket can be changed");
     // Other users may have no access to the build's folder.
     let relctl = node.socket().with_file_name("relctl");
     fs::copy(node.relctl(&[]).get_program(), &relctl).expect("relctl can be copied");

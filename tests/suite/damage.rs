@@ -91,7 +91,7 @@ fn damage_of_the_running_release_is_found_by_verify_and_repaired_beside_its_proc
 #[test]
 fn a_damaged_tarball_of_a_release_that_the_node_has_is_refused() {
     let node = shop();
-    let mut bytes = fs::read(release("shop-1.1.0")).expect("it was packed");
+    let mut bytes = fs::read(release("shop-1.1.0")).expect("the tarball exists");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0xff;
     let damaged = node.root().join("damaged.tar.gz");

@@ -108,11 +108,11 @@ fn i8_tarballs_of_any_origin_and_folders_can_be_compared() {
         node.ok(&["diff", &to, from]);
     }
     // A packed tarball is compared with its manifest.
-    let mut bytes = fs::read(&to).expect("it was packed");
+    let mut bytes = fs::read(&to).expect("the tarball exists");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0xff;
     let damaged = path("damaged.tar.gz");
-    fs::write(&damaged, bytes).expect("it is ours");
+    fs::write(&damaged, bytes).expect("the file can be changed");
     node.run(&["diff", &folder, &damaged]).expect(1);
 }
 
@@ -139,7 +139,7 @@ fn i8_a_draft_is_refused_until_it_is_completed_and_can_be_planned_then() {
     let todo = text.find("\"TODO: extra data").expect("the draft leaves the interval open");
     let end = todo + 1 + text[todo + 1..].find('"').expect("a string ends") + 1;
     fs::write(&appup, format!("{}{{ interval_ms = 250 }}{}", &text[..todo], &text[end..]))
-        .expect("it is ours");
+        .expect("the file can be changed");
     let script = node.ok(&["plan", &from, &to]).stdout;
     assert_in_order(&script, &["load_object_code counter", "suspend", "code_change", "switch", "resume"]);
     node.ok(&["plan", &to, &from]);
@@ -155,7 +155,8 @@ fn r11_a_changed_module_without_an_instruction_is_found_and_a_packer_takes_no_dr
     unpacked("shop-1.1.0", &to);
     let appup = to.join("lib/counter-0.1.1/appup.toml");
     let entry = "[[up]]\nfrom = \"0.1.0\"\ninstructions = [{ update = \"counter\" }]\n";
-    fs::write(&appup, format!("app = \"counter\"\nversion = \"0.1.1\"\n{entry}")).expect("it is ours");
+    fs::write(&appup, format!("app = \"counter\"\nversion = \"0.1.1\"\n{entry}"))
+        .expect("the file can be changed");
     let diff = Diff::of(&node, &from.to_string_lossy(), &to.to_string_lossy());
     assert_eq!(diff.classes(), ["other_change", "no_instruction", "no_entry"]);
 
@@ -164,7 +165,7 @@ fn r11_a_changed_module_without_an_instruction_is_found_and_a_packer_takes_no_dr
     fs::create_dir_all(&apps).expect("a temporary folder can be written");
     fs::copy(folder("examples/counter-0.1.1/app.toml"), apps.join("app.toml")).expect("the example is there");
     let draft = diff.app().draft.expect("a changed app has a draft");
-    fs::write(apps.join("appup.toml"), draft).expect("it is ours");
+    fs::write(apps.join("appup.toml"), draft).expect("the file can be changed");
     let document = folder("examples/releases/shop-1.1.0.toml");
     let refused =
         node.run(&["pack", &document.to_string_lossy(), "--apps", &apps.to_string_lossy()]).expect(1);

@@ -39,11 +39,11 @@ pub(crate) fn doctored_with(
         let mut header = tar::Header::new_ustar();
         header.set_size(content.len() as u64);
         header.set_mode(0o644);
-        tarball.append_data(&mut header, path, content).expect("there is room");
+        tarball.append_data(&mut header, path, content).expect("the disk has space");
     };
     append(MANIFEST, &listing(&manifest, &files, claim));
     files.iter().for_each(|(path, content)| append(path, content));
-    tarball.into_inner().and_then(GzEncoder::finish).expect("there is room");
+    tarball.into_inner().and_then(GzEncoder::finish).expect("the disk has space");
     (scratch, path.to_string_lossy().into_owned())
 }
 
@@ -69,13 +69,13 @@ pub(crate) fn edit(files: &mut Files, path: &str, from: &str, to: &str) {
 
 /// Returns the contents of a tarball, including the manifest.
 pub(crate) fn files(tarball: &str) -> Files {
-    let sound = File::open(tarball).expect("it was packed");
+    let sound = File::open(tarball).expect("the tarball exists");
     let mut sound = tar::Archive::new(GzDecoder::new(sound));
     let entries = sound.entries().expect("it is a tarball").map(|entry| {
-        let mut entry = entry.expect("it is whole");
+        let mut entry = entry.expect("the entry can be read");
         let path = entry.path().expect("it has a name").to_string_lossy().into_owned();
         let mut content = Vec::new();
-        entry.read_to_end(&mut content).expect("it is whole");
+        entry.read_to_end(&mut content).expect("the entry can be read");
         (path, content)
     });
     entries.collect()

@@ -26,7 +26,7 @@ impl Following {
     pub(crate) fn of(node: &Node, args: &[&str]) -> Self {
         let piped = |command: &mut Command| command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut relctl = piped(&mut node.relctl(args)).expect("relctl can be run");
-        let stdout = BufReader::new(relctl.stdout.take().expect("it is piped"));
+        let stdout = BufReader::new(relctl.stdout.take().expect("the stream is piped"));
         let (sender, lines) = channel();
         thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         Self { relctl, lines }
@@ -70,7 +70,7 @@ impl Following {
     /// Waits for relctl to end, and returns its exit status and stderr.
     pub(crate) fn ended(mut self) -> (ExitStatus, String) {
         let mut errors = String::new();
-        let stderr = self.relctl.stderr.as_mut().expect("it is piped");
+        let stderr = self.relctl.stderr.as_mut().expect("the stream is piped");
         stderr.read_to_string(&mut errors).expect("it is text");
         (self.relctl.wait().expect("it ends"), errors)
     }

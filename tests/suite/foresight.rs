@@ -239,6 +239,6 @@ fn an_init_that_failed_once_is_probed_again() {
     };
     fs::write(&cause, "").expect("the folder can be written");
     assert!(warned());
-    fs::remove_file(&cause).expect("it is there");
+    fs::remove_file(&cause).expect("the file exists");
     assert!(!warned());
 }

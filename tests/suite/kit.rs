@@ -34,7 +34,7 @@ fn a_benchmark_that_is_killed_leaves_no_node_behind() {
         .spawn()
         .expect("the benchmark is built with the programs");
     let daemon = eventually("it has a node", || daemon_of(bench.id()));
-    bench.kill().expect("it is ours to kill");
+    bench.kill().expect("the benchmark can be killed");
     bench.wait().expect("a killed program ends");
     // A process may remain a zombie until its parent waits for it.
     eventually("the node is gone", || stat(&daemon).is_none_or(|(state, _)| state == 'Z').then_some(()));

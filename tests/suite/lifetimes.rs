@@ -335,7 +335,7 @@ fn an_exception_of_a_constructor_is_found_by_a_probe_process_and_ends_the_daemon
     assert_eq!(read(&node), json!({"total_wh": 0, "readings": 0}), "no process was affected");
 
     // An exception in the daemon itself cannot be caught, so the log names the app.
-    fs::remove_file(&armed).expect("it is there");
+    fs::remove_file(&armed).expect("the file exists");
     node.ok(&["check", "1.1.0"]);
     fs::write(&armed, "").expect("the folder can be written");
     node.run(&["upgrade", "1.1.0"]);
@@ -369,7 +369,7 @@ fn a_release_that_fails_to_boot_three_times_gives_way_with_an_alarm() {
         assert_contains(&node.ok(&["status"]).stdout, &[&format!("alarm      {alarm}")]);
         node.kill_9_and_restart();
     }
-    fs::remove_file(&armed).expect("it is there");
+    fs::remove_file(&armed).expect("the file exists");
     node.ok(&["upgrade", "1.1.0"]);
     assert_eq!(node.status().alarms, [""; 0]);
 }

@@ -84,7 +84,7 @@ fn a_message_that_its_receiver_would_not_understand_is_refused_and_ends_no_proce
 fn ended_app(node: &Node) -> EndedApp {
     let ended = eventually("an app has ended", || Some(node.status().ended).filter(|of| !of.is_empty()));
     assert_eq!(ended.len(), 1, "{ended:#?}");
-    ended.into_iter().next().expect("one app")
+    ended.into_iter().next().expect("an app has ended")
 }
 
 #[test]

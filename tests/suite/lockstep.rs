@@ -48,7 +48,7 @@ impl Lockstep {
 
 impl Drop for Lockstep {
     fn drop(&mut self) {
-        self.daemon.kill().expect("the daemon is ours to kill");
+        self.daemon.kill().expect("the daemon can be killed");
         self.daemon.wait().expect("a killed daemon ends");
     }
 }

@@ -304,7 +304,9 @@ fn shed_moved_by(entry: &str) -> (Node, String) {
     assert_eq!((stroke(&node, "pump"), stroke(&node, "tank")), (1, 1));
     let appup = format!("app = \"shed\"\nversion = \"2.0.0\"\n[[up]]\nfrom = \"1.0.0\"\n{entry}\n");
     let (_scratch, tarball) = doctored("yard-2.0.0", |files| {
-        files.insert("lib/shed-2.0.0/appup.toml".to_owned(), appup.into_bytes()).expect("it has one");
+        files
+            .insert("lib/shed-2.0.0/appup.toml".to_owned(), appup.into_bytes())
+            .expect("the release has an appup");
     });
     node.ok(&["unpack", &tarball]);
     let check = node.ok(&["check", "2.0.0", "--one-way"]);

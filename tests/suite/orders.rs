@@ -23,7 +23,7 @@ fn stage() -> Node {
 fn interrupt(child: Child) {
     let id = i32::try_from(child.id()).expect("a process id");
     // Not SIGINT: a test run in the background ignores it, and its children inherit that.
-    kill(Pid::from_raw(id), Signal::SIGTERM).expect("relctl is ours");
+    kill(Pid::from_raw(id), Signal::SIGTERM).expect("relctl can be signalled");
     end(child);
 }
 
@@ -117,7 +117,7 @@ fn a_commit_does_not_wait_for_a_check_and_a_check_ends_with_its_client() {
     let mut check = beside(&node, &["check", "2.0.0"]);
     eventually("the code is asked", || (asked() > 0).then_some(()));
     node.ok(&["commit"]);
-    assert_eq!(check.try_wait().expect("it is ours"), None, "the check goes on");
+    assert_eq!(check.try_wait().expect("relctl can be watched"), None, "the check goes on");
     end(upgrade).expect(0);
     interrupt(check);
     let asking = std::time::Instant::now();

@@ -27,8 +27,10 @@ fn an_installation_has_programs_service_manual_and_completions() {
         fs::read_to_string(image.path().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
     };
     let service = read("usr/lib/systemd/system/reld.service");
-    let start =
-        service.lines().find_map(|line| line.strip_prefix("ExecStart=/")).expect("it starts something");
+    let start = service
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart=/"))
+        .expect("the command is an absolute path");
     let program = start.split(' ').next().expect("a command has a program");
     Run::of(Command::new(image.path().join(program)).arg("--version")).expect(0);
     assert!(read("usr/lib/sysusers.d/reld.conf").starts_with("u reld"));

@@ -305,7 +305,7 @@ fn an_app_that_listens_replaces_an_abandoned_socket_and_no_other_file() {
     let listen = |name: &str| hand(&node, &json!({"listen": format!("unix:{}", path(name).display())}));
     let refused = listen("file");
     assert_contains(&refused[0], &[&path("file").to_string_lossy(), "not a socket"]);
-    assert_eq!(std::fs::read_to_string(path("file")).expect("it is there"), "theirs");
+    assert_eq!(std::fs::read_to_string(path("file")).expect("the file exists"), "theirs");
     assert_eq!(listen("left"), [format!("unix:{}", path("left").display())]);
     UnixStream::connect(path("left")).expect("the app listens");
 }

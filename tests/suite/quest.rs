@@ -1,4 +1,4 @@
-//! Process Quest (S57 to S79): the game of `examples/` over real sockets, upgraded under its players.
+//! Process Quest (S57 to S79): the game of `examples/` over real sockets, upgraded during play.
 
 mod acceptors;
 mod crowd;

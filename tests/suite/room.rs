@@ -30,7 +30,7 @@ impl<'a> Small<'a> {
     }
 
     fn kill_9(mut self) {
-        self.daemon.kill().expect("it is ours");
+        self.daemon.kill().expect("the daemon can be killed");
         self.daemon.wait().expect("it ends");
     }
 }
@@ -58,7 +58,7 @@ fn a_full_disk_demotes_no_release_and_the_boot_continues_when_there_is_space() {
     }
     let node = Small::start(&disk);
     node.await_status("make room");
-    fs::remove_file(fill).expect("it is there");
+    fs::remove_file(fill).expect("the file exists");
     node.await_status("2.0.0 (permanent)");
     let status = node.run(&["status"]).expect(0).stdout;
     assert!(!status.contains("cannot boot"), "{status}");
@@ -71,7 +71,7 @@ fn a_release_with_lost_files_stays_permanent_while_the_previous_one_runs_in_its_
     node.ok(&["upgrade", &release("stage-2.0.0")]);
     let lib = node.root().join("lib/stage-0.2.0");
     let kept = node.root().with_file_name("kept");
-    fs::rename(&lib, &kept).expect("it is there");
+    fs::rename(&lib, &kept).expect("the file exists");
     // More starts than the failed boots that demote a release.
     for _ in 0..4 {
         node.kill_9_and_restart();
@@ -82,7 +82,7 @@ fn a_release_with_lost_files_stays_permanent_while_the_previous_one_runs_in_its_
         };
         assert!(status.alarms.iter().any(is_alarm), "{:?}", status.alarms);
     }
-    fs::rename(&kept, &lib).expect("it is there");
+    fs::rename(&kept, &lib).expect("the file exists");
     node.kill_9_and_restart();
     assert_eq!((node.version(), node.status().alarms), ("2.0.0".to_owned(), vec![]));
 }

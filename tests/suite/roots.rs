@@ -62,7 +62,7 @@ fn a_link_in_the_place_of_a_folder_of_the_root_is_not_followed() {
         let (folder, root) = left();
         let theirs = folder.path().join("theirs");
         put(&theirs.join("web/index.html"), "theirs");
-        fs::remove_dir_all(root.join(name)).expect("it is there");
+        fs::remove_dir_all(root.join(name)).expect("the folder exists");
         symlink(&theirs, root.join(name)).expect("a link can be made");
         let stderr = refused(&root, &folder.path().join("socket"));
         assert_contains(&stderr, &[&*root.join(name).to_string_lossy(), "is a link"]);
@@ -102,7 +102,7 @@ fn a_file_at_the_path_of_the_socket_is_not_deleted() {
             &stderr,
             &[&*socket.to_string_lossy(), "not a socket", "remove the file or choose another"],
         );
-        assert_eq!(fs::read_to_string(socket).expect("it is there"), "theirs");
+        assert_eq!(fs::read_to_string(socket).expect("the file exists"), "theirs");
     }
 }
 
@@ -123,7 +123,7 @@ fn odd_modes(folder: &Path, is_private: bool) -> Vec<String> {
     let mut odd = Vec::new();
     for entry in fs::read_dir(folder).expect("it can be read") {
         let path = entry.expect("it can be read").path();
-        let found = fs::symlink_metadata(&path).expect("it is there");
+        let found = fs::symlink_metadata(&path).expect("the file exists");
         let is_private = is_private || path.ends_with("run");
         let expected: &[u32] = match (found.is_dir(), is_private) {
             (true, true) => &[0o700],
@@ -209,7 +209,7 @@ fn a_forked_child_that_holds_the_root_of_an_ended_daemon_is_named() {
     node.ok(&["call", "meter", r#""read""#]);
     let child = fs::read_to_string(&file).expect("it was forked").parse().expect("a number");
     let orphan = Orphan(Pid::from_raw(child));
-    kill(Pid::from_raw(node.id().cast_signed()), Signal::SIGKILL).expect("the daemon is ours to kill");
+    kill(Pid::from_raw(node.id().cast_signed()), Signal::SIGKILL).expect("the daemon can be killed");
     node.ended();
     let stderr = refused(&node.root(), &node.root().with_file_name("other"));
     assert_contains(&stderr, &["is in use by", &format!("process {child} (")]);

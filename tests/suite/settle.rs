@@ -123,11 +123,11 @@ fn s76_a_probe_file_of_the_operator_is_sent_and_a_missing_probe_command_is_refus
     let refused = upgrade("./smoke.sh").expect(1).stderr;
     assert_contains(&refused, &["it is not executable", "chmod +x ./smoke.sh"]);
     assert_eq!(node.version(), "1.0.0");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("it is ours");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("the file can be changed");
     let failed = upgrade("./smoke.sh").expect(4).stderr;
     assert_contains(&failed, &["the probe exited with 3", "to 2.0.0"]);
     let folder = node.root().join("run/uploads");
-    assert_eq!(fs::read_dir(&folder).expect("it is there").count(), 0, "nothing is left of it");
+    assert_eq!(fs::read_dir(&folder).expect("the folder exists").count(), 0, "nothing is left of it");
     assert_eq!(node.version(), "1.0.0");
     fs::write(&path, "#!/bin/sh\ntest $RELD_TO = 2.0.0\n").expect("the folder can be written");
     upgrade("./smoke.sh").expect(0);
@@ -281,10 +281,10 @@ fn a_failed_commit_after_settling_is_reported_by_exit_code_alarm_and_history() {
     let node = stage();
     // With a folder in place of the status table, the commit cannot write the table.
     let table = node.root().join("releases/RELEASES.toml");
-    let kept = fs::read(&table).expect("it is there");
+    let kept = fs::read(&table).expect("the file exists");
     let upgrade = beside(&node, &["upgrade", "2.0.0", "--settle", "2"]);
     await_step(&node, "settle for 2s");
-    fs::remove_file(&table).and_then(|()| fs::create_dir(&table)).expect("the root is ours");
+    fs::remove_file(&table).and_then(|()| fs::create_dir(&table)).expect("the root can be written");
     let failed = end(upgrade).expect(7).stderr;
     assert_contains(&failed, &["release 2.0.0 runs, and is not committed", "`relctl commit` keeps it"]);
     check_runs(&node, "2.0.0", "current");
@@ -292,7 +292,7 @@ fn a_failed_commit_after_settling_is_reported_by_exit_code_alarm_and_history() {
     let entry = last_entry(&node);
     assert_eq!((entry.outcome, entry.committed), (Outcome::Installed, false));
     assert_eq!(entry.failure.map(|failure| failure.kind).as_deref(), Some("not_committed"));
-    fs::remove_dir(&table).and_then(|()| fs::write(&table, kept)).expect("the root is ours");
+    fs::remove_dir(&table).and_then(|()| fs::write(&table, kept)).expect("the root can be written");
     node.ok(&["commit"]);
     check_runs(&node, "2.0.0", "permanent");
     assert_eq!(node.status().alarms, [""; 0]);

@@ -30,7 +30,7 @@ fn s65_unpacking_is_idempotent_and_a_damaged_tarball_leaves_nothing() {
     let node = Node::start();
     let tarball = release("shop-1.0.0");
     assert_eq!([(); 2].map(|()| unpack(&node, &tarball)), [true, false]);
-    let mut bytes = std::fs::read(release("shop-1.1.0")).expect("it was packed");
+    let mut bytes = std::fs::read(release("shop-1.1.0")).expect("the tarball exists");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0xff;
     let damaged = node.root().join("damaged.tar.gz");

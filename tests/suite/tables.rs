@@ -1,5 +1,5 @@
-//! Maps each test case of OTP's own suites to tests of this project, and checks that the tests named
-//! in tables exist.
+//! Maps each test case of OTP's own suites to tests of this project. Also checks that the tests
+//! named in tables exist.
 //!
 //! # release_handler_SUITE
 //!

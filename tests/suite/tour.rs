@@ -118,8 +118,8 @@ impl Session {
             .stdout(Stdio::piped())
             .spawn()
             .expect("there is a shell");
-        let input = shell.stdin.take().expect("it is piped");
-        let printed = BufReader::new(shell.stdout.take().expect("it is piped"));
+        let input = shell.stdin.take().expect("the stream is piped");
+        let printed = BufReader::new(shell.stdout.take().expect("the stream is piped"));
         let (sender, lines) = mpsc::channel();
         // The thread ends with the shell or the test.
         thread::spawn(move || printed.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -294,7 +294,7 @@ fn the_commands_of_the_tour_print_the_documented_output() {
     assert_eq!(document.matches("\n```sh").count(), steps.len(), "blocks that would not be run");
     assert!(steps.len() > 20 && by_hand == 3, "{} blocks, {by_hand} by hand", steps.len());
     if env::var_os("RELD_BLESS").is_some() {
-        fs::write(&file, blessed(&document, &steps)).expect("it is ours");
+        fs::write(&file, blessed(&document, &steps)).expect("the file can be changed");
     } else {
         check(&document, &steps);
     }

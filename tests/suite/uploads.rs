@@ -54,7 +54,7 @@ fn an_upload_that_is_no_tarball_is_refused_at_its_beginning() {
 #[test]
 fn a_tarball_longer_than_its_manifest_allows_is_refused() {
     let node = Node::start();
-    let begin = fs::read(release("shop-1.0.0")).expect("it was packed");
+    let begin = fs::read(release("shop-1.0.0")).expect("the tarball exists");
     // Each repetition is a complete tarball. Everything after the first is too much.
     let answer = answer_to(&node, &begin.repeat(20));
     assert_contains(
@@ -78,11 +78,11 @@ fn of_zeros(path: &Path, size: u64) {
         let mut header = tar::Header::new_ustar();
         header.set_size(size);
         header.set_mode(0o644);
-        tar.append_data(&mut header, name, content).expect("there is room");
+        tar.append_data(&mut header, name, content).expect("the disk has space");
     };
     append("manifest.toml", manifest.len() as u64, &mut manifest.as_bytes());
     append("lib/a-1.0.0/a.so", size, &mut std::io::repeat(0).take(16 << 20));
-    tar.into_inner().and_then(GzEncoder::finish).expect("there is room");
+    tar.into_inner().and_then(GzEncoder::finish).expect("the disk has space");
 }
 
 #[test]

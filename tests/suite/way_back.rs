@@ -128,7 +128,7 @@ fn an_abort_during_a_way_back_waits_for_the_same_end_and_the_status_names_the_ta
         let at = status.upgrade.as_ref()?;
         (at.back.is_some() && at.text.starts_with("suspend")).then_some(status)
     });
-    let at = status.upgrade.expect("it is under way");
+    let at = status.upgrade.expect("the upgrade runs");
     assert_eq!((&*at.to, at.back.as_deref()), ("2.0.0", Some("1.0.0")));
     assert_contains(&node.ok(&["status"]).stdout, &["2.0.0 is taken back: goes back to 1.0.0: step "]);
     let more = [0, 1, 2].map(|_| beside(&node, &["abort"]));
@@ -223,7 +223,7 @@ fn a_downgrade_that_cannot_take_a_settling_release_back_is_in_the_history_as_a_d
     node.ok(&["cast", &a, &json!({ "trouble": "fail_down" }).to_string()]);
     node.run(&["downgrade"]).expect(7);
     end(upgrade).expect(7);
-    let last = node.read::<HistoryList>(&["history"]).entries.pop().expect("it is there");
+    let last = node.read::<HistoryList>(&["history"]).entries.pop().expect("the history has an entry");
     let way = (last.kind, last.from.as_deref(), &*last.to, last.outcome);
     assert_eq!(way, (HistoryKind::Downgrade, Some("2.0.0"), "1.0.0", Outcome::NotTakenBack));
 }

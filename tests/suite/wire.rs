@@ -46,7 +46,7 @@ impl Wire {
 
     /// Sends an order, with a tarball as the body.
     fn upload(&mut self, node: &Node, path: &str, tarball: &str) -> Value {
-        self.one(path, send(node, "POST", path, &fs::read(tarball).expect("it was packed")))
+        self.one(path, send(node, "POST", path, &fs::read(tarball).expect("the tarball exists")))
     }
 
     /// Sends an order that must fail. The error is noted under a name of its own.
@@ -345,7 +345,7 @@ fn every_route_answers_with_the_recorded_keys() {
     assert_eq!(asked, routes);
     let file = folder("tests/suite/wire.txt");
     if env::var_os("RELD_BLESS").is_some() {
-        fs::write(&file, wire.to_string()).expect("it is ours");
+        fs::write(&file, wire.to_string()).expect("the file can be changed");
     }
     assert_eq!(wire.to_string(), fs::read_to_string(file).expect("it was written down"));
 }
