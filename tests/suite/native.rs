@@ -262,9 +262,9 @@ fn s92_a_constructor_that_crashes_is_tried_in_a_probe_process() {
     assert_eq!((pids(&node), node.mapped().len()), (before, 1), "no process was affected");
 }
 
-/// Makes the only pool thread hold values of version 1 and spin in version 2, then purges version
-/// 1. Returns `None` when another thread took over meanwhile, as happens after a stall of the
-/// machine.
+/// Makes the only pool thread hold values of the first version and spin in the second, then purges
+/// the first. Returns `None` when another thread took over meanwhile, as happens after a stall of
+/// the machine.
 fn busy_elsewhere() -> Option<(Node, Child, Resident)> {
     let node = habits(&["--threads", "1"]);
     assert_eq!(ask(&node, 1, &json!("version")), json!(1));
