@@ -186,7 +186,7 @@ fn s47_a_call_that_would_fail_is_refused_with_its_step_before_anything_is_done()
 }
 
 #[test]
-fn r9_a_supervisor_whose_init_has_changed_needs_its_update() {
+fn r9_a_supervisor_with_a_changed_init_needs_its_update() {
     let place = scratch();
     let forgets = |line: &str| {
         let is_update = line.contains("code_change") && line.contains("yard_sup");

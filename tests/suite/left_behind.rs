@@ -130,7 +130,7 @@ extern \"C\" void line();\n";
 const POKE: &str = r#"void line(void) {
     setenv("POKED", "1", 1); getenv("LEFT"); syslog(LOG_DEBUG, "poked"); random(); printf("%W %d\n", 1); fflush(NULL);
     pid_t child = fork(); if (child == 0) { _exit(0); } waitpid(child, NULL, 0);
-    // What the kernel has, which a library is not shown.
+    // The kernel's disposition, which libc calls of a library do not show.
     struct { void *handler; unsigned long flags; void *restorer; unsigned long mask; } a;
     if (syscall(SYS_rt_sigaction, SIGUSR2, NULL, &a, sizeof a.mask) == 0 && a.handler != NULL) { raise(SIGUSR2); } }"#;
 

@@ -229,7 +229,7 @@ const HOLDS: &[&str] = &[
 ];
 
 #[test]
-fn a_thread_local_destructor_that_does_not_return_keeps_its_thread_and_library_and_the_status_says_so() {
+fn a_thread_local_destructor_that_does_not_return_keeps_its_thread_and_library_with_an_alarm() {
     for hold in HOLDS {
         let node = Node::start();
         let code = format!(
@@ -294,7 +294,7 @@ fn a_load_that_does_not_return_delays_only_its_upgrade_which_can_be_aborted() {
 
 /// IFUNC resolvers are the only library code that still runs inside glibc's loader.
 #[test]
-fn a_resolver_that_does_not_return_stops_all_loading_and_the_status_says_that_a_restart_is_needed() {
+fn a_resolver_that_does_not_return_stops_all_loading_and_an_alarm_asks_for_a_restart() {
     let code = r#"
         static long call(long number, const void *a, const void *b) {
             long answer;

@@ -21,7 +21,7 @@ fn shop_with(place: &Path, relup: &str) -> String {
 }
 
 #[test]
-fn a_reviewed_script_is_what_the_node_carries_out_up_and_down() {
+fn the_node_carries_out_a_reviewed_script_up_and_down() {
     let node = Node::start();
     node.ok(&["upgrade", &release("shop-1.0.0")]);
     let derived = node.ok(&["plan", &release("shop-1.0.0"), &release("shop-1.1.0"), "--relup"]).stdout;

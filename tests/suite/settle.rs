@@ -410,7 +410,7 @@ fn r15_a_commit_kills_no_process_and_lists_lingerers() {
     assert_eq!(committed.killed, []);
     assert_eq!(committed.lingering[0].pid, task);
     assert_eq!(node.call(&task, "step"), 0, "it runs on in its own code");
-    // A lingerer whose code the next upgrade would have to purge is an obstacle.
+    // A lingerer in code that the next upgrade would have to purge is an obstacle.
     let refused = node.run(&["upgrade", "3.0.0"]).expect(1).stderr;
     assert_contains(&refused, &[&task]);
 }

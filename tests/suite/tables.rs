@@ -53,7 +53,7 @@
 //! | src_tests_tar, exref_tar, no_sasl_tar | Not: as for the scripts. |
 //! | link_tar | `links_devices_folders_and_extensions_are_refused` |
 //! | otp_9507_path_ebin | `two_authors_in_two_folders_make_the_same_bytes` |
-//! | system_files_tar, system_src_file_tar | `a_reviewed_script_is_what_the_node_carries_out_up_and_down` `s80_an_app_gets_the_changes_of_its_environment_up_and_down` |
+//! | system_files_tar, system_src_file_tar | `the_node_carries_out_a_reviewed_script_up_and_down` `s80_an_app_gets_the_changes_of_its_environment_up_and_down` |
 //! | invalid_system_files_tar | `a_file_beside_the_release_that_makes_no_sense_is_not_packed` |
 //! | normal_relup | `every_case_comes_out_as_it_does_from_otp` `e05_several_apps` `e08_another_daemon` `the_latest_warning_comes_first` |
 //! | restart_relup | `every_case_comes_out_as_it_does_from_otp` `e08_another_daemon` |

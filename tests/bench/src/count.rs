@@ -23,10 +23,10 @@ use expected::{Build, Figures};
 /// The numbers of repetitions of a short and of a long run.
 const RUNS: [u64; 2] = [2_000, 12_000];
 
-/// Many senders, since a single one would compute so long that the node starts another worker.
+/// Many senders: a single one would compute so long that the node starts another worker.
 const SENDERS: u64 = 100;
 
-/// Number of servers whose memory is measured.
+/// Number of servers for the memory measurement.
 const SERVERS: u64 = 1 << 18;
 
 /// With one worker, processes take turns in the same order each time.

@@ -109,7 +109,7 @@ enum Windows {
     Group,
 }
 
-/// Whether the way back is tried.
+/// A choice to try the way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Trial {
     No,
