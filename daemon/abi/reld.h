@@ -55,17 +55,17 @@
  *   library stays mapped if its unload function or a destructor does not return.
  *
  * Resources of the whole process
- *   - SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGXFSZ and SIGCHLD belong to the daemon. A disposition that
- *     a library sets for them by sigaction, signal and the like has no effect, and the log reports
- *     this with the app's name; a query returns the disposition that the library has set. One
- *     exception: a handler of SIGCHLD is called, without SA_NOCLDWAIT. In a child that a library
- *     forks these functions are libc's.
+ *   - SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGXFSZ and SIGCHLD belong to the daemon. A disposition
+ *     that a library sets for them by sigaction, signal and the like has no effect, and the log
+ *     reports this with the app's name; a query returns the disposition that the library has set.
+ *     One exception: a handler of SIGCHLD is called, without SA_NOCLDWAIT. In a child that a
+ *     library forks these functions are libc's.
  *   - For all other signals a query returns the disposition that the library itself has set, never
  *     the handler of another library: the handlers of all libraries are called for a signal, with
  *     the flags and the mask of the one set last. A default or an ignore takes effect when no
- *     library handles the signal; a default for a fault (SIGSEGV and the like) takes effect at once.
- *     The handlers of a library are removed after its `unload`, when its threads have ended; a
- *     signal without handlers has no effect from then on.
+ *     library handles the signal; a default for a fault (SIGSEGV and the like) takes effect at
+ *     once. The handlers of a library are removed after its `unload`, when its threads have ended;
+ *     a signal without handlers has no effect from then on.
  *   - wait, waitpid(-1) and the like find children in the daemon's process group; wait for other
  *     children by pid.
  *   - The working directory and the umask are shared by all apps; the daemon depends on neither.
@@ -95,7 +95,7 @@ extern "C" {
 #define RELD_ENTRY_SYMBOL "reld_app_v1"
 #define RELD_ALLOCATOR_SYMBOL "reld_allocator_v1"
 
-/* ------------------------------------------------------------------------------------------------- plain values */
+/* --------------------------------------------------------------------------------- plain values */
 
 /* Borrowed bytes, valid until the call that they were passed to returns. ptr may be null when len
  * is 0. */
@@ -146,7 +146,7 @@ typedef struct reld_timer {
     uint64_t at_ns; /* the time at which it fires, since the daemon started */
 } reld_timer;
 
-/* ---------------------------------------------------------------------------------------------------- callbacks */
+/* ------------------------------------------------------------------------------------ callbacks */
 
 /* The event that a callback handles. Borrowed for the call. */
 typedef struct reld_event {
@@ -177,14 +177,13 @@ typedef struct reld_event {
  * BIN is a bin that contains MessagePack, which the daemon passes on unchanged. Members in [] are
  * optional and default as in OTP. A pid is {slot, generation}.
  *
- *   to an application's init    {type: "normal", env: {KEY: VALUE}}
- *   from an application's init  {module, args: BIN}, the root of its tree, or nil for none
- *   from a supervisor's init    {children: [SPEC], [strategy, intensity, period_ms, auto_shutdown]}
- *   SPEC                        {id: BIN, module, [args: BIN, restart, significant, shutdown, type]}
- *   strategy                    "one_for_one", "one_for_all", "rest_for_one" or "simple_one_for_one"
- *   auto_shutdown               "never", "any_significant" or "all_significant"
- *   restart                     "permanent", "transient" or "temporary"
- *   shutdown                    {ms: N}, "infinity" or "brutal_kill"
+ *   to an application's init    {type: "normal", env: {KEY: VALUE}} from an application's init
+ *   {module, args: BIN}, the root of its tree, or nil for none from a supervisor's init
+ *   {children: [SPEC], [strategy, intensity, period_ms, auto_shutdown]} SPEC
+ *   {id: BIN, module, [args: BIN, restart, significant, shutdown, type]} strategy
+ *   "one_for_one", "one_for_all", "rest_for_one" or "simple_one_for_one" auto_shutdown
+ *   "never", "any_significant" or "all_significant" restart                     "permanent",
+ *   "transient" or "temporary" shutdown                    {ms: N}, "infinity" or "brutal_kill"
  *   type                        "worker" or "supervisor"
  */
 
@@ -229,7 +228,7 @@ typedef int32_t reld_status;
 #define RELD_PENDING 2 /* there is no answer or message yet */
 #define RELD_REFUSED 3 /* called outside a callback, or with an invalid argument */
 
-/* ------------------------------------------------------------------------------------------- tables of a library */
+/* -------------------------------------------------------------------------- tables of a library */
 
 #define RELD_BEHAVIOUR_GEN_SERVER 1u
 #define RELD_BEHAVIOUR_SUPERVISOR 2u  /* only INIT */
@@ -329,7 +328,7 @@ typedef struct reld_app {
  * returns the same block. */
 RELD_EXPORT const reld_app *reld_app_v1(void);
 
-/* ------------------------------------------------------------------------------------------ tables of the daemon */
+/* ------------------------------------------------------------------------- tables of the daemon */
 
 /* The daemon's allocator. `align` is a power of two. [any thread] */
 typedef struct reld_allocator {
@@ -374,12 +373,12 @@ typedef struct reld_answer {
  * names. SPEC and BIN are defined at RELD_EVENT_INIT; a BIN here is an id, or the argument of a
  * simple_one_for_one child:
  *
- *   {start_child: SPEC}  {start_child_args: BIN}  {restart_child: BIN}        pid
- *   {terminate_child: BIN}  {terminate_pid: pid}  {delete_child: BIN}        nil
- *   {rename_child: [BIN, BIN]}                                               nil
- *   {get_childspec: BIN}  {get_childspec_of: pid}                            SPEC
- *   "which_children"                                                         [{id, pid, restarting, type, module}, ..]
- *   "count_children"                                                         {specs, active, supervisors, workers}
+ *   {start_child: SPEC}  {start_child_args: BIN}  {restart_child: BIN}        pid {terminate_child:
+ *   BIN}  {terminate_pid: pid}  {delete_child: BIN}        nil {rename_child: [BIN, BIN]}
+ *   nil {get_childspec: BIN}  {get_childspec_of: pid}                            SPEC
+ *   "which_children"                                                         [{id, pid, restarting,
+ *   type, module}, ..] "count_children"
+ *   {specs, active, supervisors, workers}
  *
  * The reply is {ok: ..} or {error: {reason, pid, text}}.
  */
@@ -417,16 +416,14 @@ typedef struct reld_answer {
  * 1.2; an older daemon refuses it. The body is one of the following, as MessagePack with field
  * names. TABLE is a number; KEY and VALUE are bins of MessagePack:
  *
- *   {new: {name, kind: "set" | "ordered_set", access: "public" | "protected" | "private", heir: {pid, data}}}   TABLE
- *   {whereis: {name}}                                       TABLE or nil
- *   {insert: {table, key, value}}                           nil
- *   {insert_new: {table, key, value}}                       bool
- *   {lookup: {table, key}}  {take: {table, key}}            VALUE or nil
- *   {replace: {table, key, old, new}}                       bool
- *   {update_counter: {table, key, by, initial}}             the sum
- *   {select: {table, wanted: {prefix, from, after, to, limit}}}   [[KEY, VALUE], ..]
- *   {clear: {table}}  {size: {table}}                       a number
- *   {drop: {table}}  {give_away: {table, to, data}}  {set_heir: {table, heir}}   nil
+ *   {new: {name, kind: "set" | "ordered_set", access: "public" | "protected" | "private", heir:
+ *   {pid, data}}}   TABLE {whereis: {name}}                                       TABLE or nil
+ *   {insert: {table, key, value}}                           nil {insert_new: {table, key, value}}
+ *   bool {lookup: {table, key}}  {take: {table, key}}            VALUE or nil {replace: {table,
+ *   key, old, new}}                       bool {update_counter: {table, key, by, initial}}
+ *   the sum {select: {table, wanted: {prefix, from, after, to, limit}}}   [[KEY, VALUE], ..]
+ *   {clear: {table}}  {size: {table}}                       a number {drop: {table}}  {give_away:
+ *   {table, to, data}}  {set_heir: {table, heir}}   nil
  *
  * The reply is {ok: ..} or {error: {reason, text}}. An EVENT is {transferred: {table, from, data}}.
  */

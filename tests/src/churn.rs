@@ -175,8 +175,6 @@ fn one(random: &mut Random) -> String {
     if number < TILLS { format!("till_{number}") } else { format!("buyer_{}", number - TILLS) }
 }
 
-// --- faults: each process may be gone at any moment, so a refusal is no failure ----------------
-
 fn kill(node: &Node, random: &mut Random, kills: &AtomicU64) {
     if node.run(&["kill", &one(random)]).code == 0 {
         kills.fetch_add(1, Ordering::Relaxed);
@@ -203,8 +201,6 @@ fn restart(node: &Node, market: &str, random: &mut Random, restarts: &AtomicU64)
     }
     thread::sleep(Duration::from_millis(random.below(100)));
 }
-
-// --- results ------------------------------------------------------------------------------------
 
 /// Adds the counts of the buyers and tills to `churned`.
 ///

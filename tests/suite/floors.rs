@@ -5,9 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Longer files hold more than one concept.
-const LINES_MAX: usize = 500;
-
 /// The limits of a crate.
 struct Limits {
     /// Folder of the crate's source.
@@ -18,24 +15,20 @@ struct Limits {
     upward: usize,
     /// Number of files that import each other, directly or through others.
     in_circles: usize,
-    /// Number of files with more than [`LINES_MAX`] lines.
-    long: usize,
-    /// Number of comment lines that draw a banner.
-    banners: usize,
 }
 
 const CRATES: &[Limits] = &[
-    Limits { source: "daemon/abi/src", floors: &[], upward: 0, in_circles: 0, long: 0, banners: 0 },
-    Limits { source: "daemon/wire/src", floors: &[], upward: 0, in_circles: 0, long: 0, banners: 0 },
-    Limits { source: "daemon/sdk/src", floors: &[], upward: 0, in_circles: 6, long: 0, banners: 0 },
-    Limits { source: "daemon/runtime/src", floors: RUNTIME, upward: 0, in_circles: 8, long: 0, banners: 0 },
-    Limits { source: "daemon/loader/src", floors: &[], upward: 0, in_circles: 19, long: 0, banners: 0 },
-    Limits { source: "daemon/api/src", floors: &[], upward: 0, in_circles: 3, long: 0, banners: 0 },
-    Limits { source: "daemon/reld/src", floors: &[], upward: 0, in_circles: 0, long: 0, banners: 0 },
-    Limits { source: "releases/plan/src", floors: &[], upward: 0, in_circles: 16, long: 0, banners: 0 },
-    Limits { source: "releases/store/src", floors: &[], upward: 0, in_circles: 13, long: 0, banners: 0 },
-    Limits { source: "releases/handler/src", floors: &[], upward: 0, in_circles: 4, long: 0, banners: 0 },
-    Limits { source: "cli/src", floors: &[], upward: 0, in_circles: 26, long: 0, banners: 0 },
+    Limits { source: "daemon/abi/src", floors: &[], upward: 0, in_circles: 0 },
+    Limits { source: "daemon/wire/src", floors: &[], upward: 0, in_circles: 0 },
+    Limits { source: "daemon/sdk/src", floors: &[], upward: 0, in_circles: 6 },
+    Limits { source: "daemon/runtime/src", floors: RUNTIME, upward: 0, in_circles: 8 },
+    Limits { source: "daemon/loader/src", floors: &[], upward: 0, in_circles: 19 },
+    Limits { source: "daemon/api/src", floors: &[], upward: 0, in_circles: 3 },
+    Limits { source: "daemon/reld/src", floors: &[], upward: 0, in_circles: 0 },
+    Limits { source: "releases/plan/src", floors: &[], upward: 0, in_circles: 16 },
+    Limits { source: "releases/store/src", floors: &[], upward: 0, in_circles: 13 },
+    Limits { source: "releases/handler/src", floors: &[], upward: 0, in_circles: 4 },
+    Limits { source: "cli/src", floors: &[], upward: 0, in_circles: 26 },
 ];
 
 /// The front file of each top-level module states its permitted dependencies.
@@ -52,20 +45,14 @@ const RUNTIME: &[&[&str]] = &[
 ];
 
 #[test]
-fn no_crate_has_more_upward_imports_circles_long_files_or_banners_than_its_limits() {
+fn no_crate_has_more_upward_imports_and_circles_than_its_limits() {
     let mut failures = Vec::new();
     for limits in CRATES {
         let source = Source::read(limits.source);
         let upward = source.upward(limits.floors);
         let circles = source.circles();
-        let long = source.long();
-        let banners = source.banners();
-        let found = [
-            ("upward imports", limits.upward, upward),
-            ("files in circles", limits.in_circles, circles),
-            ("long files", limits.long, long),
-            ("banners", limits.banners, banners),
-        ];
+        let found =
+            [("upward imports", limits.upward, upward), ("files in circles", limits.in_circles, circles)];
         for (what, limit, found) in found {
             let (source, number) = (limits.source, found.len());
             if number > limit {
@@ -94,15 +81,8 @@ type Module = Vec<String>;
 
 /// The source of one crate.
 struct Source {
-    /// The code of each file, without tests.
-    files: BTreeMap<Module, File>,
-    /// The number of lines of each file, including tests.
-    lines: BTreeMap<Module, usize>,
-}
-
-struct File {
-    text: String,
-    imports: BTreeSet<Module>,
+    /// The imports of each file, without files of tests.
+    files: BTreeMap<Module, BTreeSet<Module>>,
 }
 
 impl Source {
@@ -111,22 +91,17 @@ impl Source {
         let mut files = BTreeMap::new();
         read_folder(&root, &root, &mut files);
         assert!(!files.is_empty(), "{folder} has source files");
-        let lines = files.iter().map(|(path, text)| (path.clone(), text.lines().count())).collect();
         let tests: Vec<Module> =
             files.iter().flat_map(|(path, text)| test_modules(text).map(|name| child(path, &name))).collect();
         files.retain(|path, _| !tests.iter().any(|test| path.starts_with(test)));
         let modules: BTreeSet<Module> = files.keys().cloned().collect();
-        let file = |path: &Module, text: String| {
-            let imports = paths(&code(&text))
-                .filter_map(|named| target(&modules, path, &named))
-                .filter(|target| target != path && !target.is_empty())
-                .collect();
-            File { text, imports }
+        let imports = |(path, text): (Module, String)| {
+            let code = code(&text);
+            let targets = paths(&code).filter_map(|named| target(&modules, &path, &named));
+            let imports = targets.filter(|target| *target != path && !target.is_empty()).collect();
+            (path, imports)
         };
-        Self {
-            files: files.into_iter().map(|(path, text)| (path.clone(), file(&path, text))).collect(),
-            lines,
-        }
+        Self { files: files.into_iter().map(imports).collect() }
     }
 
     /// Returns the imports that lead from a floor to a higher one.
@@ -135,7 +110,7 @@ impl Source {
             let wing = wing(path)?;
             floors.iter().position(|floor| floor.contains(&wing))
         };
-        let arrows = self.files.iter().flat_map(|(from, file)| file.imports.iter().map(move |to| (from, to)));
+        let arrows = self.files.iter().flat_map(|(from, to)| to.iter().map(move |to| (from, to)));
         let runs_up = arrows
             .filter(|(from, to)| matches!((floor(from), floor(to)), (Some(from), Some(to)) if from < to));
         runs_up.map(|(from, to)| format!("{} -> {}", from.join("::"), to.join("::"))).collect()
@@ -145,8 +120,8 @@ impl Source {
     fn circles(&self) -> Vec<String> {
         let leads_back = |start: &Module| {
             let (mut seen, mut open) = (BTreeSet::new(), vec![start]);
-            while let Some(file) = open.pop().and_then(|path| self.files.get(path)) {
-                for import in &file.imports {
+            while let Some(imports) = open.pop().and_then(|path| self.files.get(path)) {
+                for import in imports {
                     if import == start {
                         return true;
                     }
@@ -158,20 +133,6 @@ impl Source {
             false
         };
         self.files.keys().filter(|path| leads_back(path)).map(|path| path.join("::")).collect()
-    }
-
-    fn long(&self) -> Vec<String> {
-        let long = self.lines.iter().filter(|(_, lines)| **lines > LINES_MAX);
-        long.map(|(path, lines)| format!("{} has {lines} lines", path.join("::"))).collect()
-    }
-
-    fn banners(&self) -> Vec<String> {
-        let lines =
-            self.files.iter().flat_map(|(path, file)| file.text.lines().map(move |line| (path, line)));
-        lines
-            .filter(|(_, line)| line.trim_start().starts_with("// ---"))
-            .map(|(path, line)| format!("{}: {}", path.join("::"), line.trim()))
-            .collect()
     }
 }
 

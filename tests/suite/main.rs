@@ -49,6 +49,7 @@ mod single_app;
 mod store;
 mod strangers;
 mod tables;
+mod tidy;
 mod tour;
 mod upgrade;
 mod uploads;

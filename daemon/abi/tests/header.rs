@@ -1,5 +1,5 @@
-//! `reld.h` agrees with this crate: a C and a C++ compiler print every size, offset and constant, and
-//! the test compares them with Rust's.
+//! `reld.h` agrees with this crate: a C and a C++ compiler print every size, offset and constant,
+//! and the test compares them with Rust's.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! The process world: processes, mailboxes, links, timers, supervisors, applications, the code server.
+//! The process world: processes, mailboxes, links, timers, supervisors, applications, the code
+//! server.
 //!
 //! A process is an entry in a table. It runs on the node's worker threads; their number is
 //! independent of the number of processes. The code of a process is a [`Module`], which the runtime

@@ -126,9 +126,9 @@
 //! # Ownership
 //!
 //! The process that listens or connects owns the port, and the process that accepts a connection
-//! owns the connection. When the owner ends, written bytes are sent and the port is closed; dropping a handle
-//! does nothing. Any process may read, write and close; [`Connection::controlling_process`] makes
-//! another process the owner.
+//! owns the connection. When the owner ends, written bytes are sent and the port is closed;
+//! dropping a handle does nothing. Any process may read, write and close;
+//! [`Connection::controlling_process`] makes another process the owner.
 //!
 //! # Acceptors and restart intensity
 //!

@@ -166,8 +166,8 @@ impl<'a> Facts<'a> {
         self.relup.changes.get(module).copied().unwrap_or(usual)
     }
 
-    /// Returns whether a purge is the second half of a remove without purge methods: the remove then
-    /// decides how to purge.
+    /// Returns whether a purge is the second half of a remove without purge methods: the remove
+    /// then decides how to purge.
     pub(crate) fn is_part_of_remove(&self, module: &ModuleName) -> bool {
         self.removed.get(module).is_some_and(|words| words.post.is_none())
     }

@@ -7,7 +7,8 @@ use crate::kit::{Kit, SOON, latch, soon};
 use reld_runtime::{Answer, Place, RequestKind, Status, Wait, term};
 use reld_wire::{Exit, Pid};
 
-// --- messages --------------------------------------------------------------------------------------------------------
+// --- messages
+// --------------------------------------------------------------------------------------------------------
 
 #[test]
 fn a_call_is_answered_and_casts_and_infos_are_handled_before_it_in_order() {
@@ -170,7 +171,8 @@ fn the_number_of_processes_is_counted_as_they_start_and_end() {
     assert_eq!((kit.node.figures().processes, kit.node.processes().len()), (3, 3));
 }
 
-// --- birth -----------------------------------------------------------------------------------------------------------
+// --- birth
+// -----------------------------------------------------------------------------------------------------------
 
 #[track_caller]
 fn check_start(init: Do, expected: Result<bool, Exit>) {
@@ -207,7 +209,8 @@ fn a_start_that_takes_too_long_is_given_up_and_the_process_killed() {
     kit.until(|| kit.node.processes().is_empty());
 }
 
-// --- links, monitors, exit signals -----------------------------------------------------------------------------------
+// --- links, monitors, exit signals
+// -----------------------------------------------------------------------------------
 
 #[test]
 fn an_exit_signal_acts_by_reason_and_trap() {
@@ -332,7 +335,8 @@ fn on_exit_gets_the_reason_once_and_noproc_for_dead_processes() {
     }
 }
 
-// --- names and timers ------------------------------------------------------------------------------------------------
+// --- names and timers
+// ------------------------------------------------------------------------------------------------
 
 #[test]
 fn a_name_leads_to_its_process_while_that_lives() {
@@ -395,7 +399,8 @@ fn a_process_needs_one_timer_for_all_that_it_waits_for() {
     kit.until(|| kit.node.figures().timers == 1);
 }
 
-// --- starting from callbacks -----------------------------------------------------------------------------------------
+// --- starting from callbacks
+// -----------------------------------------------------------------------------------------
 
 #[test]
 fn a_callback_starts_processes_and_gets_their_pids() {
@@ -421,7 +426,8 @@ fn a_linked_start_binds_both() {
     kit.gone(starter);
 }
 
-// --- tasks -----------------------------------------------------------------------------------------------------------
+// --- tasks
+// -----------------------------------------------------------------------------------------------------------
 
 #[test]
 fn a_task_receives_in_order_and_ends_when_its_function_does() {
@@ -491,7 +497,8 @@ fn a_task_goes_on_nowhere_else_and_not_after_a_failure() {
     assert_eq!(kit.ask(server, Do::Get), Said::Number(0));
 }
 
-// --- a bound on the mailbox ------------------------------------------------------------------------------------------
+// --- a bound on the mailbox
+// ------------------------------------------------------------------------------------------
 
 #[test]
 fn a_full_mailbox_drops_casts_refuses_calls_and_accepts_timers_and_downs() {
@@ -548,7 +555,8 @@ fn the_inbox_of_a_waiting_process_counts_against_its_bound() {
     kit.expect("second");
 }
 
-// --- callbacks under way ---------------------------------------------------------------------------------------------
+// --- callbacks under way
+// ---------------------------------------------------------------------------------------------
 
 #[test]
 fn a_parked_callback_is_shown_with_its_event_and_its_waits() {
@@ -571,7 +579,8 @@ fn a_parked_callback_is_shown_with_its_event_and_its_waits() {
     kit.until(|| callback(server).is_none());
 }
 
-// --- the pool --------------------------------------------------------------------------------------------------------
+// --- the pool
+// --------------------------------------------------------------------------------------------------------
 
 #[test]
 fn endless_callbacks_on_every_worker_do_not_stop_others() {
@@ -583,7 +592,8 @@ fn endless_callbacks_on_every_worker_do_not_stop_others() {
     kit.until(|| kit.node.stuck(Duration::ZERO).is_empty());
 }
 
-// --- functions -------------------------------------------------------------------------------------------------------
+// --- functions
+// -------------------------------------------------------------------------------------------------------
 
 /// Runs a task of the module and waits for its end.
 fn run_task(kit: &Kit, module: &str, what: &[Do]) -> Result<(), Exit> {
@@ -626,7 +636,8 @@ fn a_task_that_is_run_takes_staged_code() {
     assert_eq!(version_of_task(&kit), "1");
 }
 
-// --- going on, and waiting for nothing -------------------------------------------------------------------------------
+// --- going on, and waiting for nothing
+// -------------------------------------------------------------------------------
 
 #[test]
 fn a_continue_runs_after_the_reply_and_before_all_queued_messages() {

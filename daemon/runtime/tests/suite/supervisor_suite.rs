@@ -148,7 +148,8 @@ fn too_often() -> Exit {
     shutdown("reached_max_restart_intensity")
 }
 
-// --- start and stop --------------------------------------------------------------------------------------------------
+// --- start and stop
+// --------------------------------------------------------------------------------------------------
 
 #[test]
 fn sup_start() {
@@ -296,7 +297,8 @@ fn child_adm_simple() {
     assert_eq!(kit.counts(supervisor), Counts { specs: 1, active: 0, supervisors: 0, workers: 0 });
 }
 
-// --- restarts --------------------------------------------------------------------------------------------------------
+// --- restarts
+// --------------------------------------------------------------------------------------------------------
 
 #[test]
 fn restart_types_count() {
@@ -558,7 +560,8 @@ fn tree() {
     assert_eq!(kit.heard(), [5, 4, 3, 2, 1].map(|n| format!("terminate shutdown at {n}")));
 }
 
-// --- looking ---------------------------------------------------------------------------------------------------------
+// --- looking
+// ---------------------------------------------------------------------------------------------------------
 
 #[test]
 fn count_children() {
@@ -701,7 +704,8 @@ fn order_of_children() {
     assert_eq!(ids(), ["b", "d", "c", "a"].map(name));
 }
 
-// --- significant children --------------------------------------------------------------------------------------------
+// --- significant children
+// --------------------------------------------------------------------------------------------
 
 /// Two significant children; the exits of the first, then of the second. Returns after which exit
 /// the supervisor ended.
@@ -795,7 +799,8 @@ fn significant_children_nested() {
     kit.expect("terminate shutdown at 1");
 }
 
-// --- code change -----------------------------------------------------------------------------------------------------
+// --- code change
+// -----------------------------------------------------------------------------------------------------
 
 /// Installs a version of `sup`, or returns the reason of the refusal.
 fn install(kit: &Kit, double: Double) -> Result<Converted, String> {

@@ -33,7 +33,8 @@ fn refused<T: std::fmt::Debug>(reply: Reply<T>, reason: Reason) -> RequestError 
     }
 }
 
-// --- restarts --------------------------------------------------------------------------------------------------------
+// --- restarts
+// --------------------------------------------------------------------------------------------------------
 
 /// The final state of a row.
 #[derive(Debug, PartialEq, Eq)]
@@ -139,7 +140,8 @@ fn a_spec_with_equal_ids_is_refused_and_nothing_runs() {
     kit.until(|| kit.node.processes().is_empty());
 }
 
-// --- ending ----------------------------------------------------------------------------------------------------------
+// --- ending
+// ----------------------------------------------------------------------------------------------------------
 
 #[test]
 fn a_supervisor_ends_its_children_in_reverse_order_and_only_those_that_trap_exits_run_terminate() {
@@ -217,7 +219,8 @@ fn an_outside_exit_signal_cannot_end_a_supervisor_unless_it_is_a_kill() {
     assert_eq!(count(&kit, supervisor).active, 1);
 }
 
-// --- requests --------------------------------------------------------------------------------------------------------
+// --- requests
+// --------------------------------------------------------------------------------------------------------
 
 #[test]
 fn a_child_is_added_terminated_restarted_and_deleted_by_id() {
@@ -293,7 +296,8 @@ fn an_invalid_request_to_a_supervisor_is_refused() {
     assert_eq!(count(&kit, supervisor).specs, 0);
 }
 
-// --- simple_one_for_one ----------------------------------------------------------------------------------------------
+// --- simple_one_for_one
+// ----------------------------------------------------------------------------------------------
 
 fn simple(restart: Restart) -> SupervisorSpec {
     let template = ChildSpec { restart, ..child("template", &[]) };

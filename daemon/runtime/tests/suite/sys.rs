@@ -48,7 +48,8 @@ fn load(kit: &Kit, version: u32) -> Result<(), CodeError> {
     kit.node.load(vec![kit.module("counter", version)], soon())
 }
 
-// --- the table -------------------------------------------------------------------------------------------------------
+// --- the table
+// -------------------------------------------------------------------------------------------------------
 
 #[test]
 fn a_suspended_process_keeps_its_mail_and_handles_it_in_order_when_resumed() {
@@ -200,7 +201,8 @@ fn a_system_message_to_a_process_in_its_init_is_handled_after_it() {
     assert!(state.join().expect("no panic"));
 }
 
-// --- code by hand ----------------------------------------------------------------------------------------------------
+// --- code by hand
+// ----------------------------------------------------------------------------------------------------
 
 #[test]
 fn a_load_beside_old_code_is_refused_even_if_no_process_runs_it() {
@@ -313,7 +315,8 @@ fn code_lists_every_version_with_its_place_and_users() {
     assert_eq!(kit.node.users("task", Place::Current), []);
 }
 
-// --- statistics, log, another state, an end --------------------------------------------------------------------------
+// --- statistics, log, another state, an end
+// --------------------------------------------------------------------------
 
 #[test]
 fn statistics_and_log_record_messages_while_they_are_on() {
@@ -370,7 +373,8 @@ fn a_process_is_terminated_in_order_also_while_it_is_suspended() {
     }
 }
 
-// --- trace -----------------------------------------------------------------------------------------------------------
+// --- trace
+// -----------------------------------------------------------------------------------------------------------
 
 #[test]
 fn a_trace_shows_messages_until_it_is_dropped_and_only_one_runs_at_a_time() {

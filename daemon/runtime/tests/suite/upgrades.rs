@@ -107,7 +107,8 @@ fn call(kit: &Kit, pid: Pid, what: &Do) -> std::sync::mpsc::Receiver<Said> {
     answer
 }
 
-// --- the way through -------------------------------------------------------------------------------------------------
+// --- the way through
+// -------------------------------------------------------------------------------------------------
 
 #[test]
 fn s56_a_caller_that_gives_up_on_a_held_process_is_counted_and_one_that_waits_is_answered() {
@@ -299,7 +300,8 @@ fn the_pause_counts_every_member() {
     assert_eq!(upgrade.lower(), pause, "a gate that is down says so again");
 }
 
-// --- failures --------------------------------------------------------------------------------------------------------
+// --- failures
+// --------------------------------------------------------------------------------------------------------
 
 /// Everything visible of a node, except whether a process runs at that moment.
 pub(crate) fn picture(kit: &Kit) -> Vec<(ProcessDetails, Option<Vec<u8>>)> {
@@ -403,7 +405,8 @@ fn a_dropped_upgrade_leaves_no_trace() {
     assert_eq!(kit.node.code().len(), 4);
 }
 
-// --- pre-copy --------------------------------------------------------------------------------------------------------
+// --- pre-copy
+// --------------------------------------------------------------------------------------------------------
 
 #[test]
 fn only_processes_that_ran_after_the_pre_copy_are_converted_again_inside_the_gate() {
@@ -584,7 +587,8 @@ fn members_that_were_given_up_are_held_and_not_pre_copied() {
     assert_eq!(version(&kit, stays), "2");
 }
 
-// --- members that do not come to rest --------------------------------------------------------------------------------
+// --- members that do not come to rest
+// --------------------------------------------------------------------------------
 
 #[test]
 fn a_member_that_does_not_come_to_rest_is_named_and_the_gate_is_down_again() {
@@ -690,7 +694,8 @@ fn a_member_that_waits_for_the_birth_of_another_comes_to_rest() {
     assert_eq!((version(&kit, born), kit.ask(born, Do::Get)), (text("2"), Said::Number(4)));
 }
 
-// --- events in the window ---------------------------------------------------------------------------------------------
+// --- events in the window
+// ---------------------------------------------------------------------------------------------
 
 #[test]
 fn a_process_that_is_killed_in_the_window_is_gone_and_its_supervisor_restarts_it_afterwards() {
@@ -791,7 +796,8 @@ fn a_removed_module_is_old_after_the_switch_and_cannot_be_started() {
     assert_eq!(kit.node.current_version("counter"), None);
 }
 
-// --- supervisors -----------------------------------------------------------------------------------------------------
+// --- supervisors
+// -----------------------------------------------------------------------------------------------------
 
 fn respec(spec: SupervisorSpec) -> SupervisorSpec {
     SupervisorSpec {
@@ -1065,7 +1071,8 @@ fn a_row_that_waits_for_its_restart_is_restarted_after_an_update_of_its_supervis
     kit.until(|| kit.child(supervisor, "claim").is_some_and(|pid| kit.node.whereis("n") == Some(pid)));
 }
 
-// --- traffic ---------------------------------------------------------------------------------------------------------
+// --- traffic
+// ---------------------------------------------------------------------------------------------------------
 
 #[test]
 fn no_call_is_lost_or_answered_twice_under_traffic_up_and_down() {

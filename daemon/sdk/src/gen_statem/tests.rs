@@ -226,8 +226,6 @@ fn an_event_that_cannot_be_decoded_ends_the_machine() {
     assert!(matches!(door.ended(), Some(Exit::Undecodable(text)) if text.starts_with("cast: ")));
 }
 
-// --- Another version ---
-
 /// The door of the next version: one more state, and a count in the data.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct NewDoor {
