@@ -43,7 +43,7 @@ fn files() -> Vec<(PathBuf, String)> {
     let root = reld_tests::folder("");
     let mut found = Vec::new();
     for folder in FOLDERS {
-        read(&root, &root.join(folder), &mut found);
+        read(&root.join(folder), &mut found);
     }
     let front = fs::read_dir(&root).expect("the tree can be read").map(|entry| entry.expect("it is listed"));
     found.extend(front.map(|entry| entry.path()).filter(|path| path.is_file() && has_extension(path, "md")));
@@ -54,12 +54,12 @@ fn files() -> Vec<(PathBuf, String)> {
     found.into_iter().map(text).collect()
 }
 
-fn read(root: &Path, folder: &Path, found: &mut Vec<PathBuf>) {
+fn read(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder of the tree can be read") {
         let path = entry.expect("an entry is listed").path();
         let is_built = path.file_name().is_some_and(|name| name == "target");
         if path.is_dir() && !is_built {
-            read(root, &path, found);
+            read(&path, found);
         } else if path.is_file() && ["rs", "c", "h", "md"].iter().any(|kind| has_extension(&path, kind)) {
             found.push(path);
         }
