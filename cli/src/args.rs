@@ -141,7 +141,7 @@ pub(crate) enum Command {
     Ports,
     /// List the shared tables
     Tables,
-    /// List the current and old code of modules, and the processes in old code
+    /// List the current and old code of modules, and the processes that still run old code
     Code {
         /// Show only this module
         module: Option<String>,

@@ -10,8 +10,8 @@
 //! | `application:stop`, `unload` | app | after the switch | a warning |
 //!
 //! A supervisor is given by its registered name or by its tree path: `"shop/till_sup"` is the child
-//! `till_sup` of the root of the app `shop`, and `"shop"` is the root itself. Unlike OTP, where an
-//! appup cannot address a child without a name.
+//! `till_sup` of the root of the app `shop`, and `"shop"` is the root itself. Unlike OTP, an appup
+//! can therefore address a supervisor without a registered name.
 
 use std::fmt;
 
@@ -52,7 +52,7 @@ pub enum BuiltIn {
         /// The child.
         id: Value,
     },
-    /// Changes the id of a child, which runs on. OTP treats a renamed id as another child.
+    /// Changes the id of a running child. OTP treats a changed id as another child.
     RenameChild {
         /// The supervisor.
         supervisor: String,
@@ -88,7 +88,8 @@ impl BuiltIn {
         matches!(self, Self::StartChild { .. } | Self::RestartChild { .. })
     }
 
-    /// Returns the call that undoes a renaming. All other calls wait for the switch.
+    /// Returns the call that undoes a renaming. The other calls run after the switch, where nothing
+    /// is undone.
     pub fn undo(&self) -> Option<Self> {
         match self {
             Self::RenameChild { supervisor, id, new } => {
@@ -103,7 +104,7 @@ impl Apply {
     /// Parses the call of a built-in module; `None` for a module of an app.
     ///
     /// # Errors
-    /// The mistake in the call, for people.
+    /// The text of the mistake in the call.
     pub fn built_in(&self) -> Option<Result<BuiltIn, String>> {
         let module = self.module.as_str();
         matches!(module, "supervisor" | "application").then(|| match module {
@@ -147,7 +148,8 @@ impl Apply {
         }
     }
 
-    /// OTP's `start` also takes a start type; here the release has it.
+    /// Reads a call of `application`. OTP's `start` also takes a start type; here `release.toml`
+    /// has the start type.
     fn of_application(&self) -> Result<BuiltIn, String> {
         let app = match self.args.first().map(|name| name.as_str().map(str::parse::<AppName>)) {
             Some(Some(Ok(app))) => Ok(app),

@@ -46,14 +46,13 @@ pub struct Entry {
 
 /// One instruction as written in a file.
 ///
-/// A wrong instruction is a value too, because OTP reports it only if its entry is used, and after
-/// the mistakes that come earlier in the translation. [`Appup::mistakes`] lists all wrong
-/// instructions.
+/// A wrong instruction is kept as a value. OTP reports it only if its entry is used, and reports
+/// mistakes of earlier translation passes first. [`Appup::mistakes`] lists all wrong instructions.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Written {
-    /// It can be planned.
+    /// An instruction that can be planned.
     Good(Instruction),
-    /// It cannot be planned.
+    /// An instruction that cannot be planned.
     Wrong(WrongInstruction),
 }
 
@@ -94,8 +93,8 @@ impl Appup {
         })
     }
 
-    /// Prints the appup as an `appup.toml` that parses back to the same value, wrong instructions
-    /// verbatim.
+    /// Prints the appup as an `appup.toml` that parses back to the same value. Wrong instructions
+    /// are printed verbatim.
     pub fn to_toml(&self) -> String {
         let mut printer = Printer::default();
         printer.field("app", self.app.as_str()).field("version", self.version.to_string());
@@ -154,7 +153,7 @@ fn todo(node: &Node<'_>, place: &str) -> Option<Bad> {
     }
 }
 
-/// A file being read; wrong instructions need its text.
+/// The file that is read. Errors of wrong instructions quote its text.
 struct File<'a> {
     path: &'a str,
     text: &'a str,

@@ -6,8 +6,8 @@ use crate::diff::PackedRelease;
 use crate::name::ModuleName;
 use crate::schemas::Schemas;
 
-/// OTP's name for the behaviour of each module, `task` for a process without an OTP behaviour. A
-/// missing module is unknown and passes every check.
+/// OTP's name for the behaviour of each module, or `task` for a process without an OTP behaviour. A
+/// module that is not in the map has an unknown behaviour and passes every check.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Behaviours(BTreeMap<ModuleName, String>);
 
@@ -17,7 +17,7 @@ impl Behaviours {
         self.0.get(module).map(String::as_str)
     }
 
-    /// Returns the behaviour of a module if it is known and not the wanted one.
+    /// Returns the behaviour of a module if it is known and differs from the wanted behaviour.
     pub(crate) fn unless(&self, module: &ModuleName, wanted: &str) -> Option<&str> {
         self.of(module).filter(|word| *word != wanted)
     }

@@ -9,7 +9,7 @@ use crate::rel::StartType;
 /// The reason why an app does not start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BootError {
-    /// Its library does not have its start module.
+    /// The app's library does not have its start module.
     #[error(
         "{app} cannot start: its library has no module {module}; set `start` in its app.toml to its application module"
     )]
@@ -19,7 +19,7 @@ pub enum BootError {
         /// The start module in its app.toml.
         module: ModuleName,
     },
-    /// Its start module is not an application.
+    /// The app's start module does not have the application behaviour.
     #[error(
         "{app} cannot start: its start module {module} is {}, not an application; set `start` to its application module in \
          its app.toml",
@@ -33,8 +33,8 @@ pub enum BootError {
         /// The behaviour of that module.
         behaviour: String,
     },
-    /// It needs an app that does not run when it starts. OTP: `not_started`, which is reported only
-    /// at the start.
+    /// The app needs another app that does not run at that point of the boot. OTP: `not_started`,
+    /// which OTP reports only when the app starts.
     #[error("{app} cannot start: {}", not_started(app, needs, *start_type))]
     NotStarted {
         /// The app.
@@ -65,7 +65,7 @@ impl BootError {
         }
     }
 
-    /// Returns the start module, if that is the mistake.
+    /// Returns the start module, if the start module is the mistake.
     pub const fn module(&self) -> Option<&ModuleName> {
         match self {
             Self::NoStartModule { module, .. } | Self::NotAnApplication { module, .. } => Some(module),

@@ -1,6 +1,7 @@
-//! Whether a release boots, and how a restart would change the running apps.
+//! Predicts whether a release boots, and how a restart would change the running apps.
 //!
-//! A release that a node was upgraded to has never booted, so every install plans that boot too.
+//! A release reached by a live upgrade has never booted on the node, so every install also plans a
+//! boot of the target release.
 //!
 //! | an app that a boot starts | error |
 //! |---|---|
@@ -74,8 +75,8 @@ impl Release {
         needs
     }
 
-    /// Returns why a needed app does not run when `app` starts. The start order puts all other
-    /// needed apps first.
+    /// Returns why a needed app does not run when `app` starts; `None` if it runs, because the
+    /// start order puts it first.
     fn not_started(&self, app: &ReleaseApp, needed: &AppName) -> Option<BootError> {
         let start_type = self.app(needed)?.start_type;
         let is_started = needed != app.name() && start_type.starts();
@@ -93,7 +94,8 @@ impl Release {
 }
 
 impl PackedRelease {
-    /// Returns the children that no boot could start, for supervisors with recorded children.
+    /// Returns a warning for each child that no boot could start. Only supervisors with children
+    /// recorded by the packer are covered.
     pub fn unfit_children(&self) -> Vec<Warning> {
         let behaviours = self.behaviours();
         let schemas =
@@ -145,8 +147,8 @@ impl PackedRelease {
     }
 }
 
-/// Checks the module that starts an app. An app.toml without a module list passes the check of the
-/// name.
+/// Checks the module that starts an app. If the app.toml lists no modules, the name of the start
+/// module is not checked.
 fn wrong_start(app: &ReleaseApp, behaviours: &Behaviours) -> Option<BootError> {
     let module = app.docs.app.start.as_ref()?;
     let name = || app.name().clone();
@@ -157,7 +159,7 @@ fn wrong_start(app: &ReleaseApp, behaviours: &Behaviours) -> Option<BootError> {
     Some(BootError::NotAnApplication { app: name(), module: module.clone(), behaviour })
 }
 
-/// The running apps, while a script is simulated.
+/// The running apps during the simulation of a script.
 struct Difference<'a> {
     left: &'a Release,
     to: &'a Release,
@@ -228,7 +230,7 @@ impl Difference<'_> {
         }
     }
 
-    /// Returns whether an app with a start module runs on unchanged.
+    /// Returns whether an app keeps running from the source release and has a start module there.
     fn went_on_with_start(&self, name: &AppName) -> bool {
         !self.begun.contains(name) && self.left.app(name).is_some_and(|app| app.docs.app.start.is_some())
     }
@@ -238,8 +240,8 @@ impl Difference<'_> {
         self.to.boot_type(app).starts() && !self.runs.contains(app.name())
     }
 
-    /// Returns the source and target versions of the apps that run on and that a restart would
-    /// start.
+    /// Returns the source and target versions of the apps that keep running during the upgrade and
+    /// that a restart would start.
     fn gone_on(&self) -> impl Iterator<Item = (&ReleaseApp, &ReleaseApp)> {
         let new = self.to.apps().iter().filter(|app| {
             self.runs.contains(app.name())

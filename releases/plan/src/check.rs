@@ -16,7 +16,7 @@ pub struct CheckError {
     pub rule: Rule,
 }
 
-/// The rules of a script; each variant is a violation.
+/// The rules of a script. Each doc line states a rule; the variant is its violation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rule {
     /// There is exactly one switch in each window.

@@ -1,24 +1,25 @@
-//! Third part of planning: a relup becomes one window for the whole release, or one window for each
-//! group.
+//! Third part of planning: turns a relup into one window for the whole release, or into one window
+//! for each group.
 //!
 //! The contents of a window and the reasons:
-//! - A library is loaded as a whole, so that every replaced library brings all its modules. Modules
-//!   that no instruction names are loaded implicitly, unless an appup lists them in `keep`.
+//! - A library is loaded as a whole, so every replaced library brings all its modules. Modules that
+//!   no instruction names are loaded implicitly, unless an appup lists them in `keep`.
 //! - Loads are staged before any process is suspended, there is one suspend and one resume, and the
 //!   switch comes after every step that can fail.
 //! - Conversions and calls keep their relative order: a call written before an update runs before
 //!   its conversion.
 //! - Terminations (stop, remove, purge, stop of an app) wait until after the switch, and so do the
 //!   calls of built-in modules, because a child or app that starts may call any process. Only
-//!   rename_child comes before the gate. Children start before the resume if their author's order
+//!   rename_child comes before the gate. Children start before the resume if the author's order
 //!   allows it.
-//! - A call written after one of these waits too, unless a conversion is written after the call
-//!   (`window.rs`).
+//! - A call written after a step that waits for the switch waits too, unless a conversion is
+//!   written after the call (`window.rs`).
 //! - Each step records how it differs from the author's order (`order.rs`).
 //! - A purge written before the load of its module purges older code: it becomes the load's
 //!   pre_purge.
-//! - A load in place of a remove replaces the module; restart_application becomes one step before
-//!   the gate, which loads no code if the app's version stays the same.
+//! - If a module is both removed and loaded, the load replaces it and the remove is dropped. A
+//!   `restart_application` becomes one step before the gate, which loads no code if the app's
+//!   version stays the same.
 //!
 //! `windows.rs` cuts the instructions into windows, `facts.rs` looks up data of the relup and the
 //! two releases, `window.rs` puts each instruction into its place.

@@ -1,8 +1,8 @@
 //! First part of making a relup: collects the instructions, with their origins, in order.
 //!
-//! OTP: systools_relup. First come the apps that the release adds, then the matching appup entry of
-//! every changed app in the newer release's start order, last the apps that the release drops. The
-//! order is the same in both directions.
+//! OTP: systools_relup. The apps that the release adds come first, then the matching appup entry of
+//! every changed app in the newer release's start order, and last the apps that the release drops.
+//! The order is the same in both directions.
 
 use crate::appup::{Appup, Entry, Written};
 use crate::error::PlanError;
@@ -15,7 +15,7 @@ use crate::relup_file::RelupEntry;
 use crate::version::Vsn;
 use crate::warning::Warning;
 
-/// The two releases of a relup. The appups of `top` are read.
+/// The two releases of a relup. The appups come from `top`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair<'a> {
     pub(crate) top: &'a Release,
@@ -122,7 +122,7 @@ pub(crate) fn collect(pair: &Pair<'_>, options: RelupOptions) -> Result<Collecte
     if pair.daemon_changes() {
         collected.warnings.push(pair.daemon_warning());
     }
-    // The latest comes first, as in OTP.
+    // As in OTP, the latest warning comes first.
     collected.warnings.reverse();
     Ok(collected)
 }

@@ -1,4 +1,4 @@
-//! Ways through intermediate releases, if no appup leads directly from one release to another.
+//! Finds ways through intermediate releases if no appup leads directly from one release to another.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::iter;
@@ -9,7 +9,7 @@ use crate::version::Vsn;
 
 /// Returns the releases on the shortest way, in order; `None` if no way exists or none is needed.
 ///
-/// OTP has no such search: a relup is made for one step, and the operator knows the way.
+/// OTP has no such search: a relup covers one step, and the operator must know the way.
 pub fn detour(from: &Release, to: &Release, known: &[Release]) -> Option<Vec<Vsn>> {
     let mut came_from: BTreeMap<&Vsn, &Vsn> = BTreeMap::new();
     let mut open = VecDeque::from([from]);

@@ -1,9 +1,9 @@
 //! The differences between two releases, and drafts of the appups for both directions.
 //!
 //! Two versions of a module are compared by their descriptions ([`Schemas`]), not by their code. A
-//! draft is therefore a starting point: it has the instructions that follow from types and child
-//! specs, and a `TODO` where a person must decide. [`Appup`](crate::Appup) refuses an instruction
-//! with a `TODO` left in it.
+//! draft is therefore only a starting point: it has the instructions that follow from types and
+//! child specs, and a `TODO` wherever a person must decide. [`Appup`](crate::Appup) refuses an
+//! instruction with a `TODO` left in it.
 
 mod carried;
 mod draft;
@@ -39,7 +39,7 @@ pub struct PackedRelease {
     pub release: Release,
     /// Its `config.toml`.
     pub config: Config,
-    /// The digests of its apps' libraries, as far as they are known.
+    /// The known digests of its apps' libraries.
     pub libraries: BTreeMap<AppName, String>,
 }
 
@@ -78,7 +78,7 @@ pub struct AppDiff {
     pub env: Vec<KeyDiff>,
     /// Its modules.
     pub modules: Vec<ModuleDiff>,
-    /// The text of an `appup.toml` for its newer version. Only for changed apps.
+    /// The text of an `appup.toml` for its newer version. Only changed apps have one.
     pub draft: Option<String>,
 }
 
@@ -98,10 +98,10 @@ pub enum AppChange {
     Unchanged,
 }
 
-/// A key with its value on either side.
+/// A key with its values in the two releases.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KeyDiff {
-    /// The key; in `config.toml` prefixed with the app's name and a dot.
+    /// The key. A key of `config.toml` is prefixed with the app's name and a dot.
     pub key: String,
     /// The value in the source release.
     pub from: Option<Value>,
@@ -146,11 +146,11 @@ pub enum ModuleChange {
     NeedsCode,
     /// The child specs or flags of a supervisor differ.
     ChildSpecs,
-    /// A version does not describe itself completely: compare by hand.
+    /// One of the versions does not describe itself completely, so a person must compare them.
     Unknown,
 }
 
-/// Compares two releases. Up is from the first to the second, regardless of their versions.
+/// Compares two releases. Up means from the first to the second, regardless of their versions.
 pub fn diff(from: &PackedRelease, to: &PackedRelease) -> Diff {
     let pair = Pair { top: &to.release, base: &from.release, mode: Mode::Up };
     let (left, gone_to) = (from.release.rel(), to.release.rel());

@@ -16,7 +16,7 @@ use crate::read::{Fault, Span};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocError {
-    /// The document's path to show.
+    /// The path of the document, only for display.
     pub path: String,
     /// The line, counted from 1.
     pub line: usize,
@@ -31,7 +31,7 @@ pub struct DocError {
 /// The longest message, in characters.
 const MESSAGE_MAX: usize = 2000;
 
-/// How many characters of a line are shown, and how many of them may precede the mistake.
+/// The maximum numbers of characters shown: of a line, and of its part before the mistake.
 const SHOWN_MAX: usize = 160;
 const BEFORE_MAX: usize = 80;
 
@@ -95,7 +95,7 @@ impl DocError {
     }
 }
 
-/// Moves both ends of a span onto character boundaries inside the text.
+/// Moves both ends of a span to character boundaries inside the text.
 fn clamp(text: &str, span: &Span) -> Span {
     let floor = |at: usize| {
         let at = at.min(text.len());
@@ -109,7 +109,7 @@ impl fmt::Display for DocError {
         let Self { path, line, column, message, shown: Excerpt { text, before, width }, .. } = self;
         let number = line.to_string();
         let margin = " ".repeat(number.len());
-        // Tabs stay tabs, so that the caret stands below the mistake whatever their width.
+        // Tabs stay tabs, so that the caret is below the mistake with any tab width.
         let indent: String = text.chars().take(*before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         writeln!(f, "{path}:{line}:{column}: {message}")?;
         writeln!(f, "  {number} | {text}")?;

@@ -1,12 +1,12 @@
-//! Places of a state that are dropped on the way down.
+//! Places of a state that are dropped in a downgrade.
 
 use std::fmt;
 
 use serde::Serialize;
 
 /// Places of a state that only the source version has, in the notation of the SDK's
-/// `GenServer::DROPPED`: the node removes them before the older version reads the state. Empty when
-/// going up.
+/// `GenServer::DROPPED`: the node removes them before the older version reads the state. Empty in
+/// an upgrade.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct Dropped(pub Vec<String>);

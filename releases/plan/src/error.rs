@@ -45,8 +45,8 @@ pub enum PlanError {
         /// Pairs of a needing app and the needed one.
         missing: Vec<(AppName, AppName)>,
     },
-    /// Apps that are in the release but not available when the start order needs them: used twice
-    /// by one app, or included by an app that is itself included and used by the included one.
+    /// Apps that are in the release but not available when the start order needs them. Either an
+    /// app lists a used app twice, or an included app includes and uses another app.
     #[error("needed earlier in the start order than available: {}", pairs(missing))]
     UnreachableApplications {
         /// Pairs of a needing app and the needed one.
@@ -94,7 +94,8 @@ pub enum PlanError {
         from: Vsn,
         /// The target version.
         to: Vsn,
-        /// Up: the target version must have the appup. Down: the source version.
+        /// The direction. Up: the target version must have the appup. Down: the source version must
+        /// have it.
         mode: Mode,
     },
     /// A required appup cannot be used.
@@ -105,7 +106,7 @@ pub enum PlanError {
         /// The mistake and its place.
         at: Box<DocError>,
     },
-    /// An appup is stored with another app.
+    /// The appup of an app names another app.
     #[error("the appup of {app} names another app, {named}")]
     ForeignAppup {
         /// The app that has the appup.
@@ -122,7 +123,8 @@ pub enum PlanError {
         from: Vsn,
         /// The target version.
         to: Vsn,
-        /// Up: the appup of the target version was read. Down: that of the source version.
+        /// The direction. Up: the appup of the target version was read. Down: the appup of the
+        /// source version was read.
         mode: Mode,
     },
     /// Neither version of a changed app has an appup.
@@ -236,7 +238,8 @@ pub enum PlanError {
         /// The versions.
         vsns: [Vsn; 2],
     },
-    /// Code of a library that the target release does not have, or that does not change.
+    /// A load_object_code for a library that the target release does not have, or that runs
+    /// already.
     #[error(
         "load_object_code of {app}-{vsn}: the target release has no such library, or the library runs already"
     )]
@@ -277,7 +280,7 @@ impl PlanError {
     pub const fn class(&self) -> &'static str {
         match self {
             Self::Document(at) => at.class(),
-            // OTP wraps its override_include.
+            // OTP wraps its `override_include` error in this class.
             Self::NoValidVersion { .. } | Self::OverrideInclude { .. } => "error_reading",
             Self::UndefinedApplications { .. } | Self::UnreachableApplications { .. } => {
                 "undefined_applications"
@@ -371,14 +374,14 @@ fn owner<'a>(mode: Mode, from: &'a Vsn, to: &'a Vsn) -> &'a Vsn {
     }
 }
 
-/// Formats places with a verb: "`a`, `b` are".
+/// Formats places with a verb, as in "`a`, `b` are".
 fn are(places: &[String]) -> String {
     let verb = if places.len() == 1 { "is" } else { "are" };
     let places: Vec<_> = places.iter().map(|place| format!("`{place}`")).collect();
     format!("{} {verb}", places.join(", "))
 }
 
-/// Returns each missing app once.
+/// Returns each needed app once.
 fn needed(missing: &[(AppName, AppName)]) -> Vec<&AppName> {
     let mut names: Vec<&AppName> = Vec::new();
     for (_, needed) in missing {

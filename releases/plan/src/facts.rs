@@ -1,4 +1,4 @@
-//! Lookups in a relup and its two releases, used while a window is filled.
+//! Looks up data of a relup and its two releases while a window is built.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ pub(crate) struct Facts<'a> {
     restarted: BTreeSet<&'a AppName>,
     /// Modules with a purge written before their load.
     purged_first: BTreeSet<&'a ModuleName>,
-    /// Modules with a stop of their users.
+    /// Modules with users that a `stop` terminates.
     stopped: BTreeSet<&'a ModuleName>,
 }
 
@@ -76,8 +76,8 @@ impl<'a> Facts<'a> {
         self.to.owner(module).ok_or_else(|| PlanError::NoSuchModule { module: module.clone() })
     }
 
-    /// Returns whether another app of the target release starts this one. Unlike OTP, which starts
-    /// an included app that a release adds like any other.
+    /// Returns whether another app of the target release includes this app and therefore starts it.
+    /// Unlike OTP: it starts an included app that a release adds like any other app.
     pub(crate) fn is_included(&self, app: &AppName) -> bool {
         self.to.is_included(app)
     }
@@ -96,7 +96,7 @@ impl<'a> Facts<'a> {
         both.filter(|(old, new)| old.version() != new.version())
     }
 
-    /// Returns the modules with processes that continue in replacement code.
+    /// Returns the modules with processes that keep running in the new code.
     pub(crate) fn moving(&self) -> impl Iterator<Item = &'a ModuleName> {
         let implied = self.replaced().flat_map(|(_, new)| new.modules());
         let implied = implied.filter(|module| self.is_implied(module));
@@ -107,16 +107,16 @@ impl<'a> Facts<'a> {
         self.loaded.iter().copied().chain(implied).filter(goes_on)
     }
 
-    /// Returns whether a module is replaced with its library without an instruction for it.
+    /// Returns whether a module has no instruction and is replaced because its library is replaced.
     pub(crate) fn is_implied(&self, module: &ModuleName) -> bool {
         !self.loaded.contains(module)
             && !self.removed.contains_key(module)
             && !self.relup.keep.contains(module)
     }
 
-    /// Returns the module with states that a call may prepare for their conversion: the first
-    /// module converted by these lines that belongs to the call's own app or has a conversion by
-    /// the same author.
+    /// Returns the module with a conversion that a call may prepare. It is the first module
+    /// converted by these lines that belongs to the app of the call, or has a conversion written by
+    /// the author of the call.
     pub(crate) fn prepared<'b>(
         &self,
         call: &Apply,
@@ -132,7 +132,8 @@ impl<'a> Facts<'a> {
         });
         let mut converted = converted.filter(|(module, _)| self.old_owner(module).is_some());
         let is_prepared = |(module, other): &(&ModuleName, &Reason)| {
-            // All lines of a relup have the same author, whatever their app.
+            // All lines of a hand-written relup have the same author, so a common cause proves
+            // nothing.
             app.is_some() && self.app_of(module) == app || !reason.is_relup() && other.shares_cause(reason)
         };
         converted.find(is_prepared).map(|(module, _)| module)
@@ -158,7 +159,7 @@ impl<'a> Facts<'a> {
         self.is_restarted(app) && vsn(self.from) == vsn(self.to)
     }
 
-    /// Returns the change of a suspended module's users; a hand-written code_change counts as
+    /// Returns the change of the users of a suspended module. A hand-written code_change counts as
     /// advanced.
     pub(crate) fn change(&self, module: &ModuleName) -> MemberChange {
         let by_hand = self.converted.contains(module);
@@ -166,8 +167,8 @@ impl<'a> Facts<'a> {
         self.relup.changes.get(module).copied().unwrap_or(usual)
     }
 
-    /// Returns whether a purge is the second half of a remove without purge methods: the remove
-    /// then decides how to purge.
+    /// Returns whether a purge belongs to a remove without purge methods. The step of the remove
+    /// then purges.
     pub(crate) fn is_part_of_remove(&self, module: &ModuleName) -> bool {
         self.removed.get(module).is_some_and(|words| words.post.is_none())
     }

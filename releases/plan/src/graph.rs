@@ -1,11 +1,11 @@
-//! Groups and their order: a dependency graph over positions in a merged script.
+//! Finds groups and their order in a dependency graph. The nodes are positions in a merged script.
 //!
-//! OTP leaves the order of independent modules to the runtime's hashing; here the position decides,
-//! so that the same documents always give the same plan.
+//! In OTP, the order of independent modules depends on hashing in the runtime. Here the position
+//! decides, so the same documents always give the same plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Dependencies between the nodes `0..n`: an edge leads from a node to one that it needs.
+/// Dependencies between the nodes `0..n`. An edge leads from a node to a node that it needs.
 #[derive(Debug)]
 pub(crate) struct Graph {
     edges: Vec<BTreeSet<usize>>,
@@ -17,8 +17,8 @@ impl Graph {
         Self { edges }
     }
 
-    /// Returns the first node of each node's group: of all nodes connected with it in either
-    /// direction.
+    /// Returns, for each node, the first node of its group. A group consists of all nodes that are
+    /// connected in either direction.
     pub(crate) fn groups(&self) -> Vec<usize> {
         let mut neighbours = vec![Vec::new(); self.edges.len()];
         for (from, to) in self.each_edge() {
@@ -32,8 +32,8 @@ impl Graph {
         group
     }
 
-    /// Returns all nodes, each before those that it needs. The members of a cycle come together, by
-    /// position; independent nodes come by position.
+    /// Returns all nodes, each before the nodes that it needs. The members of a cycle are adjacent.
+    /// Members of a cycle and independent nodes are sorted by position.
     pub(crate) fn order(&self) -> Vec<usize> {
         let cycle = self.cycle_of();
         let (mut needs, mut users) = (vec![Vec::new(); cycle.len()], vec![0_usize; cycle.len()]);
@@ -62,11 +62,12 @@ impl Graph {
         members(&self.cycle_of()).into_values().filter(|members| members.len() > 1).collect()
     }
 
-    /// Returns the first node of each node's cycle, or the node itself.
+    /// Returns, for each node, the first node of its cycle, or the node itself if it is in no
+    /// cycle.
     ///
-    /// Kosaraju's algorithm: a search along the edges gives a finishing order of the nodes. Taken
-    /// from its end, the cycle of each node consists of the nodes that a search against the edges
-    /// still finds.
+    /// Kosaraju's algorithm. A search along the edges gives the order in which the search finishes
+    /// the nodes. The second search runs against the edges and starts at the nodes in reverse
+    /// finishing order. The nodes that it newly finds from one start are a cycle.
     fn cycle_of(&self) -> Vec<usize> {
         let mut users = vec![Vec::new(); self.edges.len()];
         self.each_edge().for_each(|(from, to)| users[to].push(from));

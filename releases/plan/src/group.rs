@@ -1,8 +1,8 @@
-//! Changes modules that depend on each other together.
+//! Expands groups: modules that depend on each other change together.
 //!
-//! OTP: systools_rc, translation of dependent instructions. A group is emitted at the place of its
-//! first member, regardless of instructions between the members. `order` lists each module before
-//! those that it needs:
+//! OTP: systools_rc, translation of dependent instructions. The instructions of a group are placed
+//! where its first member is written, regardless of instructions between the members. In the table,
+//! *order* means that each module comes before the modules that it needs:
 //!
 //! | | up | down |
 //! |---|---|---|
@@ -48,7 +48,7 @@ enum Kind {
     Delete,
 }
 
-/// Code of one module that a group needs.
+/// The code of one module that a group needs.
 #[derive(Debug, Clone)]
 pub(crate) struct ObjectCode {
     pub(crate) app: AppName,
@@ -113,7 +113,7 @@ impl Member {
         Some(Suspend { module: self.module.clone(), timeout: *timeout })
     }
 
-    /// Returns the conversion of an update of one of these types, unless it is soft.
+    /// Returns the conversion of an update with one of these types; `None` for a soft update.
     fn code_change(&self, mod_types: &[ModType]) -> Option<CodeChange> {
         match &self.kind {
             Kind::Update { change, extra, mod_type, .. }
@@ -221,8 +221,8 @@ impl Grouped {
         Ok(())
     }
 
-    /// Records data that the instructions do not contain: the code that a member needs and its
-    /// change of states.
+    /// Records the code that a member needs, and how it changes states. The low-level instructions
+    /// do not contain this data.
     fn note(&mut self, pair: &Pair<'_>, member: &Member, reason: &Reason) -> Result<(), PlanError> {
         let module = member.module.clone();
         if let Kind::Update { change, .. } = &member.kind {

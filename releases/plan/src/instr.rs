@@ -14,9 +14,9 @@ use crate::version::Vsn;
 /// One instruction of an appup.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Instruction {
-    /// Translated into low-level ones.
+    /// A high-level instruction, which is translated into low-level ones.
     High(HighLevel),
-    /// Copied as it is.
+    /// A low-level instruction, which is copied.
     Low(LowLevel),
 }
 
@@ -35,7 +35,8 @@ pub enum HighLevel {
         timeout: Timeout,
         /// How to purge processes that run old code.
         purge: PurgeWords,
-        /// Modules that must be loaded before this one going up, after it going down.
+        /// Modules that must be loaded before this module in an upgrade, and after it in a
+        /// downgrade.
         deps: Vec<ModuleName>,
     },
     /// Loads a module without suspending a process.
@@ -95,7 +96,7 @@ pub enum LowLevel {
     },
     /// Ends the part of a script that may fail without consequences, in OTP's sense.
     PointOfNoReturn,
-    /// Makes code that was read current.
+    /// Makes the code of a module current that `LoadObjectCode` has read.
     Load {
         /// The module to load.
         module: ModuleName,
@@ -179,7 +180,7 @@ pub enum LowLevel {
     RestartDaemon,
 }
 
-/// How an update treats the states of the processes.
+/// How an update treats the states of processes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Change {
     /// No conversion: processes are suspended and resumed around the load.
@@ -187,7 +188,8 @@ pub enum Change {
     Soft,
     /// Every state goes through `change_code`, with this value as `extra`.
     Advanced(Value),
-    /// The module implements `init` of a supervisor: flags and child specs change, children stay.
+    /// The module is the callback module of a supervisor: flags and child specs change, children
+    /// stay.
     Supervisor,
 }
 
@@ -195,9 +197,9 @@ pub enum Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ModType {
-    /// Going down, the version that is replaced converts, before the load.
+    /// In a downgrade, the version that is replaced converts the state, before the load.
     Dynamic,
-    /// The loaded version converts, after the load, in both directions.
+    /// The loaded version converts the state, after the load, in both directions.
     Static,
 }
 
@@ -217,32 +219,31 @@ pub enum Timeout {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PurgeMethod {
-    /// They are left running and listed.
+    /// The processes keep running and are reported.
     Soft,
-    /// They are terminated.
+    /// The processes are terminated.
     Brutal,
 }
 
-/// The purge methods as the author wrote them; `None` means not written.
+/// The purge methods that the author wrote; `None` if a method is not written.
 ///
-/// OTP's default is brutal, and the group form of a script prints it. Unlike OTP, an install takes
-/// soft where no method is written, so that no process is killed by default.
+/// OTP's default is brutal, and a relup in OTP's form prints this default. Unlike OTP, an install
+/// purges softly if no method is written, so no process is killed by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 pub struct PurgeWords {
-    /// For code that is old before the upgrade begins.
+    /// The method for code that is old before the upgrade begins.
     #[serde(rename = "pre_purge")]
     pub pre: Option<PurgeMethod>,
-    /// For code that becomes old by the upgrade.
+    /// The method for code that the upgrade makes old.
     #[serde(rename = "post_purge")]
     pub post: Option<PurgeMethod>,
 }
 
 impl PurgeWords {
-    /// Both words written as brutal.
+    /// Both methods written as brutal.
     pub const BRUTAL: Self = Self { pre: Some(PurgeMethod::Brutal), post: Some(PurgeMethod::Brutal) };
 
-    /// Returns whether an install terminates processes. A method that is not written terminates
-    /// none.
+    /// Returns whether one of the methods is brutal, so that an install terminates processes.
     pub(crate) fn is_brutal(self) -> bool {
         [self.pre, self.post].contains(&Some(PurgeMethod::Brutal))
     }
@@ -273,7 +274,7 @@ pub struct Suspend {
 pub struct CodeChange {
     /// The module; the states of its users are converted.
     pub module: ModuleName,
-    /// Passed to `change_code`.
+    /// The data for `change_code`, besides the state.
     pub extra: Value,
 }
 
@@ -286,7 +287,7 @@ pub struct Apply {
     pub function: String,
     /// Its arguments.
     pub args: Vec<Value>,
-    /// The call that undoes this one in a rollback. Unlike OTP, which undoes nothing.
+    /// The call that undoes this call in a rollback. OTP has no such undo.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undo: Option<Box<Self>>,
 }
@@ -295,9 +296,9 @@ pub struct Apply {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncWith {
-    /// By name.
+    /// The nodes with these names.
     Nodes(Vec<String>),
-    /// By the result of a call.
+    /// The nodes that a call returns.
     From(Apply),
 }
 

@@ -1,8 +1,7 @@
 //! Reads one instruction of an appup.
 //!
-//! The checks of an instruction's parts are OTP's, under OTP's names (`bad_module`,
-//! `bad_purge_method`, ...) and in OTP's order, so that the same one of several mistakes is
-//! reported.
+//! The parts of an instruction are checked as in OTP: the checks have OTP's names (`bad_module`,
+//! `bad_purge_method`, ...) and OTP's order, so that the same one of several mistakes is reported.
 
 use serde_json::Value;
 use toml::de::DeValue;
@@ -28,8 +27,7 @@ pub(crate) struct Bad {
 
 type Read<T> = Result<T, Bad>;
 
-/// The instructions that are a table, each with its allowed keys. The first key is the
-/// instruction's keyword.
+/// The instructions written as a table, each with its allowed keys. The first key is the keyword.
 const TABLES: [(&str, &[&str]); 18] = [
     ("update", &["update", "change", "mod_type", "timeout", "pre_purge", "post_purge", "deps"]),
     ("load_module", &["load_module", "pre_purge", "post_purge", "deps"]),
@@ -51,7 +49,7 @@ const TABLES: [(&str, &[&str]); 18] = [
     ("sync_nodes", &["sync_nodes", "nodes", "from", "args"]),
 ];
 
-/// The instructions that are a bare keyword.
+/// The instructions written as a bare keyword.
 const WORDS: [(&str, LowLevel); 3] = [
     ("point_of_no_return", LowLevel::PointOfNoReturn),
     ("restart_new_daemon", LowLevel::RestartNewDaemon),
@@ -172,7 +170,7 @@ fn low(word: &str, parts: &mut Parts<'_, '_>) -> Read<LowLevel> {
         "stop" => LowLevel::Stop { modules: parts.of(word, modules)? },
         "start" => LowLevel::Start { modules: parts.of(word, modules)? },
         "code_change" => {
-            // OTP checks that a list exists before the mode, and the items of the list after it.
+            // OTP checks the list before the mode, and the items of the list after the mode.
             let nodes = parts.of(word, |node| part(Syntax::BadList, node, read::nodes))?;
             let mode = parts.or_default("mode", mode)?;
             LowLevel::CodeChange { mode, modules: nodes.into_iter().map(code_change).collect::<Read<_>>()? }
@@ -230,7 +228,7 @@ impl<'a> Parts<'_, 'a> {
 }
 
 fn bad(class: Syntax, node: &Node<'_>, fault: Fault) -> Bad {
-    // The text of the fault shows a value that has no JSON form (a number beyond 64 bits).
+    // A value without a JSON form (a number beyond 64 bits) becomes null; the message quotes it.
     let value = read::data(node.clone()).unwrap_or_default();
     Bad { class, value, fault }
 }

@@ -4,10 +4,10 @@
 //!   `config.toml`; translates appups into a relup as Erlang/OTP does; turns the relup into one
 //!   window for the whole release; checks every script; drafts appups.
 //! - **Promises**: the same documents always give the same plan. A mistake is reported with its
-//!   place, under OTP's name for it; of several mistakes, the reported one is the one that OTP
-//!   would report.
-//! - **Must not use**: files, clocks, threads, processes. Callers read files and pass their texts
-//!   in.
+//!   place and with OTP's name for it. If there are several mistakes, the planner reports the one
+//!   that OTP would report.
+//! - **Must not use**: files, clocks, threads, OS processes. Callers read the files and pass the
+//!   texts.
 //!
 //! ```
 //! use reld_plan::{AppDocs, Rel, Release, plan};

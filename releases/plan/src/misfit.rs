@@ -17,9 +17,8 @@ use crate::read::{self, Fault, Fields, Span};
 use crate::script::{Action, MemberChange, Script};
 
 /// Returns the instructions of an `appup.toml` or `relup.toml` that a packer must refuse, with
-/// their places: those that name a module missing in every app, and those that do not fit the
-/// behaviour of a module. Only modules that the document's own release must have are checked for
-/// existence.
+/// their places. Such an instruction names a module that no app has, or does not fit the behaviour
+/// of its module. The first rule covers only modules that the release of the document must have.
 ///
 /// # Errors
 /// The document cannot be parsed.
@@ -122,8 +121,8 @@ impl Behaviours {
     }
 }
 
-/// Returns the readable instructions of a document, each with its place. Unreadable ones are
-/// reported elsewhere.
+/// Returns the instructions of a document that can be parsed, each with its place. The other
+/// instructions are reported by the parsers of the documents.
 fn instructions(text: &str) -> Result<Vec<(Span, Mode, Instruction)>, Fault> {
     let mut fields = Fields::any_document(text)?;
     let mut found = Vec::new();

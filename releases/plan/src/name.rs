@@ -1,4 +1,4 @@
-//! Names of apps and modules: separate types, because the two are easily swapped.
+//! Names of apps and modules. They have separate types, because the two are easily swapped.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::quote::Quoted;
 use crate::read::{self, Fault, Node};
 
-/// The longest name, in characters. With a version, it becomes the name of a folder.
+/// The maximum length of a name, in characters. A name and a version become the name of a folder.
 const LENGTH_MAX: usize = 100;
 
 /// The text is not a valid name.
@@ -17,7 +17,8 @@ const LENGTH_MAX: usize = 100;
 )]
 pub struct NameError(pub String);
 
-/// A name can become part of a path and of `module:function`, so that few characters are allowed.
+/// Checks a name. Few characters are allowed, because a name becomes part of paths and of
+/// `module:function`.
 fn checked(text: String) -> Result<String, NameError> {
     let head = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let tail = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));

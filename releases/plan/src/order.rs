@@ -1,8 +1,8 @@
 //! Finds the steps that a window executes in another order than the author's.
 //!
-//! All modules of a window become current at once, and no process runs purged code, so that the
-//! order of these steps has no effect. The order of calls, starts and terminations does. A step
-//! records these changes of place:
+//! All modules of a window become current at once, and no process runs purged code, so the order of
+//! loads and purges among themselves has no effect. The order of calls, starts and terminations has
+//! an effect. A step records these changes of place:
 //!
 //! | a call, start or termination | has changed places with |
 //! |---|---|
@@ -30,7 +30,8 @@ enum Kind<'a> {
     Resume(&'a ModuleName),
 }
 
-/// Adds the changes of place to each step. `resumed` has each module with the line that resumes it.
+/// Adds the changes of place to each step. `resumed` holds each module with the line that resumes
+/// it.
 pub(crate) fn note(steps: &mut [Step], resumed: &[(ModuleName, usize)]) {
     let resume = steps.iter().position(|step| matches!(step.action, Action::Resume { .. }));
     let resumes = resume.into_iter().flat_map(|at| {
@@ -68,7 +69,7 @@ const fn kind(action: &Action) -> Option<Kind<'_>> {
 }
 
 impl Item<'_> {
-    /// Returns the steps that this act has changed places with.
+    /// Returns the steps that this call, start or termination has changed places with.
     fn order(&self, items: &[Self]) -> Order {
         let before =
             items.iter().filter(|item| self.line < item.line && self.at > item.at && self.shows_before(item));
@@ -87,12 +88,14 @@ impl Item<'_> {
         }
     }
 
-    /// Returns whether it matters that an act is executed before this item.
+    /// Returns whether it has an effect that a call, start or termination written after this item
+    /// is executed before it.
     const fn shows_behind(&self) -> bool {
         matches!(self.kind, Kind::Conversion(_) | Kind::Resume(_))
     }
 
-    /// Returns whether it matters that this act is executed after the item.
+    /// Returns whether it has an effect that this call, start or termination is executed after an
+    /// item written after it.
     fn shows_before(&self, item: &Self) -> bool {
         match (&self.kind, &item.kind) {
             (Kind::Act(Action::Apply(call)), Kind::Load(module)) => call.module == **module,

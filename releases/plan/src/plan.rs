@@ -43,7 +43,8 @@ pub fn plan_direction(top: &Release, base: &Release, mode: Mode) -> Result<Scrip
     directed(&Pair { top, base, mode }, Windows::Release)
 }
 
-/// Returns the script of a pair of releases; going up, with warnings about the way back.
+/// Returns the script of a pair of releases. A script for an upgrade has warnings about the way
+/// back.
 fn directed(pair: &Pair<'_>, windows: Windows) -> Result<Script, PlanError> {
     let mut script = one_way(pair, windows)?;
     if pair.mode == Mode::Up {
@@ -52,8 +53,8 @@ fn directed(pair: &Pair<'_>, windows: Windows) -> Result<Script, PlanError> {
     Ok(script)
 }
 
-/// Returns warnings about problems on the way back. A missing down entry is not a problem: its
-/// author wants no way back.
+/// Returns warnings about problems on the way back. A missing down entry is no problem: the author
+/// of the appup wants no way back.
 fn way_back(pair: &Pair<'_>, windows: Windows) -> Vec<Warning> {
     let to = || pair.base.version().clone();
     match one_way(pair, windows) {
@@ -77,14 +78,18 @@ fn one_way(pair: &Pair<'_>, windows: Windows) -> Result<Script, PlanError> {
     Ok(script)
 }
 
-/// Returns whether the target is reached by its own appups (up) or by those of the running release
-/// (down).
+/// Returns the direction: up if the target's own appups lead to it, down if the appups of the
+/// running release do.
 ///
-/// Up if the target's `relup.toml` has a script for the running release; down if the running
-/// release's `relup.toml` has one for the target. Otherwise up if the target's appups have an up
-/// entry for the running version of every changed app; otherwise down if the running release's
-/// appups have a down entry for the target's version of every changed app. Version numbers are
-/// never compared.
+/// The first matching rule decides:
+///
+/// - The target's `relup.toml` has a script for the running release: up.
+/// - The running release's `relup.toml` has a script for the target: down.
+/// - The target's appups have an up entry for the running version of every changed app: up.
+/// - The running release's appups have a down entry for the target's version of every changed app:
+///   down.
+///
+/// Version numbers are never compared.
 ///
 /// # Errors
 /// `no_appup_found` or `version_not_in_appup` (OTP: release_handler:upgrade_app), with the app and
@@ -106,8 +111,8 @@ pub fn pick_direction(running: &Release, target: &Release) -> Result<Mode, PlanE
     Err(no_direction(&changed))
 }
 
-/// Returns whether the appup of an app has an entry for another version. A broken appup counts as
-/// one, so that its error is reported.
+/// Returns whether the appup of an app has an entry for another version. An unreadable appup counts
+/// as having one, so that its error is reported.
 fn leads(owner: &ReleaseApp, mode: Mode, other: &ReleaseApp) -> bool {
     match &owner.docs.appup {
         AppupFile::Found(appup) => appup.entry(mode, other.version()).is_some(),
@@ -116,7 +121,8 @@ fn leads(owner: &ReleaseApp, mode: Mode, other: &ReleaseApp) -> bool {
     }
 }
 
-/// Names the first app with an entry in neither direction, otherwise the first without an up entry.
+/// Returns the error for the first app with an entry in neither direction, or else for the first
+/// app without an up entry.
 fn no_direction(changed: &[(&ReleaseApp, &ReleaseApp)]) -> PlanError {
     let up = |(new, old): &&(&ReleaseApp, &ReleaseApp)| !leads(new, Mode::Up, old);
     let neither = |pair: &&(&ReleaseApp, &ReleaseApp)| up(pair) && !leads(pair.1, Mode::Down, pair.0);

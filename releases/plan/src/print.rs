@@ -15,8 +15,8 @@ impl Printer {
         self.line(&format!("{} = {}", key(name), inline(&value.into())))
     }
 
-    /// Prints a list of names; omits an empty list, because every list of a document is empty by
-    /// default.
+    /// Prints a list of names. An empty list is omitted, because every list of a document is empty
+    /// by default.
     pub(crate) fn names<T: AsRef<str>>(&mut self, name: &str, names: &[T]) -> &mut Self {
         if names.is_empty() {
             return self;

@@ -1,5 +1,5 @@
-//! Bounds and escapes text from documents in messages, so that it is readable and harmless to a
-//! terminal.
+//! Shortens and escapes text from documents in messages, so that messages are readable and harmless
+//! to a terminal.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -25,7 +25,7 @@ impl fmt::Debug for Quoted<'_> {
 
 /// Escapes a text for a terminal or a log, in JSON's notation (`\u001b`), so that JSON stays valid.
 ///
-/// Escaped are control characters, except tabs and line ends, and characters that change the
+/// It escapes control characters, except tabs and line ends, and characters that change the
 /// direction of a line or break it invisibly.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_obeyed) {
@@ -51,7 +51,7 @@ const fn is_obeyed(c: char) -> bool {
     }
 }
 
-/// Cuts a text after `max` characters and adds the number of omitted ones.
+/// Cuts a text after `max` characters and appends the number of omitted characters.
 pub fn bounded(text: &str, max: usize) -> Cow<'_, str> {
     match text.char_indices().nth(max) {
         None => Cow::Borrowed(text),

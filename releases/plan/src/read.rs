@@ -1,7 +1,9 @@
-//! Reads TOML with places: every mistake is a [`Fault`] with its place.
+//! Reads TOML values together with their places in the text: every mistake is a [`Fault`] with a
+//! place.
 //!
-//! Serde would need fewer lines, but it stops at the first mistake in a nested value without its
-//! place, and an appup must keep a wrong instruction as a value (see [`Written`](crate::Written)).
+//! Serde would need fewer lines, but it stops at the first mistake in a nested value without
+//! reporting the place of that mistake. Besides, an appup must keep a wrong instruction as a value
+//! (see [`Written`](crate::Written)).
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -35,7 +37,7 @@ impl Fault {
     }
 }
 
-/// The keys of one table in their written order, to be taken out one by one.
+/// The entries of one table in source order; the reader removes them one by one.
 #[derive(Debug)]
 pub(crate) struct Fields<'a> {
     span: Span,
@@ -95,12 +97,12 @@ impl<'a> Fields<'a> {
         Err(Fault { span: key.span(), message })
     }
 
-    /// Returns the keys and their places, in their written order.
+    /// Returns the keys and their places, in source order.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (&str, Span)> {
         self.entries.iter().map(|(key, _)| (key.get_ref().as_ref(), key.span()))
     }
 
-    /// Returns the keys and their values, in their written order.
+    /// Returns the keys and their values, in source order.
     pub(crate) fn into_entries(self) -> impl Iterator<Item = (Spanned<Cow<'a, str>>, Node<'a>)> {
         self.entries.into_iter()
     }
@@ -162,7 +164,7 @@ pub(crate) fn nodes(node: Node<'_>) -> Result<Vec<Node<'_>>, Fault> {
     }
 }
 
-/// Reads an array; every item is read by the same reader.
+/// Reads an array with one reader for all items.
 pub(crate) fn list<'a, T>(
     read: impl Fn(Node<'a>) -> Result<T, Fault>,
 ) -> impl FnOnce(Node<'a>) -> Result<Vec<T>, Fault> {

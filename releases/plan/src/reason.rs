@@ -11,7 +11,7 @@ use crate::version::Vsn;
 
 /// All causes of a step, each once.
 ///
-/// Shared, because all steps of a large group have the same long list.
+/// The list is shared, because all steps of a large group have the same long list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reason(Arc<Vec<Cause>>);
 
@@ -26,7 +26,7 @@ pub enum Cause {
     AddedApplication(AppName),
     /// The app is only in the source release.
     RemovedApplication(AppName),
-    /// A module without an instruction must not stay in a replaced library.
+    /// The library of a module without an instruction is replaced, so the module is loaded too.
     Implied {
         /// The module.
         module: ModuleName,
@@ -48,7 +48,7 @@ pub enum Cause {
     DaemonChanged,
     /// The operator requested a restart.
     RestartAsked,
-    /// Every script has one.
+    /// The switch, which every script has.
     PointOfNoReturn,
     /// The node boots this release.
     Boot,

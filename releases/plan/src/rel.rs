@@ -20,7 +20,7 @@ pub struct Rel {
     /// The daemon's version. If it differs from the running release's, the plan begins with
     /// `restart_new_daemon`.
     pub daemon: Vsn,
-    /// The apps. Where dependencies leave it open, this order is the start order.
+    /// The apps. The start order follows this order except where dependencies require another one.
     pub apps: Vec<RelApp>,
 }
 
@@ -41,16 +41,16 @@ pub struct RelApp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StartType {
-    /// Its termination stops the node.
+    /// The termination of the app stops the node.
     #[default]
     Permanent,
-    /// Its abnormal termination stops the node.
+    /// An abnormal termination of the app stops the node.
     Transient,
-    /// Its termination is only reported.
+    /// A termination of the app is only reported.
     Temporary,
-    /// Loaded but not started.
+    /// The app is loaded but not started.
     Load,
-    /// Code only.
+    /// Only the code of the app is loaded.
     None,
 }
 

@@ -28,8 +28,8 @@ pub struct AppDocs {
     pub schemas: Schemas,
 }
 
-/// The result of reading an appup. A missing or broken appup matters only to an upgrade that needs
-/// it.
+/// The result of reading an appup. A missing or broken appup is an error only for an upgrade that
+/// needs it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AppupFile {
     /// No file.
@@ -84,8 +84,8 @@ pub struct ReleaseApp {
 }
 
 impl Release {
-    /// Returns the release, if the documents are consistent. Documents of apps or versions that it
-    /// does not name are ignored.
+    /// Returns the release, if the documents are consistent. Documents of apps or versions that the
+    /// release does not name are ignored.
     ///
     /// # Errors
     /// In this order: `error_reading` (no app.toml, none of the right version, or an included app
@@ -162,8 +162,8 @@ impl Release {
         self.positions.get(name).map(|at| &self.apps[*at])
     }
 
-    /// Returns the apps in start order: each after those that it uses or includes, otherwise in the
-    /// order of the release file.
+    /// Returns the apps in start order. Each app comes after the apps that it uses or includes;
+    /// otherwise the order is that of the release file.
     pub fn start_order(&self) -> impl Iterator<Item = &ReleaseApp> {
         self.start_order.iter().filter_map(|name| self.app(name))
     }
@@ -237,7 +237,7 @@ fn defined(apps: &[ReleaseApp]) -> Result<(), PlanError> {
     if missing.is_empty() { Ok(()) } else { Err(PlanError::UndefinedApplications { missing }) }
 }
 
-/// Removes one occurrence of each name in `less`.
+/// Returns the names without one occurrence of each name in `less`.
 pub(crate) fn without<'a>(
     mut names: Vec<&'a AppName>,
     less: impl IntoIterator<Item = &'a AppName>,

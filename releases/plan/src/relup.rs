@@ -23,7 +23,7 @@ pub struct Line<I = LowLevel> {
     pub reason: Reason,
 }
 
-/// Options of a plan.
+/// Options of a relup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RelupOptions {
     /// OTP: `restart_emulator`. Ends the script with a restart of the daemon.
@@ -39,13 +39,14 @@ pub struct Relup {
     pub from: Vsn,
     /// The target release.
     pub to: Vsn,
-    /// Up: the appups of the target release were read. Down: those of the source release.
+    /// The direction. Up: the appups of the target release were read. Down: the appups of the
+    /// source release were read.
     pub mode: Mode,
     /// The instructions.
     pub lines: Vec<Line>,
     /// OTP's warnings.
     pub warnings: Vec<Warning>,
-    /// How an update changes each module; the instructions alone do not show it.
+    /// How an update changes the states of each module. The instructions do not contain this.
     pub(crate) changes: BTreeMap<ModuleName, MemberChange>,
     /// Modules that the appups keep on their old library.
     pub(crate) keep: Vec<ModuleName>,

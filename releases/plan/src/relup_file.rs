@@ -18,7 +18,7 @@ use crate::version::Vsn;
 /// The scripts of one release.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RelupFile {
-    /// The release that it is stored with.
+    /// The version of the release with this file.
     pub version: Vsn,
     /// Scripts for upgrades from other releases.
     pub up: Vec<RelupEntry>,
@@ -70,7 +70,7 @@ impl RelupFile {
 }
 
 impl From<Relup> for RelupEntry {
-    /// Takes over the translated appups, without their reasons. The kind of an `update` is lost;
+    /// Converts the translated appups, without their reasons. The kind of an `update` is lost, but
     /// the code change of a supervisor calls its init in any case.
     fn from(relup: Relup) -> Self {
         let other = match relup.mode {
@@ -109,7 +109,8 @@ fn read_entry(node: Node<'_>, key: &str) -> Result<RelupEntry, Fault> {
     })
 }
 
-/// OTP: a restart elsewhere is an `illegal_instruction_after_point_of_no_return`.
+/// Reads the instructions, with restarts only at their places. OTP: a restart elsewhere is an
+/// `illegal_instruction_after_point_of_no_return`.
 fn read_instructions(node: Node<'_>) -> Result<Vec<LowLevel>, Fault> {
     let at = node.clone();
     let instructions = read::list(read_instruction)(node)?;
@@ -140,8 +141,8 @@ fn read_instruction(node: Node<'_>) -> Result<LowLevel, Fault> {
     }
 }
 
-/// Converts a call of `application` back into the instruction that it was printed from. In OTP,
-/// both are the same term.
+/// Converts a call of `application` into the low-level instruction that is printed as this call. In
+/// OTP, both are the same term.
 fn generated(call: Apply) -> LowLevel {
     let app = |at: usize| call.args.get(at)?.as_str().and_then(|name| AppName::new(name).ok());
     let start_type = || {

@@ -64,7 +64,7 @@ fn low(instruction: &LowLevel) -> Value {
     }
 }
 
-/// OTP's default where no purge method is written.
+/// Returns the purge method, or OTP's default if none is written.
 fn or_brutal(method: Option<PurgeMethod>) -> PurgeMethod {
     method.unwrap_or(PurgeMethod::Brutal)
 }
@@ -76,8 +76,8 @@ fn suspend(suspend: &Suspend) -> Value {
     }
 }
 
-/// A hand-written call of `application` has the same form as a generated one: in OTP both are the
-/// same term.
+/// Returns the JSON form of a call. A hand-written call of `application` has the same form as a
+/// generated instruction, because both are the same term in OTP.
 fn apply(call: &Apply) -> Value {
     let Apply { module, function, args, .. } = call;
     let start_type = |word: &Value| StartType::WORDS.iter().any(|(name, _)| word == name);

@@ -37,7 +37,7 @@ pub struct Interface {
     /// The state of its processes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<Value>,
-    /// Fields of an older state that may be lost, each by its place, in the notation of the SDK's
+    /// The places of fields of an older state that may be dropped, in the notation of the SDK's
     /// `GenServer::DROPPED`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
@@ -56,8 +56,8 @@ pub struct Interface {
     /// All other messages, in the form that is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub info: Option<Value>,
-    /// The opposite form of these five, by name, if it differs: the read form of the reply, the
-    /// written form of the others.
+    /// The opposite form of the five types above, by name, if it differs: the read form of the
+    /// reply, the written form of the other types.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub other: BTreeMap<String, Value>,
     /// The result of a supervisor's init.
@@ -65,16 +65,16 @@ pub struct Interface {
     pub supervisor: Option<SupervisorSpec>,
 }
 
-/// OTP: `{SupFlags, [ChildSpec]}`.
+/// The result of `init`. OTP: `{SupFlags, [ChildSpec]}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupervisorSpec {
     /// OTP's name for the strategy.
     pub strategy: String,
-    /// The restart intensity: more restarts than this in one period are too many.
+    /// The restart intensity: the maximum number of restarts in one period.
     pub intensity: u32,
     /// The period, in milliseconds.
     pub period_ms: u64,
-    /// Whether it shuts down with its significant children; absent: `never`.
+    /// When the supervisor shuts down with its significant children; absent if never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_shutdown: Option<String>,
     /// The children in start order; for a `simple_one_for_one` supervisor, the template.
@@ -84,7 +84,7 @@ pub struct SupervisorSpec {
 /// OTP: child spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChildSpec {
-    /// Unique within its supervisor.
+    /// The id, unique within its supervisor.
     pub id: Value,
     /// The callback module.
     pub module: String,

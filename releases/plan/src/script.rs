@@ -19,10 +19,10 @@
 //! restart_daemon
 //! ```
 //!
-//! Unlike OTP, where a script suspends and resumes group by group and restarts the node when a step
-//! after the point of no return fails, the switch comes after every step that can fail. A script
-//! with OTP's windows, see [`Windows`](crate::Windows), consists of several such sequences, each in
-//! the order above.
+//! In OTP, a script suspends and resumes group by group, and a failure after the point of no return
+//! restarts the node. Here, the switch comes after every step that can fail. A script with one
+//! window for each group, see [`Windows`](crate::Windows), consists of several such sequences, each
+//! in the order above.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -67,12 +67,13 @@ pub struct Step {
     /// How the step's place differs from the author's order.
     #[serde(flatten)]
     pub order: Order,
-    /// The line of its window's part of the relup that asks for the step.
+    /// The number of the step's line within the relup lines of its window.
     #[serde(skip)]
     pub(crate) line: Option<usize>,
 }
 
-/// The steps that a step has changed places with, each as a short text, and the consequence.
+/// The steps that a step has changed places with, each as a short text, and the consequence for a
+/// started child.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Order {
     /// Steps that are written after this one and executed before it.
@@ -150,9 +151,9 @@ pub enum Action {
         mode: Mode,
         /// The kind of the conversion.
         change: MemberChange,
-        /// Passed to `change_code`.
+        /// The data for `change_code`, besides the state.
         extra: Value,
-        /// A call is written before the conversion, so that it cannot happen before the gate.
+        /// A call is written before the conversion, so the conversion cannot run before the gate.
         inside: bool,
         /// Fields to drop from the result of `change_code_down`.
         #[serde(skip_serializing_if = "Dropped::is_empty")]
@@ -202,7 +203,8 @@ pub enum Action {
         /// The app.
         app: AppName,
     },
-    /// Leaves a module without current code and purges it with the purge methods of the step.
+    /// Leaves a module without current code, and purges its old code with the purge methods of the
+    /// step.
     Remove {
         /// The module.
         module: ModuleName,
@@ -210,7 +212,7 @@ pub enum Action {
         app: AppName,
         /// The library's version.
         vsn: Vsn,
-        /// The purge words the author wrote.
+        /// The purge methods that the author wrote.
         #[serde(flatten)]
         purge: PurgeWords,
     },
@@ -220,13 +222,13 @@ pub enum Action {
         /// The modules.
         modules: Vec<ModuleName>,
     },
-    /// Restarts into the new daemon first.
+    /// Restarts the node into the new daemon before all other steps.
     RestartNewDaemon,
-    /// Restarts after all other steps.
+    /// Restarts the daemon after all other steps.
     RestartDaemon,
 }
 
-/// A module and the suspension of its users.
+/// A module, and how its users are suspended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Member {
     /// The module.
@@ -241,13 +243,13 @@ pub struct Member {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MemberChange {
-    /// No `change_code`: new code reads the old state as it is.
+    /// No `change_code` is called: new code reads the old state.
     Soft,
     /// Their states go through `change_code`.
     Advanced,
-    /// They are supervisors: `init` is called again, children stay.
+    /// The processes are supervisors: `init` is called again, children stay.
     Supervisor,
-    /// They are terminated after the switch.
+    /// The processes are terminated after the switch.
     Stop,
 }
 
@@ -255,16 +257,16 @@ pub enum MemberChange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
-    /// Undone.
+    /// A rollback undoes the step.
     Undone,
-    /// Not undone: the call names no undo, and none is known.
+    /// The step is not undone: the call names no undo, and none is known.
     NoUndo,
     /// The app runs again in its old version, without its state.
     StateLost,
-    /// Not undone. Such steps come after the switch only.
+    /// The step is not undone. Such steps come only after the switch.
     Irreversible,
-    /// Undone until the switch. After it, the brutal purge terminates the processes that run old
-    /// code, which cannot be undone.
+    /// The step is undone until the switch. After the switch, the brutal purge terminates the
+    /// processes that run old code, which cannot be undone.
     Kills,
     /// The step starts or calls something after the switch. If it fails, the node is downgraded.
     TakenBack,

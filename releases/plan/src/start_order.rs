@@ -1,8 +1,8 @@
 //! The start order of a release's apps, which is also the order of their appups in a script.
 //!
 //! OTP: systools, sorting of applications. An app is emitted once all apps that it uses or includes
-//! are emitted. Needed apps that are not emitted yet are put in front of it, used apps before
-//! included ones, each in the order of the release file.
+//! are emitted. Needed apps that are not emitted yet are queued in front of that app: used apps
+//! before included apps, both in the order of the release file.
 
 use crate::error::PlanError;
 use crate::name::AppName;
@@ -40,8 +40,8 @@ impl<'a> Needs<'a> {
     }
 }
 
-/// Returns the apps that an app uses. An app included elsewhere is replaced by the app that starts
-/// it.
+/// Returns the apps that an app uses. A used app that another app includes is replaced by the app
+/// that starts it.
 ///
 /// OTP modifies the list while iterating over it, so that the order of names in an app.toml can
 /// matter.
@@ -75,7 +75,7 @@ pub(crate) fn outermost<'a>(name: &'a AppName, apps: &'a [ReleaseApp]) -> &'a Ap
     top
 }
 
-/// The apps that are not emitted yet, and the results for the others.
+/// The state of the sort: the apps that are not emitted yet, and the results for the others.
 #[derive(Debug, Default)]
 struct Sorting<'a> {
     queue: Vec<Needs<'a>>,
@@ -94,7 +94,7 @@ impl<'a> Sorting<'a> {
             let (included, unfound) = self.take(name, &next.includes);
             first.extend(included);
             let unused = without(unused, &next.app.docs.app.optional_applications);
-            // The latest comes first, as in OTP.
+            // As in OTP, the names that were found missing last come first.
             let missing = unused.into_iter().chain(unfound);
             self.missing.splice(0..0, missing.map(|needed| (name.clone(), needed.clone())));
             if first.is_empty() {
@@ -106,8 +106,8 @@ impl<'a> Sorting<'a> {
         }
     }
 
-    /// Takes the named apps that are still in the queue out of it; returns them, and the names that
-    /// are in no list.
+    /// Removes the named apps from the queue and returns them, except apps that include `user`.
+    /// Also returns the other names that were not visited before.
     fn take(&mut self, user: &AppName, names: &[&'a AppName]) -> (Vec<Needs<'a>>, Vec<&'a AppName>) {
         let (mut taken, mut missing) = (Vec::new(), Vec::new());
         for name in names.iter().copied() {
@@ -124,8 +124,8 @@ impl<'a> Sorting<'a> {
         (taken, missing)
     }
 
-    /// Records the first cycle: an app is needed that itself waits for the user, as do the waiting
-    /// apps in between.
+    /// Records the first cycle. There is one if the needed app already waits for `user`; the cycle
+    /// consists of the waiting apps up to it in the queue, and `user`.
     fn note_circle(&mut self, user: &AppName, needed: usize) {
         let waits = |needs: &&Needs<'a>| self.visited.contains(&needs.app.name());
         if self.circular.is_empty() && waits(&&self.queue[needed]) {
@@ -134,8 +134,8 @@ impl<'a> Sorting<'a> {
         }
     }
 
-    /// Puts an app, preceded by the apps that it needs, in front of the queue, except apps that
-    /// already wait for it.
+    /// Puts an app in front of the queue, preceded by the apps that it needs. Needed apps that
+    /// already wait for the app are left out.
     fn put_in_front(&mut self, first: Vec<Needs<'a>>, next: Needs<'a>) {
         let waits = |needs: &Needs<'a>| self.visited.contains(&needs.app.name());
         let before = first.into_iter().filter(|needs| !waits(needs)).chain([next]);

@@ -1,4 +1,5 @@
-//! Finds the states that move to another version of their module, and how they are carried over.
+//! Finds the states that processes take to another version of their module, and how they are
+//! carried over.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ struct State<'a> {
     from: &'a Vsn,
     to: &'a Vsn,
     mode: Mode,
-    /// No code of the author converts it.
+    /// No code of the author converts the state.
     is_soft: bool,
     carried: Carried,
 }

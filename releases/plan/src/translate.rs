@@ -91,7 +91,7 @@ fn syntax(lines: Vec<Line<Written>>) -> Result<Vec<Line<Instruction>>, PlanError
     lines.into_iter().map(checked).collect()
 }
 
-/// Drops the outer enum; the split allows only low-level instructions in a before part.
+/// Unwraps the low-level instructions of a before part; the split allows no others there.
 fn low_level(lines: Vec<Line<Instruction>>) -> Vec<Line> {
     let low = |Line { instruction, reason }| match instruction {
         Instruction::Low(instruction) => Some(Line { instruction, reason }),
@@ -140,7 +140,7 @@ fn nothing_left(
     if left.is_empty() { Ok(()) } else { Err(error(left)) }
 }
 
-/// Replaces the instructions about apps, and sorts the rest into members of groups and others.
+/// Replaces the instructions about apps, and separates members of groups from other instructions.
 fn parts(pair: &Pair<'_>, after: Vec<Line<Instruction>>) -> Result<Vec<Line<Part>>, PlanError> {
     let mut parts = Vec::new();
     for Line { instruction, reason } in after {
@@ -201,8 +201,8 @@ fn stop_and_remove(app: &ReleaseApp) -> impl Iterator<Item = Part> {
     [stop].into_iter().chain(removes).chain([purge]).map(Part::Other)
 }
 
-/// Puts the needed library code before everything else: one instruction per library, at the place
-/// of its first.
+/// Puts the reads of library code before all other instructions. Each library has one instruction,
+/// at the place of its first read.
 fn locate(before: Vec<Line>, needed: Vec<Line<group::ObjectCode>>) -> Result<Vec<Line>, PlanError> {
     let (mut code, mut rest) = (Vec::new(), Vec::new());
     for Line { instruction, reason } in before {

@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use crate::quote::Quoted;
 use crate::read::{self, Fault, Node};
 
-/// The longest version, in characters. Versions become part of file names.
+/// The maximum length of a version, in characters. Versions become part of file names.
 const LENGTH_MAX: usize = 100;
 
 /// The version of an app, a release or the daemon: a semantic version, written as a string
 /// everywhere.
 ///
-/// The order of versions never decides a direction: the appups name the possible targets.
+/// The order of versions never decides whether a move is an upgrade or a downgrade: the appups name
+/// the possible targets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Vsn(Version);
@@ -84,8 +85,9 @@ impl fmt::Display for Vsn {
 
 /// The versions that an appup entry is for.
 ///
-/// OTP's alternative to an exact version is a regular expression over the text. Unlike OTP, a range
-/// is a semver requirement: versions are numbers here, and the effect of `1\.0|1` is surprising.
+/// In OTP, an entry has an exact version or a regular expression over the version's text. Here, it
+/// has an exact version or a semver requirement, because a regular expression such as `1\.0|1`
+/// matches surprising versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VsnMatch {
     /// Exactly this version, including build metadata.

@@ -19,25 +19,26 @@ pub enum Warning {
         app: AppName,
         /// The app's version.
         version: Vsn,
-        /// The appup's.
+        /// The version that the appup names.
         appup: Vsn,
     },
     /// OTP: `erts_vsn_changed`.
     #[error("the daemon changes from {from} to {to}: the node restarts")]
     DaemonChanged {
-        /// The daemon's version in the release left.
+        /// The daemon's version in the source release.
         from: Vsn,
-        /// The daemon's version in the release gone to.
+        /// The daemon's version in the target release.
         to: Vsn,
     },
-    /// OTP allows this without a warning; the order in the file decides which module is loaded
-    /// first.
+    /// Modules that depend on each other. OTP allows them without a warning; the order of the
+    /// instructions in the appups decides which module is loaded first.
     #[error("{} depend on each other: their order is that of the appups", Names(modules))]
     DependencyCycle {
         /// The modules, in this order.
         modules: Vec<ModuleName>,
     },
-    /// An update or removal of a module that does not run. OTP allows it and does nothing.
+    /// An update or removal of a module that the source release does not have. OTP allows the
+    /// instruction and does nothing.
     #[error("{word} {module}: nothing to do, the source release has no such module")]
     NothingToDo {
         /// The instruction.
@@ -57,7 +58,7 @@ pub enum Warning {
         /// The library's version.
         vsn: Vsn,
     },
-    /// A missing `delete_module`.
+    /// A module is gone from its app, but no `delete_module` names it.
     #[error(
         "module {module} is gone from {app} but no instruction deletes it: library {app}-{vsn} stays mapped"
     )]
@@ -69,8 +70,8 @@ pub enum Warning {
         /// The library's version.
         vsn: Vsn,
     },
-    /// One window cannot keep both orders: the conversion comes before the switch, the start after
-    /// it.
+    /// A call is written between the start of a child or an app and a conversion, and one window
+    /// cannot keep both orders: the conversion comes before the switch, the start after it.
     #[error(
         "apply {call} is written after {start} but runs before it, because it may prepare code_change {module}; \
          write it after the update of {module}, or upgrade with --group-windows"
@@ -83,7 +84,8 @@ pub enum Warning {
         /// The converted module.
         module: ModuleName,
     },
-    /// No code of the author converts a state that differs.
+    /// The types of a module's state differ between the versions, and no code of the author
+    /// converts the state.
     #[error(
         "module {module} {to} may be unable to read the states of {from} (schemas do not show aliases): {}; convert them in \
          {} of {}, or declare lost fields in DROPPED",
@@ -103,7 +105,7 @@ pub enum Warning {
         /// The differences.
         why: Vec<String>,
     },
-    /// A failing release could not be rolled back.
+    /// If the new release fails, no downgrade can return to the source release.
     #[error("there is no way back to {to}: {why}")]
     NoWayBack {
         /// The source release.
@@ -119,7 +121,7 @@ pub enum Warning {
         /// A warning of the plan for the way back.
         problem: String,
     },
-    /// Apps that run although the release does not start them would be gone after a restart.
+    /// Running apps that the release does not start would be gone after a restart.
     #[error("a restart would not start these running apps: {}", reasons(apps))]
     NotRestarted {
         /// The apps, each with the reason.
@@ -131,7 +133,8 @@ pub enum Warning {
         /// The apps.
         apps: Vec<AppName>,
     },
-    /// A running app keeps the application module that started it.
+    /// A restart would start a running app with another application module. Until then, the app
+    /// keeps the module that started it.
     #[error("a restart would start {app} with module {to}; {}", by(from.as_ref()))]
     OtherStart {
         /// The app.
@@ -141,7 +144,7 @@ pub enum Warning {
         /// The module that would start it.
         to: ModuleName,
     },
-    /// A running app does not run start phases again.
+    /// A running app has new start phases. No upgrade runs them, but a restart would.
     #[error("a restart would run the start phases {} of {app}, which no upgrade runs", Names(phases))]
     StartPhases {
         /// The app.
@@ -149,7 +152,7 @@ pub enum Warning {
         /// The phases.
         phases: Vec<String>,
     },
-    /// Only a script starts these children: their supervisors would restart without them.
+    /// Only the script starts these children: restarted supervisors would not start them.
     #[error(
         "a restart would not start children that only the script starts: {}; add them to the supervisor's init",
         children_of(children)
@@ -158,8 +161,8 @@ pub enum Warning {
         /// Pairs of the supervisor's name in the script and the child's id.
         children: Vec<(String, Value)>,
     },
-    /// A supervisor would not start. Its children may depend on its environment, so that this is
-    /// only a warning.
+    /// A supervisor names a child that cannot start, so the supervisor would not start. This is
+    /// only a warning, because the supervisor may name other children in its actual environment.
     #[error("{supervisor} of {app} names a child {child} that could not be started: {problem}")]
     UnfitChild {
         /// The supervisor's app.

@@ -1,8 +1,8 @@
-//! The way back after an upgrade that completed only its first windows.
+//! Finds the way back after an upgrade that completed only its first windows.
 //!
-//! Once the members of a window are resumed, new code has answered callers. Its effects are undone
-//! by the script of the opposite direction, reduced to the steps for changed modules, apps and
-//! children:
+//! Once the members of a window are resumed, new code may have answered callers, so old states
+//! cannot simply be restored. The script of the opposite direction leads back, reduced to the steps
+//! for changed modules, apps and children:
 //!
 //! | step | kept if |
 //! |---|---|

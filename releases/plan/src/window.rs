@@ -1,6 +1,6 @@
 //! A window under construction: the parts of a script, each in its own order.
 //!
-//! The place of an app's call that is written after the point of no return:
+//! A call of an app's function that is written after the point of no return has this place:
 //!
 //! | a line before the call waits for the switch | a line after it is a conversion that it may prepare | place |
 //! |---|---|---|
@@ -8,13 +8,13 @@
 //! | yes | yes | inside the pause |
 //! | yes | no | after that line, after the switch |
 //!
-//! A child starts before the members are resumed, so that they do not miss it. It starts later if a
-//! line before its start waits until after the resume: a process to be terminated may hold its
-//! name, or the child may need an earlier call.
+//! A child starts before the members are resumed, so that resumed members find it running. It
+//! starts later if a line before its start waits until after the resume: a process that this line
+//! terminates may hold the child's name, or the child may need an earlier call.
 //!
-//! A conversion never overtakes the call before it, because it could silently read data that the
-//! call has yet to prepare. A call that overtakes the start of a child that it needs fails, and the
-//! failure is rolled back.
+//! A conversion never overtakes the call before it: it could silently read data that the call has
+//! not prepared yet. A call may overtake the start of a child. If the call needs that child, it
+//! fails, and the failure is rolled back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,7 +44,7 @@ pub(crate) struct Window {
     /// The index in `members` of each module.
     places: BTreeMap<ModuleName, usize>,
     inside: Vec<Step>,
-    /// A call runs inside the pause.
+    /// Whether a call runs inside the pause.
     calls_inside: bool,
     /// The resumed modules, each with the number of the line that resumes it.
     resumed: Vec<(ModuleName, usize)>,
@@ -57,7 +57,7 @@ pub(crate) struct Window {
     line: usize,
     /// The origin of the suspend and resume steps.
     reason: Reason,
-    /// The relup's point of no return has passed.
+    /// Whether the relup's point of no return has passed.
     is_past_no_return: bool,
 }
 
@@ -170,7 +170,8 @@ impl Window {
         Ok(())
     }
 
-    /// Skips modules that the source release does not have: no process uses them.
+    /// Suspends the users of modules, except modules that the source release does not have: no
+    /// process uses them.
     fn suspend(&mut self, facts: &Facts<'_>, modules: &[Suspend], reason: &Reason) {
         let used = modules.iter().filter(|suspend| facts.old_owner(&suspend.module).is_some());
         let member = |Suspend { module, timeout }: &Suspend| Member {
@@ -181,7 +182,7 @@ impl Window {
         self.members(used.map(member), reason);
     }
 
-    /// Adds each member once; an explicit time-out replaces the default.
+    /// Adds each member once. An explicit time-out replaces the default.
     fn members(&mut self, members: impl Iterator<Item = Member>, reason: &Reason) {
         let mut members = members.peekable();
         if members.peek().is_some() {
@@ -224,8 +225,8 @@ impl Window {
         Ok(())
     }
 
-    /// Starts and terminations by built-in modules wait for the switch; a child is renamed before
-    /// its supervisor is updated.
+    /// Places a call. Starts and terminations by built-in modules wait for the switch, and a child
+    /// is renamed before its supervisor is updated.
     fn apply(&mut self, facts: &Facts<'_>, call: &Apply, reason: &Reason, behind: &[Line]) {
         let mut step = self.step(Action::Apply(call.clone()), reason);
         let part = match (call.built_in().is_some(), self.is_past_no_return) {
@@ -254,8 +255,8 @@ impl Window {
         let Some(prepared) = facts.prepared(call, reason, behind) else {
             return !(self.child_starts.is_empty() && self.after_resume.is_empty());
         };
-        // The step itself lists the other steps that it overtakes. It may need a start written by
-        // the same author.
+        // Warns only about starts written by the same author, because the call may need them. The
+        // step of the call lists all steps that it overtakes.
         let needed = |step: &&Step| step.mark == Mark::TakenBack && step.reason.shares_cause(reason);
         if let Some(start) = self.child_starts.iter().chain(&self.after_resume).rev().find(needed) {
             let (call, start) = (call.to_string(), start.action.to_string());
@@ -264,8 +265,8 @@ impl Window {
         false
     }
 
-    /// The users of a stopped module stay suspended until they are stopped: new code must not see
-    /// their state.
+    /// Suspends the users of stopped modules until they are stopped, because new code must not see
+    /// their states.
     fn stop(&mut self, modules: &[ModuleName], reason: &Reason) {
         let (timeout, change) = (Timeout::Default, MemberChange::Stop);
         self.members(modules.iter().map(|module| Member { module: module.clone(), timeout, change }), reason);
@@ -280,7 +281,8 @@ impl Window {
         }
     }
 
-    /// Keeps only purges that the author wrote: a remove has its own purge methods.
+    /// Adds a purge, unless it belongs to a remove or is the pre_purge of a load: both have their
+    /// own purge methods.
     fn purge(&mut self, facts: &Facts<'_>, modules: &[ModuleName], reason: &Reason) {
         let written =
             |module: &&ModuleName| !facts.is_part_of_remove(module) && !facts.is_purged_before_load(module);

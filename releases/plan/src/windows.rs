@@ -1,20 +1,21 @@
 //! Cuts the instructions of a relup into windows.
 //!
-//! A window has one gate and one switch. By default it covers the whole release. With windows by
-//! group, it covers the instructions that OTP suspends and resumes together: the instructions are
-//! cut before each suspend at which no process is suspended or stopped. Instructions between a
-//! resume and the next suspend belong to the earlier window. Instructions that directly precede the
-//! suspend and prepare it belong to the later window: calls of functions, and calls of built-in
-//! modules that end or rename a child. A stop and its start, of modules or of an app, are never
-//! separated.
+//! A window has one gate and one switch. By default, one window covers the whole release. With
+//! windows by group, a window covers the instructions that OTP suspends and resumes together: a new
+//! window begins at each suspend, except the first, where nothing from earlier instructions is
+//! still suspended or stopped. Instructions between a resume and the next suspend belong to the
+//! earlier window. The exception is a run of preparing instructions directly before that suspend,
+//! which belongs to the later window: `sync_nodes`, calls of app functions, and the built-in calls
+//! that rename a child or end a child or an app. A stop and its start, of modules or of an app, are
+//! never separated.
 //!
 //! A library is one image for all modules of an app, but its modules are replaced one by one.
 //! Therefore:
 //!
-//! - Each window opens the libraries of the modules that it loads. The first window opens the
-//!   libraries that no instruction loads from.
+//! - Each window opens the libraries of the modules that it loads. The first window also opens the
+//!   libraries of apps of which no instruction loads a module.
 //! - The modules that no instruction names are loaded by the first window that opens their library.
-//!   The author declares them unchanged by not naming them, and new code of other modules may need
+//!   By not naming them, the author declares them unchanged, and new code of other modules may need
 //!   them.
 //! - Until the last window that names a module of an app, both images of the app are in use.
 
@@ -36,7 +37,7 @@ pub enum Windows {
     Group,
 }
 
-/// The instructions of one window, and its use of libraries.
+/// The instructions of one window, and the apps with libraries that it loads from.
 #[derive(Debug)]
 pub(crate) struct Part<'a> {
     pub(crate) lines: &'a [Line],
@@ -88,12 +89,12 @@ fn loaded_apps<'a>(facts: &Facts<'a>, lines: &[Line]) -> BTreeSet<&'a AppName> {
     loaded.map(|owner| owner.name()).collect()
 }
 
-/// Cuts the instructions before each suspend, except the first, at which no process is suspended or
-/// stopped.
+/// Cuts the instructions into windows: before each suspend, except the first, where no earlier
+/// suspend or stop is still waiting for its resume or start.
 fn cut(lines: &[Line]) -> Vec<&[Line]> {
     let completed = completed(lines);
     let (mut windows, mut begin, mut is_first) = (Vec::new(), 0, true);
-    // The index up to which an instruction still has to be completed by a later one.
+    // The index after the instruction that completes the last suspend or stop so far.
     let mut held = 0;
     for (at, line) in lines.iter().enumerate() {
         let is_cut = matches!(line.instruction, LowLevel::Suspend { .. }) && held <= at;
@@ -110,7 +111,7 @@ fn cut(lines: &[Line]) -> Vec<&[Line]> {
     windows
 }
 
-/// A state that one instruction begins and a later one completes.
+/// A suspension or stop that one instruction begins and a later instruction ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Begun<'a> {
     Suspended(&'a ModuleName),
@@ -129,7 +130,7 @@ fn begun(instruction: &LowLevel) -> Vec<Begun<'_>> {
     }
 }
 
-/// Returns the index after the last instruction that completes each begun state.
+/// Returns, for each suspension or stop, the index after the last instruction that ends it.
 fn completed(lines: &[Line]) -> BTreeMap<Begun<'_>, usize> {
     let mut completed = BTreeMap::new();
     for (at, line) in (1..).zip(lines) {
@@ -149,7 +150,7 @@ fn completed(lines: &[Line]) -> BTreeMap<Begun<'_>, usize> {
     completed
 }
 
-/// Returns whether an instruction prepares the next window rather than completes the previous one.
+/// Returns whether an instruction directly before a suspend belongs to the window of that suspend.
 fn prepares(instruction: &LowLevel) -> bool {
     let prepares = |call: &Apply| match call.built_in() {
         Some(Ok(call)) => call.ends() || call.undo().is_some(),

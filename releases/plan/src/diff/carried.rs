@@ -1,8 +1,8 @@
 //! Carries over states that no code of the author converts.
 //!
-//! Going up, the newer version must read the whole state: an unknown place may be a forgotten
-//! rename. Going down, the older version cannot know the places that were added later, so that both
-//! schemas decide:
+//! In an upgrade, the newer version must read the whole state, because a place that it does not
+//! know may be a forgotten rename. In a downgrade, the older version cannot know the places that
+//! were added later, so the schemas of both versions decide:
 //!
 //! | only the newer state has | only the older state has | result |
 //! |---|---|---|
@@ -10,9 +10,9 @@
 //! | some places | none, or places that the newer version declares in DROPPED | the places of the newer state are dropped |
 //! | some places | other places | a place may be renamed or moved: the state is not carried over |
 //!
-//! No place is dropped where the schemas are not precise enough: where another value has the same
-//! path, below indistinguishable shapes (an `untagged` enum) or merged ones (`flatten`), in a
-//! recursive type, or where a type is replaced by another.
+//! No place is dropped where the schemas are not precise enough: if another value has the same
+//! path, if the place is below indistinguishable shapes (an `untagged` enum) or merged shapes
+//! (`flatten`) or in a recursive type, or if a type is replaced by another one.
 
 use super::schema::{Difference, Differences, Kind, Unread, Verdict, compare};
 use crate::dropped::Dropped;
@@ -22,20 +22,20 @@ use crate::schemas::ModuleSchema;
 /// How the states of a module are carried over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Carried {
-    /// The differences in reading for the target version.
+    /// The differences between the written and the read type.
     pub(super) differences: Differences,
     /// Fields to drop before the target version reads the state.
     pub(crate) dropped: Dropped,
-    /// Places that may be the same; they prevent dropping.
+    /// Places that may be the same place under two names. If there are any, nothing is dropped.
     pub(crate) moved: Option<Moved>,
 }
 
 /// Places that may be the same under another name or path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Moved {
-    /// Those that only the source version has.
+    /// The places that only the source version has.
     pub(crate) left: Vec<String>,
-    /// Those that only the target version has.
+    /// The places that only the target version has.
     pub(crate) to: Vec<String>,
 }
 
@@ -52,14 +52,14 @@ pub(crate) fn carried(left: &ModuleSchema, to: &ModuleSchema, mode: Mode) -> Opt
 }
 
 impl Carried {
-    /// Returns the differences that the target version may be unable to read.
+    /// Returns the texts of the differences that the target version may be unable to read.
     pub(crate) fn unread(&self) -> Vec<String> {
         let unread = self.differences.0.iter().filter(|one| one.verdict == Verdict::NeedsCode);
         unread.map(|one| one.text.clone()).collect()
     }
 
-    /// Decides about the places that only the newer state has. `declares` are the older fields that
-    /// the newer version declares dropped.
+    /// Decides whether to drop the places that only the newer state has. `declares` lists the
+    /// fields of older states that the newer version declares dropped.
     fn drop_added(&mut self, declares: &[String]) {
         let differences = &mut self.differences.0;
         let left: Vec<String> = differences.iter().filter_map(added).map(str::to_owned).collect();
@@ -82,7 +82,9 @@ impl Carried {
     }
 }
 
-/// Returns the place if it is written, but neither read nor declared.
+/// Returns the place of a field that the source version writes and the target version cannot
+/// accept: it does not read the field, and either does not declare it in DROPPED or denies unknown
+/// fields. In a downgrade, this is a field that the newer version added.
 fn added(difference: &Difference) -> Option<&str> {
     match &difference.kind {
         Kind::Gone(place) if difference.verdict == Verdict::NeedsCode => Some(place),
@@ -90,7 +92,7 @@ fn added(difference: &Difference) -> Option<&str> {
     }
 }
 
-/// Returns the place if it is read, but not written.
+/// Returns the place that the target version reads and the source version does not write.
 fn missing(difference: &Difference) -> Option<&String> {
     match &difference.kind {
         Kind::New(place) => Some(place),

@@ -1,8 +1,9 @@
 //! Drafts of an appup's entries.
 //!
-//! The order is that of OTP's appup cookbook in both directions: new modules, terminations and
-//! renames of children, states, supervisors (each followed by the starts of its new children), and
-//! last the removed modules. Modules without a line are replaced with their library.
+//! The instructions have the order of OTP's appup cookbook in both directions: new modules,
+//! terminations and renames of children, modules with changed states, supervisors (each followed by
+//! the starts of its new children), and last the removed modules. Modules without an instruction
+//! are replaced with their library.
 
 use serde_json::{Value, json};
 
@@ -20,13 +21,13 @@ pub(super) struct Draft {
     pub(super) lines: Vec<Line>,
 }
 
-/// An instruction, or a remark alone.
+/// A line of an entry: an instruction with a remark, or a remark alone.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// The reason, for the reviewer.
+    /// The reason for the instruction, printed as a remark for the reviewer.
     pub(super) note: Option<String>,
     pub(super) instruction: Option<Instruction>,
-    /// Whether an existing appup needs a line for it.
+    /// Whether an existing appup must have an equivalent instruction.
     pub(super) is_needed: bool,
 }
 
@@ -77,7 +78,8 @@ impl Drafter<'_> {
         self.behaves_as(module, "supervisor")
     }
 
-    /// Returns whether a version declares this behaviour and none declares another.
+    /// Returns whether at least one version declares this behaviour for the module, and neither
+    /// version declares another one.
     fn behaves_as(&self, module: &ModuleName, behaviour: &str) -> bool {
         let mut known = [self.left, self.to].into_iter().filter_map(|app| app.schema(module)).peekable();
         known.peek().is_some() && known.all(|schema| schema.behaviour == behaviour)
@@ -109,7 +111,7 @@ impl Drafter<'_> {
         }
     }
 
-    /// Returns the placeholder for the data that a conversion gets besides the state.
+    /// Returns the placeholder for `extra`, the data that a conversion gets besides the state.
     fn extra(&self) -> Value {
         let (left, to) = (self.left.version(), self.to.version());
         todo_value(&match self.mode {
@@ -148,8 +150,8 @@ impl Drafter<'_> {
         }
     }
 
-    /// Returns the modules of the children that have an instruction of their own: going up, they
-    /// are loaded first.
+    /// Returns the modules of the children that have an instruction of their own. In an upgrade,
+    /// these modules are loaded before the supervisor.
     fn deps(&self, draft: &Draft, module: &ModuleName) -> Vec<ModuleName> {
         let children =
             [self.left, self.to].into_iter().filter_map(|app| app.schema(module)).flat_map(child_modules);

@@ -18,10 +18,10 @@ pub struct Finding {
     pub class: &'static str,
     /// The app.
     pub app: AppName,
-    /// The module, if it is about one.
+    /// The module, if the finding is about one.
     pub module: Option<ModuleName>,
-    /// The direction: up to the second release, or back down to the first; `None` if it depends on
-    /// neither.
+    /// The direction: up to the second release, or down to the first. `None` if the finding does
+    /// not depend on the direction.
     pub direction: Option<Mode>,
     /// The problem and the remedy.
     pub message: String,
@@ -63,8 +63,8 @@ pub(super) fn not_bootable(
     })
 }
 
-/// Returns the findings of all changed apps, given as pairs of older and newer version. The
-/// behaviours are those of the newer release.
+/// Returns the findings of all changed apps. Each pair is the older and the newer version of an
+/// app. The behaviours are those of the newer release.
 pub(super) fn of_changed<'a>(
     changed: &'a [(App<'a>, App<'a>)],
     behaviours: &'a Behaviours,
@@ -93,7 +93,7 @@ struct Findings<'a> {
     new: &'a App<'a>,
     all: &'a [(App<'a>, App<'a>)],
     behaviours: &'a Behaviours,
-    /// The direction under examination.
+    /// The direction that is examined.
     direction: Option<Mode>,
     found: Vec<Finding>,
 }
@@ -249,8 +249,8 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Returns whether some supervisor of the release passes another start argument to the module
-    /// than before.
+    /// Returns whether a supervisor of the release passes another start argument to the module than
+    /// before.
     fn is_started_otherwise(&self, module: &ModuleName, mode: Mode) -> bool {
         self.all.iter().any(|(old, new)| {
             let (from, gone_to) = if mode == Mode::Up { (old, new) } else { (new, old) };

@@ -1,4 +1,4 @@
-//! One module between two versions, in one direction.
+//! Finds the change that a module needs between two versions, in one direction.
 
 use serde_json::Value;
 
@@ -11,17 +11,18 @@ use crate::schemas::{ChildSpec, Interface, ModuleSchema, SupervisorSpec};
 /// The change needed for the processes of a module that both versions have.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Need {
-    /// Nothing: the written state can be read, or no process changes its code.
+    /// No change: the target version reads the written state, or no process changes its code.
     Nothing,
-    /// The state changed, but can be read without a conversion.
+    /// The state changed, but the target version reads it without a conversion.
     Soft(Vec<String>),
-    /// Only fields that the target version does not read: code must leave them out.
+    /// The state has fields that the target version does not read, and no other difference. Code
+    /// must leave these fields out.
     LeaveOut(Vec<String>),
     /// Code must convert the state.
     Code(Vec<String>),
     /// The child specs or flags changed.
     Specs(Vec<ChildChange>),
-    /// A version does not describe the module; the reason why a person must compare it.
+    /// A person must compare the versions, for this reason.
     ByHand(String),
 }
 
@@ -38,7 +39,7 @@ pub(super) struct ChildChange {
 pub(super) enum ChildChangeKind {
     Added,
     Removed,
-    /// The child is gone, and a new one has its module and start argument; the new child's id.
+    /// The child is gone, and a new child with this id has the same module and start argument.
     Renamed(Value),
     /// The changed parts of the spec.
     Changed(Vec<&'static str>),
@@ -51,7 +52,7 @@ pub(super) fn need(left: &ModuleSchema, to: &ModuleSchema, mode: Mode) -> Need {
         return Need::ByHand(format!("its behaviour was {was}, is {is}; restart the app to change it"));
     }
     match to.behaviour.as_str() {
-        // A manager's state belongs to the SDK, and its handlers are separate modules.
+        // The state of an event manager belongs to the SDK, and its handlers are separate modules.
         "gen_event" if left.interface.is_none() && to.interface.is_none() => Need::Nothing,
         "gen_server" | "gen_statem" | "gen_event" | "event_handler" | "application" => state(left, to, mode),
         "supervisor" => specs(left.interface.as_ref(), to.interface.as_ref()),
@@ -152,7 +153,7 @@ pub(super) enum InterfaceType {
     Call,
     Cast,
     Info,
-    /// The opposite direction: written by the module, read by its callers.
+    /// A reply. Unlike the other types, the module writes it and its callers read it.
     Reply,
 }
 
@@ -169,9 +170,10 @@ impl InterfaceType {
         }
     }
 
-    /// Returns why a reader cannot read the written type, as far as both versions describe it. The
-    /// source version writes messages, including those still in a mailbox; its callers read the
-    /// replies of the target version.
+    /// Returns why the reader of this type cannot read the written values, as far as both versions
+    /// describe the type. The source version writes the messages, including those still in a
+    /// mailbox, and the target version reads them. The target version writes the replies, and
+    /// callers built with the source version read them.
     pub(super) fn not_read(self, left: &ModuleSchema, to: &ModuleSchema) -> Vec<String> {
         let (writer, reader) = if self == Self::Reply { (to, left) } else { (left, to) };
         let (Some(written), Some(read)) = (self.form(writer, Form::Written), self.form(reader, Form::Read))

@@ -19,7 +19,8 @@ pub(super) fn are_same(documents: [&Value; 2], one: &Map<String, Value>, other: 
 
 struct Same<'a> {
     documents: [&'a Value; 2],
-    /// The pairs of references that were followed already, because types may be recursive.
+    /// The pairs of references that were already followed. They end the recursion in recursive
+    /// types.
     seen: BTreeSet<[String; 2]>,
 }
 
@@ -46,7 +47,7 @@ impl Same<'_> {
     fn keyword(&mut self, key: &str, one: &Value, other: &Value) -> bool {
         match (key, one, other) {
             ("$ref", Value::String(one), Value::String(other)) => self.references(one, other),
-            // Names of fields are not keywords.
+            // The keys of these maps are names of fields, not keywords.
             ("properties" | "patternProperties", Value::Object(one), Value::Object(other)) => {
                 one.keys().eq(other.keys())
                     && one.values().zip(other.values()).all(|(one, other)| self.values(one, other))

@@ -1,8 +1,8 @@
 //! Compares two schemas: can the reader read every value that the writer writes?
 //!
 //! A schema is a JSON schema in the form that `schemars` generates for a type with serde's
-//! attributes. Each schema is treated as *one of several shapes* (`shape.rs`); each shape that can
-//! be written must be one that can be read:
+//! attributes. Each schema is treated as a choice between several *shapes* (`shape.rs`). The reader
+//! must be able to read each shape that the writer can write:
 //!
 //! | writer | reader | result |
 //! |---|---|---|
@@ -18,11 +18,12 @@
 //! A state with indistinguishable shapes (an `untagged` enum) needs code if any part of it changed,
 //! including the order of its variants, because the reader takes the first shape that fits.
 //!
-//! An unknown keyword must be equal on both sides, and so must the types that serde merges
-//! (`flatten`, an internal tag): in case of doubt, a person decides.
+//! An unknown keyword must have the same value in both schemas, and types that serde merges
+//! (`flatten`, an internal tag) must be equal. Otherwise a person must decide.
 //!
-//! Places are written as in the SDK, in the table at `GenServer::DROPPED`: a place that is printed
-//! here as gone can be declared there, and is the place that the SDK finds in the bytes.
+//! Places are written in the notation of the SDK, see the table at `GenServer::DROPPED`. A place
+//! that a comparison prints as gone can therefore be declared in `DROPPED`, and the SDK finds the
+//! same place in the bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ptr;
@@ -56,14 +57,14 @@ pub(crate) struct Difference {
 /// The effect of a difference on places.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// This place of a state is written but not read. If it is not declared, code must leave it
-    /// out; it needs no other data for that.
+    /// This place of a state is written but not read. If the place is not declared dropped, code
+    /// must leave it out, which requires no other data.
     Gone(String),
-    /// A gone place at every depth of a recursive type: such places have no names.
+    /// A place in a recursive type is gone. It occurs at every depth, so it has no name.
     GoneBelow,
     /// This place is read but not written.
     New(String),
-    /// Places cannot describe the difference: anything below may be new, gone or moved.
+    /// Places cannot describe the difference: any place below this one may be new, gone or moved.
     Hidden,
     /// No effect.
     Other,
@@ -86,7 +87,8 @@ impl Differences {
         self.0.push(Difference { verdict, text, kind });
     }
 
-    /// Returns the same differences without places, because the bytes do not show the places.
+    /// Returns the same differences without places, for values with bytes that do not show the
+    /// places.
     fn hidden(mut self) -> Self {
         self.0.iter_mut().for_each(|difference| difference.kind = Kind::Hidden);
         self
@@ -100,9 +102,9 @@ impl Differences {
 /// How the reader treats unknown fields.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Unread<'a> {
-    /// A state: every field must be read or be in the reader's list of dropped fields.
+    /// The value is a state: every field must be read or be in the reader's list of dropped fields.
     Refused(&'a [String]),
-    /// A message or an argument: they are skipped.
+    /// The value is a message or an argument: unknown fields are skipped.
     Skipped,
 }
 
@@ -116,7 +118,7 @@ pub(crate) fn compare(writer: &Value, reader: &Value, unread: Unread<'_>) -> Dif
             difference.kind = Kind::Hidden;
         }
     }
-    // One place may stand for several: the items of a tuple, or fields that become entries of a
+    // Several fields may share one place: the items of a tuple, or fields that become entries of a
     // map.
     let mut seen = BTreeSet::new();
     all.0.retain(|difference| seen.insert(difference.clone()));
@@ -135,14 +137,14 @@ struct Comparison<'a> {
     writer: &'a Value,
     reader: &'a Value,
     unread: Unread<'a>,
-    /// The pairs of shapes, by address, that are being compared, because types may be recursive.
-    /// Each with the place of its recursion.
+    /// The pairs of shapes (by address) with a comparison that has not ended. A pair that recurs
+    /// inside its own comparison is a recursive type; the value is then the place of the recursion.
     open: BTreeMap<[*const Map<String, Value>; 2], Option<String>>,
-    /// The places that both have.
+    /// The places that both the writer and the reader have.
     kept: BTreeSet<String>,
 }
 
-/// Keywords with a comparison of their own.
+/// Keywords that are compared by code of their own.
 const KNOWN: [&str; 14] = [
     "type",
     "format",
@@ -208,8 +210,8 @@ impl<'a> Comparison<'a> {
         all
     }
 
-    /// Compares with the shape that reads this one; if there are several, with the most similar
-    /// one.
+    /// Compares a written shape with the reader's shape that can read it. If there are several, the
+    /// most similar one counts.
     fn one_of(&mut self, shape: &Shape<'a>, readers: &[Shape<'a>], path: &str) -> Differences {
         let fitting = readers.iter().filter(|reader| reader.may_read(shape));
         let compared = fitting.map(|reader| self.shape(shape, reader, path)).collect::<Vec<_>>();
@@ -303,7 +305,8 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Compares the values under arbitrary keys, of a map or beside the fields of a struct.
+    /// Compares the values under arbitrary keys: those of a map, and those beside the fields of a
+    /// struct.
     fn entries(
         &mut self,
         written: &'a Value,

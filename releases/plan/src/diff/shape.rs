@@ -1,5 +1,5 @@
-//! The shapes that a JSON schema allows: an enum has one for each variant, an option has null as a
-//! second.
+//! The shapes that a JSON schema allows. An enum has one shape for each variant; an option has the
+//! shape of its type and null.
 
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ pub(super) const ANNOTATIONS: [&str; 9] =
 #[derive(Debug, Clone)]
 pub(super) struct Shape<'a> {
     pub(super) map: Map<String, Value>,
-    /// The map in the schema; its fields outlive this shape.
+    /// The map in the schema, which outlives this shape.
     pub(super) source: Option<&'a Map<String, Value>>,
     pub(super) key: Key,
 }
@@ -74,7 +74,7 @@ pub(super) fn are_distinguishable(shapes: &[Shape<'_>]) -> bool {
     !shapes.iter().enumerate().any(looks_like_another)
 }
 
-/// Returns whether a schema merges other schemas into its own.
+/// Returns whether a schema merges other schemas into itself.
 fn has_layers(map: &Map<String, Value>) -> bool {
     let keywords = map.keys().map(String::as_str).filter(|key| !ANNOTATIONS.contains(key));
     let (references, own): (Vec<_>, Vec<_>) =
@@ -110,7 +110,7 @@ fn key(map: &Map<String, Value>) -> Key {
     if let Some(tag) = constants.into_iter().next() {
         return Key::Variant(tag);
     }
-    // serde's usual form of a variant with data.
+    // serde's usual form of a variant with data: a closed object with one field.
     let is_closed = map.get("additionalProperties") == Some(&Value::Bool(false));
     match properties.map(|fields| fields.keys().collect::<Vec<_>>()).as_deref() {
         Some([only]) if is_closed => return Key::Variant((*only).clone()),
@@ -181,9 +181,10 @@ impl<'a> Shape<'a> {
         self.get("patternProperties").and_then(Value::as_object).into_iter().flat_map(Map::keys)
     }
 
-    /// Returns whether it is a map with the variants of an enum as keys: such a schema lists them
-    /// like fields, each with the map's value type. A struct that denies unknown fields and has
-    /// only options of one type looks the same, and is treated as a map.
+    /// Returns whether this shape is a map with the variants of an enum as keys. The schema of such
+    /// a map lists the variants like fields, each with the map's value type. A struct that denies
+    /// unknown fields and has only options of one type has the same schema, so it is treated as a
+    /// map.
     pub(super) fn is_keyed_by_words(&self) -> bool {
         let mut values = self.properties().map(|(_, value)| value);
         let Some(first) = values.next() else { return false };
@@ -197,7 +198,7 @@ impl<'a> Shape<'a> {
         self.get("prefixItems").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the name of the variant, if it is one.
+    /// Returns the name of the variant, if the shape is a variant.
     pub(super) fn variant(&self) -> Option<String> {
         match &self.key {
             Key::Constant(value) => Some(value.trim_matches('"').to_owned()),
@@ -206,7 +207,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// Returns a name for people.
+    /// Returns the name of the shape for messages.
     pub(super) fn name(&self) -> String {
         match &self.key {
             Key::Anything => "anything".to_owned(),
