@@ -1,4 +1,4 @@
-//! Queries on the actions of a script.
+//! Looks up facts in the actions of a script.
 
 use reld_plan::{
     Action, BuiltIn, MemberChange, Mode, ModuleName, PurgeMethod, PurgeWords, Script, Step, Vsn,
@@ -50,7 +50,8 @@ pub(crate) fn conversion(action: &Action) -> Option<Conversion> {
     Some(Conversion { module: module.clone(), change })
 }
 
-/// Unlike OTP, where the default is brutal, no process is killed by default.
+/// Returns the pre-purge method. Unlike OTP, where the default is brutal, no process is killed by
+/// default.
 pub(crate) fn pre(words: PurgeWords) -> PurgeMethod {
     words.pre.unwrap_or(PurgeMethod::Soft)
 }

@@ -1,4 +1,4 @@
-//! The way back of an upgrade: the reasons to need it, and the changes of states.
+//! The way back from an upgrade: the reasons to need it, and how it changes states.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,9 +10,9 @@ use crate::node::StateChange;
 /// The reason to need the way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// The release settles.
+    /// The release settles, and may be taken back while it does.
     Settling,
-    /// A later window can fail.
+    /// The upgrade has several windows, and a later one can fail.
     Windows,
     /// This step, counted from 1 as the script prints it, comes after the switch and can fail.
     Step(usize),
@@ -31,8 +31,8 @@ impl fmt::Display for Need {
 /// How the states of a release are converted back.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Back {
-    /// The way back may be needed but is not tried.
+    /// The way back may be needed, but no trial is made.
     OneWay,
-    /// The change of each module's states, or why it is not tried.
+    /// The change of each module's states, or the reason why these states are not tried.
     Script(BTreeMap<ModuleName, Result<StateChange, String>>),
 }

@@ -1,8 +1,9 @@
-//! The predicted boot of a release to be installed. A release that a node reached by a live upgrade
-//! has never booted.
+//! Predicts the boot of a release to be installed. A release that a node reaches by a live upgrade
+//! has never booted there.
 //!
 //! The planner decides whether the release would boot, from the documents and from the behaviours
-//! in the tables of the libraries. This module collects its input:
+//! in the tables of the libraries. This module collects that input, and turns the findings into
+//! obstacles and warnings:
 //!
 //! | finding | consequence |
 //! |---|---|
@@ -12,7 +13,7 @@
 //! | a difference between the running apps and those after a restart | a warning, one for each kind |
 //! | a recorded child that could not be started | a warning |
 //!
-//! The way back from a failed upgrade skips this: its target has run before.
+//! The way back from a failed upgrade skips this check, because its target has run before.
 
 use std::collections::BTreeMap;
 
@@ -44,12 +45,14 @@ pub(crate) struct Tables {
     pub(crate) behaviours: Behaviours,
     /// Libraries that could not be loaded.
     pub(crate) refused: Vec<Obstacle>,
-    /// Warnings about new libraries that will stay mapped, each with the reason.
+    /// Warnings about libraries that will stay mapped after they are replaced, each with the
+    /// reason.
     pub(crate) stays: Vec<String>,
 }
 
 impl Tables {
-    /// Reads the table of every library. If a library has none, the record of the packer counts.
+    /// Reads the table of every library. For a library without a table, the record of the packer
+    /// counts.
     pub(crate) fn of<N: Node>(node: &N, ends: Ends<'_>, libraries: &BTreeMap<AppName, Library>) -> Self {
         let mut tables = Self { behaviours: ends.to.behaviours(), ..Self::default() };
         for library in libraries.values() {

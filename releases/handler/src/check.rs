@@ -1,5 +1,5 @@
-//! The check before an install: reports all obstacles that documents, files and tables show, at
-//! once.
+//! The check before an install. It reports all obstacles at once: those that documents, files and
+//! the tables of libraries show.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ pub struct Check {
     pub from: Option<Vsn>,
     /// The release to install.
     pub to: Vsn,
-    /// Whether there is anything to do: false if the release is already running.
+    /// Whether the install changes anything: false if the release is already running.
     pub changed: bool,
     /// Whether the script restarts the daemon.
     pub restarts: bool,
@@ -83,7 +83,8 @@ pub(crate) fn prepare<N: Node>(
     let running = from.map(|from| &from.vsn);
     let mut prepared = Prepared::new(running, &to.vsn);
     prepared.check.changed = from != Some(to);
-    // Replacing an app of the running release, or undoing that, does not change the status table.
+    // The status table does not change if only an app of the running release is replaced, or such a
+    // replacement is undone.
     let moves = running != Some(&to.vsn);
     if let Some(obstacle) = moves.then(|| allowed(store, running, &to.vsn)).and_then(Result::err) {
         prepared.check.obstacles.push(obstacle);
@@ -119,8 +120,8 @@ pub(crate) fn prepare<N: Node>(
     Ok(prepared)
 }
 
-/// Returns the obstacle for a planning error. If no appup leads there directly, it names a detour
-/// through other releases of the node.
+/// Returns the obstacle for a planning error. If no appup leads directly to the target, the
+/// obstacle names a detour through other releases of the node.
 fn no_script(store: &Store, ends: Ends<'_>, error: PlanError) -> Obstacle {
     match (ends.left, &error) {
         (Some(left), PlanError::NoAppupFound { .. } | PlanError::VersionNotInAppup { .. }) => {
@@ -148,9 +149,9 @@ fn packed(documents: Documents) -> PackedRelease {
     PackedRelease { release: documents.release, config: documents.config, libraries: BTreeMap::new() }
 }
 
-/// Returns the messages that moving modules no longer accept, according to the schemas of the two
-/// releases. Such a message crashes its receiver if it is in flight during the switch, or comes
-/// from a sender that has not changed.
+/// Returns warnings about messages that replaced modules no longer accept, according to the schemas
+/// of the two releases. Such a message crashes its receiver if it is in flight during the switch,
+/// or if an unchanged sender sends it later.
 fn not_taken(left: &PackedRelease, to: &PackedRelease, moves: impl Fn(&ModuleName) -> bool) -> Vec<String> {
     let findings = diff(left, to).findings.into_iter();
     let text = |finding: Finding| {
@@ -171,7 +172,7 @@ fn unknown_in_config(to: &PackedRelease) -> impl Iterator<Item = String> {
     names.map(|name| format!("config.toml has a section {name}, which is not an app of the release"))
 }
 
-/// Prepares the way back from an upgrade that was carried out in part: the node is between two
+/// Prepares the way back from an upgrade that was carried out in part, so the node is between two
 /// releases.
 ///
 /// # Errors
@@ -193,7 +194,8 @@ pub(crate) fn prepare_way_back<N: Node>(
                 plan_windows(&left.release, &to.release, Windows::Group).map(|script| script.about(moved));
             let script = script.map_err(Obstacle::Plan);
             let material = Material { continues: true, ..material };
-            // The node goes back in any case: failures are reported as they occur.
+            // Without a prediction of the new code: the node goes back in any case, and failures
+            // are reported when they occur.
             prepared.plan(node, Ends { left: Some(&left), to: &to }, script, material, options, None);
         }
         Err(mut obstacles) => prepared.check.obstacles.append(&mut obstacles),
@@ -201,7 +203,8 @@ pub(crate) fn prepare_way_back<N: Node>(
     Ok(prepared)
 }
 
-/// Consults the status table. An idle node may boot any known release, including the permanent one.
+/// Checks whether the status table allows the install. An idle node may boot any known release,
+/// including the permanent one.
 fn allowed(store: &Store, from: Option<&Vsn>, to: &Vsn) -> Result<(), Obstacle> {
     match from {
         Some(_) => {
@@ -301,14 +304,14 @@ fn spec(dir: PathBuf, documents: &Documents, app: &ReleaseApp) -> AppSpec {
     }
 }
 
-/// OTP: the priority of an app's environment, `.app` below `sys.config`.
+/// Returns the environment of an app. OTP: `sys.config` overrides the `.app` file.
 fn environment(documents: &Documents, app: &ReleaseApp) -> Map<String, Value> {
     let mut env = app.docs.app.env.clone();
     env.extend(documents.config.apps.get(app.name()).cloned().unwrap_or_default());
     env
 }
 
-/// Finds libraries that would be replaced while threads of their own run.
+/// Finds libraries that would be replaced while threads that they started run.
 fn threads<N: Node>(node: &N, old: &Release, material: &Material, script: &Script) -> Vec<Obstacle> {
     let is_restarted = |app: &ReleaseApp| {
         let restarts_it = |action: &PlanAction| matches!(action, PlanAction::RestartApplication { app: it, .. } if it == app.name());
@@ -327,7 +330,7 @@ fn threads<N: Node>(node: &N, old: &Release, material: &Material, script: &Scrip
     undeclared.filter_map(obstacle).collect()
 }
 
-/// Warns of a code change with `extra`: a process that restarts later begins from its child spec,
+/// Warns of a code change with `extra`: a process that restarts later starts from its child spec,
 /// without this data.
 fn unknown_to_restarts(script: &Script) -> impl Iterator<Item = String> {
     script.steps.iter().filter_map(|step| match &step.action {
@@ -341,7 +344,7 @@ fn unknown_to_restarts(script: &Script) -> impl Iterator<Item = String> {
     })
 }
 
-/// Warns of states that are lost for good because the script ends their processes.
+/// Warns of states that are lost even after a rollback, because the script ends their processes.
 fn lost(script: &Script) -> impl Iterator<Item = String> {
     script.steps.iter().filter_map(|step| match &step.action {
         PlanAction::RestartApplication { app, .. } => Some(format!(
@@ -363,7 +366,7 @@ fn is_empty(extra: &Value) -> bool {
 }
 
 impl Prepared {
-    /// Derives the programs of a script, and checks the processes that they concern.
+    /// Derives the programs of a script, and checks the processes that these programs affect.
     fn plan<N: Node>(
         &mut self,
         node: &N,
@@ -387,7 +390,7 @@ impl Prepared {
         self.check.obstacles.extend(tables.refused);
         self.check.warnings.extend(tables.stays);
         material.behaviours = tables.behaviours;
-        // The release that the node goes back to has booted before.
+        // On the way back, the target release has booted before.
         if !material.continues {
             let boot = plan_boot(node, ends, &script, &material);
             self.check.obstacles.extend(boot.obstacles);
@@ -413,13 +416,13 @@ impl Prepared {
         self.check.script = Some(script);
     }
 
-    /// OTP: a soft pre-purge is checked once, before anything is done. Unlike OTP, the check names
-    /// the processes that a brutal one would kill.
+    /// Checks the pre-purges. OTP: a soft pre-purge is checked once, before the install changes
+    /// anything. Unlike OTP, the check names the processes that a brutal pre-purge would kill.
     fn old_processes<N: Node>(&mut self, node: &N, script: &Script) {
         let old_code = node.old_code();
         for (module, vsn, method) in pre_purges(&script.steps) {
-            // Going back to the version in the old slot swaps the slots, so its processes are no
-            // obstacle.
+            // A load of the version that is in the old slot swaps the two slots, so processes in
+            // that slot are no obstacle.
             let old = old_code.iter().find(|old| old.module == *module && Some(&old.vsn) != vsn);
             let Some(OldCode { module, vsn, lingering }) =
                 old.filter(|old| !old.lingering.is_empty()).cloned()

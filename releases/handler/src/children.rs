@@ -1,16 +1,16 @@
 //! Children that an update of their supervisor changes without an instruction in the appup.
 //!
-//! OTP does not report such changes: a child that the new init omits runs forever, a child that
-//! only the new init names is never started, and a renamed child runs twice after the next restart
-//! of all children. Here the appup must declare the intent, or the upgrade is taken back:
+//! OTP does not report such changes: a child that the new init omits keeps running, a child that
+//! only the new init names is not started, and a renamed child runs twice after the next restart of
+//! all children. Here the appup must declare each change, or the upgrade fails:
 //!
 //! | the new init | the appup needs |
 //! |---|---|
 //! | omits a child of the old one | `supervisor:delete_child` of it, or `rename_child` |
 //! | names a child that the old one omitted | `supervisor:restart_child` of it, or `rename_child` to it |
 //!
-//! At the update of a supervisor, an install has already renamed its children; a check treats
-//! planned renamings as done.
+//! An install renames children before it updates their supervisor. A check therefore treats planned
+//! renamings as done.
 
 use std::fmt;
 
@@ -76,7 +76,8 @@ mod tests {
         ChangedChildren { supervisor, vanished: ids(vanished), added: ids(added) }
     }
 
-    /// The place `sup` is this supervisor; every other place is another one.
+    /// Compares changes of the supervisor at the place `sup` with calls. Every other place is
+    /// another supervisor.
     #[track_caller]
     fn check(change: &ChangedChildren, expected: &[BuiltIn], text: Option<&str>) {
         let slot = |place: &str| if place == "sup" { 1 } else { 2 };

@@ -11,7 +11,7 @@ use crate::back::Need;
 use crate::node::{Lingerer, NodeError};
 use crate::process::{Listed, Process};
 
-/// An obstacle to an install. A check reports all that it finds.
+/// An obstacle to an install. A check reports all obstacles that it finds.
 ///
 /// Serialises as `{"class", "message"}`; the class is OTP's word where OTP has one.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -34,10 +34,11 @@ pub enum Obstacle {
         app: AppName,
         /// Its version.
         vsn: Vsn,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// A library to be replaced runs threads of its own, and does not declare that it ends them.
+    /// A library to be replaced has started threads that still run, and the app does not declare
+    /// that it ends them.
     #[error(
         "app {app} {vsn} has started threads, and {count} of them still run: they would stay in the replaced code; restart the \
          app (`restart_application` or --mode restart), or end the threads on unload and set `threads = true` in its app.toml"
@@ -53,7 +54,8 @@ pub enum Obstacle {
     /// There is no script.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// No appup leads there directly, but there is a way through other releases of the node.
+    /// No appup leads directly to the target, but there is a way through other releases of the
+    /// node.
     #[error(
         "{error}; the appups lead there through {}: run `relctl upgrade {}` first",
         through.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
@@ -83,8 +85,8 @@ pub enum Obstacle {
         /// The remedy.
         remedy: &'static str,
     },
-    /// The script restarts the daemon, but an install that stays uncommitted or settles must run
-    /// live.
+    /// The script restarts the daemon, but an install that stays uncommitted or settles cannot
+    /// include a restart.
     #[error(
         "the script restarts the daemon, which makes the release permanent; use `relctl upgrade` or `relctl downgrade` \
          without --no-commit, --settle and --probe"
@@ -100,10 +102,10 @@ pub enum Obstacle {
         /// The version that a restart would execute.
         installed: Vsn,
     },
-    /// A restart has no daemon to execute.
+    /// A restart would have no usable daemon to execute.
     #[error(transparent)]
     NoSuccessor(NodeError),
-    /// The release has another name than the running one.
+    /// The release has another name than the running release.
     #[error("the release belongs to {wanted}, but the node runs {running} {vsn}")]
     OtherRelease {
         /// The name of the release.
@@ -156,7 +158,8 @@ pub enum Obstacle {
     /// New code rejects a start argument, a state or a message that it would receive.
     #[error("{0}")]
     NotTaken(String),
-    /// The running release is not committed, and the order does not go back from it.
+    /// The running release is not committed, and the order does not return from it to an earlier
+    /// release.
     #[error("release {running} runs and is not committed; {}", Boots(.boots.as_ref()))]
     Unconfirmed {
         /// The running release.
@@ -166,7 +169,7 @@ pub enum Obstacle {
     },
 }
 
-/// The text for a restart while the running release is not committed.
+/// Prints the result of a restart while the running release is not committed.
 struct Boots<'a>(Option<&'a Vsn>);
 
 impl fmt::Display for Boots<'_> {
@@ -228,7 +231,7 @@ impl fmt::Display for ListedLingerers<'_> {
     }
 }
 
-/// An order that changed nothing. The node runs as before.
+/// The error of an order that changed nothing. The node runs as before.
 ///
 /// An upgrade that began and failed is not an error of the handler; its [`Report`](crate::Report)
 /// has the outcome.
@@ -247,7 +250,7 @@ pub enum Error {
     /// The store refused or failed.
     #[error(transparent)]
     Store(#[from] reld_store::Error),
-    /// The machine lacks a resource that a boot needs. The release is not to blame.
+    /// The machine lacks a resource that a boot needs. The release is not the cause.
     #[error("cannot boot release {vsn} now: {lack}")]
     NoRoom {
         /// The release.
@@ -287,12 +290,13 @@ pub enum Error {
     /// The daemon panicked.
     #[error("the daemon panicked: {0}; this is a bug of reld")]
     Bug(String),
-    /// An earlier rollback was incomplete, or a restart into another release is due.
+    /// The node has to restart, because an earlier rollback was incomplete or because another
+    /// release was made permanent.
     #[error("the node must restart before anything else is installed")]
     NeedsRestart,
 }
 
-/// The text for a node that was not changed; `None` if it is idle.
+/// Prints that the node was not changed. Holds the running release; `None` if the node is idle.
 #[derive(Debug, Clone, Copy)]
 pub struct AsBefore<'a>(pub Option<&'a Vsn>);
 
@@ -305,7 +309,7 @@ impl fmt::Display for AsBefore<'_> {
     }
 }
 
-/// Prints obstacles, one a line.
+/// Prints obstacles, one per line.
 struct Lines<'a>(&'a [Obstacle]);
 
 impl fmt::Display for Lines<'_> {

@@ -7,11 +7,12 @@ use crate::lineup::ReplacedApp;
 /// An event during an order.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
-    /// There are no obstacles, and the node is about to change. At most once per order.
+    /// The check found no obstacles, and the node is about to change. This event occurs at most
+    /// once per order.
     Begins(Journey<'a>),
     /// A step begins.
     Step(Progress<'a>),
-    /// The move failed: the following steps go back.
+    /// The move failed. The following steps lead back to the previous release.
     GoesBack {
         /// The release that ran before.
         to: &'a Vsn,
@@ -40,10 +41,10 @@ pub struct Progress<'a> {
     pub steps: usize,
     /// The step as text.
     pub title: &'a str,
-    /// Whether the last switch is done, so the new release runs.
+    /// Whether the last switch is done, so that the new release runs.
     pub is_switched: bool,
 }
 
-/// Receives events. It is also called inside the pause, so it must not wait, except at
+/// A callback for events. It is also called inside the pause, so it must not wait, except in
 /// [`Event::Begins`].
 pub type Observer<'a> = &'a mut dyn FnMut(Event<'_>);

@@ -24,15 +24,15 @@ pub(crate) struct Fake {
     pub(crate) failing: BTreeSet<usize>,
     /// Numbers of the fallible calls that panic.
     pub(crate) panicking: BTreeSet<usize>,
-    /// The version of the daemon that a restart would execute; `None` for 1.0.0.
+    /// The version of the daemon that a restart would execute. `None` stands for 1.0.0.
     pub(crate) successor: Option<Result<Vsn, NodeError>>,
     /// Processes that die before the fallible call of this number.
     pub(crate) deaths: BTreeMap<usize, Pid>,
     /// Whether a message for every process arrives before each fallible call.
     pub(crate) has_traffic: bool,
-    /// Processes that do not come to rest.
+    /// Processes that never come to rest.
     pub(crate) restless: BTreeSet<Pid>,
-    /// Modules with processes that the conversion skips, as a faulty node might.
+    /// Modules with processes that a conversion wrongly skips, to simulate a faulty node.
     pub(crate) skips_conversion: BTreeSet<ModuleName>,
     /// The app with a library that crashes the process of its trial.
     pub(crate) crashes_when_probed: Option<AppName>,

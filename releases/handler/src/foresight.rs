@@ -1,4 +1,4 @@
-//! The predictions of the check: supervisors' children, start arguments, states and messages.
+//! The predictions of the check about supervisors' children, start arguments, states and messages.
 //!
 //! The node tries the new code in a disposable child process
 //! ([`Node::foresee`](crate::Node::foresee)); this module judges the answers:
@@ -12,8 +12,8 @@
 //! | rejects a waiting message | a warning: the process would crash | the same |
 //! | could not be asked | a warning | the same |
 //!
-//! A library that is loaded by hand updates no supervisor, and there is no rollback: a rejected
-//! state or message is an obstacle, everything else is a warning.
+//! Loading a library by hand updates no supervisor and has no rollback. There, a rejected state or
+//! message is an obstacle, and all other findings are warnings.
 //!
 //! With several windows, a call that deletes or renames a child excuses a rejected start argument
 //! only if it comes no later than the window that installs the rejecting code. The rehearsal
@@ -38,7 +38,7 @@ pub struct Foresight {
     pub obstacles: Vec<Obstacle>,
     /// Remarks for the operator.
     pub warnings: Vec<String>,
-    /// The modules that reject a state. They need no further warning based on their schemas.
+    /// The modules that reject a state. The warnings of their schemas would repeat this finding.
     pub(crate) unread: BTreeSet<ModuleName>,
 }
 
@@ -64,7 +64,8 @@ pub(crate) fn foresee<N: Node>(node: &N, script: &Script, material: &Material, l
         .steps
         .iter()
         .filter_map(|step| match &step.action {
-            // Processes of an app that is restarted start afresh.
+            // Processes of a restarted app start without their old states, so nothing old meets the
+            // new code.
             Action::Load { module, app, dropped, .. }
                 if material.replaceable.contains(module) && !is_restarted(app) =>
             {
@@ -129,7 +130,8 @@ pub(crate) fn foresee_load<N: Node>(node: &N, library: &Library) -> Foresight {
     foresight
 }
 
-/// Returns the reasons of the schemas to doubt that a module can read its old states.
+/// Returns the differences of the schemas that make it doubtful whether a module can read its old
+/// states.
 fn doubt<'a>(script: &'a Script, wanted: &ModuleName) -> Option<&'a [String]> {
     script.warnings.iter().find_map(|warning| match warning {
         Warning::StateNotRead { module, why, .. } if module == wanted => Some(why.as_slice()),
@@ -162,8 +164,8 @@ impl<'a> Calls<'a> {
         Self { moves, made, windows }
     }
 
-    /// Returns whether the script makes a rejected start argument irrelevant: a renamed child gets
-    /// the start argument of its new spec, and a deleted child is never restarted.
+    /// Returns whether a call of the script makes a rejected start argument irrelevant: a renamed
+    /// child gets the start argument of its new spec, and a deleted child is never restarted.
     fn settle<N: Node>(&self, node: &N, refusal: &ForeseenRefusal) -> bool {
         let Refusable::StartArgument(wanted) = &refusal.what else { return false };
         let moves = [&refusal.module, &refusal.process.module].map(|module| self.moves.get(module));
@@ -211,7 +213,8 @@ impl Foresight {
 
     fn refusal(&mut self, refusal: ForeseenRefusal, stops: bool, doubt: Option<&[String]>) {
         let ForeseenRefusal { process, what, module, vsn, reason } = refusal;
-        // One state of the module is enough: all have the same type.
+        // One rejected state per module is enough, because all states of a module have the same
+        // type.
         if what == Refusable::State && !self.unread.insert(module.clone()) {
             return;
         }

@@ -28,9 +28,9 @@ use crate::unconfirmed;
 
 /// The release handler of one node. OTP: release_handler.
 ///
-/// The methods are called from one thread, one at a time: an upgrade is plain sequential code, and
-/// no caller can cancel it half-way. Only the handler knows the *current* release; the disk records
-/// only the permanent one, so after a crash at any point the node boots the permanent release.
+/// One thread calls the methods, one at a time. An upgrade is therefore plain sequential code, and
+/// no caller can cancel it half-way. Only the handler knows the *current* release. The disk records
+/// only the permanent release, so after a crash at any point the node boots the permanent release.
 #[derive(Debug)]
 pub struct ReleaseHandler<N> {
     node: N,
@@ -39,7 +39,7 @@ pub struct ReleaseHandler<N> {
     limits: Limits,
     interrupt: Interrupt,
     life: Life,
-    /// The apps of the running release that were replaced one by one.
+    /// The apps of the running release that were replaced by [`Order::App`](crate::Order::App).
     replaced: BTreeMap<AppName, SingleApp>,
     /// The state before the last change.
     before: Option<Before>,
@@ -81,7 +81,8 @@ struct Before {
     apps: Apps,
 }
 
-/// The running apps, each with its process. An app with another process was started afresh.
+/// The running apps, each with its process. If an app later has another process, it was restarted
+/// and has lost its states.
 type Apps = BTreeMap<AppName, Option<Pid>>;
 
 /// The state of the node.
@@ -91,8 +92,8 @@ enum Life {
     Idle,
     /// The node runs the running release of the status table.
     Running,
-    /// A restart is due, or the state of the node is unknown after an incomplete rollback: only a
-    /// restart helps.
+    /// Only a restart of the node is possible: another release was made permanent for it, or the
+    /// state of the node is unknown after an incomplete rollback.
     NeedsRestart,
 }
 
@@ -169,8 +170,8 @@ impl<N: Node> ReleaseHandler<N> {
         Checker(asked)
     }
 
-    /// Unpacks a tarball. A release that is already here with the same content is left alone. OTP:
-    /// `unpack_release`.
+    /// Unpacks a tarball. If the node already has the release with the same content, nothing
+    /// changes except that damaged files are repaired. OTP: `unpack_release`.
     ///
     /// # Errors
     /// The tarball is invalid or the disk failed. No file of the tarball is left behind.
@@ -180,7 +181,7 @@ impl<N: Node> ReleaseHandler<N> {
 
     /// Returns the script of an install and all its obstacles. OTP: `check_install_release`.
     ///
-    /// Changes nothing. (OTP runs the part before the point of no return, including `apply`.)
+    /// Changes nothing. (OTP executes the script up to the point of no return, including `apply`.)
     ///
     /// # Errors
     /// The running release cannot be read, or the node has to restart.
@@ -238,8 +239,8 @@ impl<N: Node> ReleaseHandler<N> {
         }
     }
 
-    /// Returns the obstacles that an option overrides: the running release is uncommitted, or the
-    /// new one has another name.
+    /// Returns the obstacles that options can override: the running release is uncommitted, or the
+    /// new release has another name.
     fn unwanted(&self, vsn: &Vsn, options: InstallOptions) -> impl Iterator<Item = Obstacle> + use<N> {
         let unconfirmed = unconfirmed::obstacle(self.releases(), vsn).filter(|_| !options.supersede);
         let renamed = renamed::obstacle(self.releases(), vsn).filter(|_| !options.rename);
@@ -251,7 +252,8 @@ impl<N: Node> ReleaseHandler<N> {
     }
 }
 
-/// OTP: an app is not upgraded to the running version, even if the new library differs.
+/// Returns the obstacle if the app already runs in this version. OTP: such an app is not upgraded,
+/// even if the new library differs.
 fn stands_still(replaced: &ReplacedApp) -> Option<Obstacle> {
     let ReplacedApp { app, from, to } = replaced.clone();
     (from == to).then_some(Obstacle::Plan(PlanError::VersionNotInAppup { app, from, to }))

@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The reason to end an upgrade early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
-    /// The operator aborts: everything is taken back.
+    /// The operator aborts the upgrade, and everything is taken back.
     Abort,
-    /// The daemon stops. An uncommitted release stays uncommitted: the restart goes back by itself.
+    /// The daemon stops. An uncommitted release stays uncommitted, so a restart boots the permanent
+    /// release.
     Stop,
 }
 
-/// Passes a wish to the running upgrade. A clone is another handle to the same upgrade.
+/// A handle that passes a wish to the running upgrade. A clone is another handle to the same
+/// upgrade.
 ///
 /// The saga checks it between two effects; a wait inside an effect and a settling release react at
 /// once. An [`Abort`](Wish::Abort) lasts until the next upgrade begins; a [`Stop`](Wish::Stop) is
@@ -29,7 +31,7 @@ pub struct Interrupt(Arc<Mutex<State>>);
 struct State {
     wish: Option<Wish>,
     goes_back: bool,
-    /// Whether a saga goes forward: a wish then ends its waits.
+    /// Whether a saga goes forward, where a wish ends its waits. On the way back, a wish does not.
     is_heeded: bool,
 }
 
@@ -49,12 +51,12 @@ impl Interrupt {
         self.enter(false);
     }
 
-    /// Clears an abort and ignores further ones: the way back begins, as an abort requests.
+    /// Clears an abort and ignores further aborts, because the way back that they request begins.
     pub(crate) fn go_back(&self) {
         self.enter(true);
     }
 
-    /// Returns whether the current wait of the upgrade is to end.
+    /// Returns whether the current wait of the upgrade has to end.
     pub fn is_given_up(&self) -> bool {
         let state = self.lock();
         state.is_heeded && state.wish.is_some()

@@ -9,7 +9,7 @@ pub struct Limits {
     pub load: Duration,
     /// Starting one app.
     pub start: Duration,
-    /// Bringing a member to rest, unless an instruction has a timeout.
+    /// Waiting for a member to come to rest, unless an instruction has a timeout.
     pub rest: Duration,
     /// Converting the state of one process. OTP: `code_change_timeout`.
     pub convert: Duration,
@@ -17,7 +17,7 @@ pub struct Limits {
     pub apply: Duration,
     /// Stopping one app, including the shutdown times of its children.
     pub stop: Duration,
-    /// Holding members for children that start before they resume.
+    /// Holding members after the switch while children start.
     pub births: Duration,
     /// Moving the shadow states into place, and each purge.
     pub sweep: Duration,

@@ -1,4 +1,4 @@
-//! A lineup: the running release with apps that were replaced one by one. OTP: `upgrade_app`,
+//! A lineup: a release in which single apps may be replaced by other versions. OTP: `upgrade_app`,
 //! `downgrade_app`.
 //!
 //! Replaced apps are for development only: the status table does not record them, a restart of the
@@ -43,7 +43,7 @@ pub(crate) struct Lineup {
 }
 
 impl SingleApp {
-    /// Unpacks the only app of a tarball below `place`, which has to exist for as long as the app
+    /// Unpacks the only app of a tarball below `place`. The folder has to exist as long as the app
     /// may run.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ pub(crate) fn library(store: &Store, manifest: &Manifest, app: &ReleaseApp) -> O
 }
 
 impl Lineup {
-    /// Returns the lineup of a release as packed.
+    /// Returns the lineup of a release without replaced apps.
     pub(crate) const fn of(vsn: Vsn) -> Self {
         Self { vsn, replaced: BTreeMap::new() }
     }

@@ -1,4 +1,4 @@
-//! The input of a program besides its script.
+//! The input from which a program is made, besides its script.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ pub(crate) struct Material {
     pub(crate) behaviours: Behaviours,
     /// Whether earlier windows of the same upgrade were carried out.
     pub(crate) continues: bool,
-    /// How states are converted back; `None` if nothing may need it.
+    /// How states are converted back; `None` if no failure may need the way back.
     pub(crate) back: Option<Back>,
 }
 

@@ -1,16 +1,18 @@
 //! The interface between the release handler and a node.
 //!
-//! Releases reach processes through this trait only. Three rules keep a saga over it short:
+//! The release handler accesses processes only through this trait. Three rules keep the saga
+//! simple:
 //!
 //! - **A verb that returns an error leaves nothing behind.** Only verbs that returned `Ok` have to
-//!   be undone. (The one exception is `convert`: it leaves the shadow states made so far, because
-//!   [`discard`](Node::discard) drops all of them at once anyway.)
-//! - **Every verb that waits has a deadline or a limit** and returns an error when it expires. The
-//!   node replaces a thread that does not return from app code; the verb does not wait for it.
+//!   be undone. (The one exception is `convert`, which leaves the shadow states made so far:
+//!   [`discard`](Node::discard) drops all of them at once.)
+//! - **Every verb that waits has a deadline or a limit** and returns an error when it expires. If a
+//!   thread does not return from app code, the node starts another thread, and the verb does not
+//!   wait.
 //! - **Old code and old states are kept until [`switch`](Node::switch)**, so an undo only restores
 //!   them. Verbs that only restore, or flip tables in memory, cannot fail.
 //!
-//! The handler calls the verbs from one thread, one at a time, in this order (the undo in
+//! The handler calls the verbs from one thread, one at a time, in this order (undos in square
 //! brackets). The verbs of a window take the token of their phase and return the token of the next
 //! phase: see `token.rs`.
 //!
@@ -78,7 +80,7 @@ pub trait Node {
     /// Returns the processes of an app.
     fn processes_of(&self, app: &AppName) -> Vec<Process>;
 
-    /// Loads a library in a disposable child process first, so that its constructors cannot harm
+    /// Loads a library in a disposable child OS process first, so that its constructors cannot harm
     /// the node. A library that this node has already probed is not probed again.
     ///
     /// # Errors
@@ -92,21 +94,25 @@ pub trait Node {
     /// Returns the number of running threads that the library of an app started itself.
     fn threads(&self, app: &AppName, vsn: &Vsn) -> usize;
 
-    /// Predicts an upgrade: runs the new code in a disposable child process, collects the children
-    /// that its supervisors name, and offers it the start arguments, states and messages it would
-    /// receive. The new code does not run in the node, and no process of the node is asked.
+    /// Predicts an upgrade: runs the new code in a disposable child OS process, collects the
+    /// children that its supervisors name, and tries the start arguments, states and messages that
+    /// the new code would receive. The new code does not run in the node, and no callback of a
+    /// running process is called.
     ///
-    /// Answers are cached for each library. A crash or a timeout of the new code is a finding too.
+    /// The findings are cached for each library. A crash or a timeout of the new code is a finding
+    /// too.
     fn foresee(&self, coming: &[Coming<'_>], look: Look) -> Foreseen;
 
-    /// Returns why a new library would reject a call of one of its functions, found out in a
-    /// disposable child process. `None` if it accepts the call or could not be asked.
+    /// Returns why a new library would reject a call of one of its functions. The call is tried in
+    /// a disposable child OS process. `None` if the library accepts the call or the trial was not
+    /// possible.
     fn refuses(&self, library: &Library, call: &Apply) -> Option<String>;
 
     /// Returns the events of the members between the last [`stage`](Node::stage) and the sweep
     /// after it.
     ///
-    /// The answer comes from a journal of starts and exits, so it costs nothing per living process.
+    /// The events come from a journal of starts and exits, so the cost does not depend on the
+    /// number of living processes.
     fn comparison(&self) -> Comparison;
 
     /// Returns the supervisor with this registered name, or at this place (`app/child`), as
@@ -133,9 +139,9 @@ pub trait Node {
     /// Loads the library of an app version. Its modules are not staged yet. OTP:
     /// `load_object_code`.
     ///
-    /// Every defect of foreign code shows here: digest, ELF, ABI, build id, missing modules. A node
-    /// may return an image that it already has of the same app, version and digest. An interrupt
-    /// ends the wait with an error, since constructors may take long.
+    /// Every defect of a library is found here: wrong digest, ELF, ABI or build id, and missing
+    /// modules. A node may return an existing image of the same app, version and digest.
+    /// Constructors may take long, so an interrupt ends the wait with an error.
     fn load(
         &mut self,
         library: &Library,
@@ -143,16 +149,16 @@ pub trait Node {
         interrupt: &Interrupt,
     ) -> Result<Image, NodeError>;
 
-    /// Undoes [`load`](Node::load): releases an image that is not staged. An image with current or
-    /// old code stays.
+    /// Undoes [`load`](Node::load) by releasing an image that is not staged. An image with current
+    /// or old code stays.
     ///
-    /// After a purge the node releases images by itself. It decides when to unmap them;
-    /// [`residents`](Node::residents) lists the rest.
+    /// After a purge the node releases images by itself. The node decides when to unmap them;
+    /// [`residents`](Node::residents) lists the images that are still mapped.
     fn unload(&mut self, image: Image) -> Result<(), NodeError>;
 
     /// Prepares modules, removals and app specs for the switch, and begins the journal.
     ///
-    /// Until the switch, only conversions and starts that the handler requests see them.
+    /// Until the switch, only conversions and starts requested by the handler use the staged code.
     fn stage(&mut self, idle: Idle, staging: &Staging) -> Result<Staged, NodeError>;
 
     /// Undoes [`stage`](Node::stage).
@@ -192,9 +198,9 @@ pub trait Node {
 
     /// Starts a child by a call of a built-in module while the members are still held.
     ///
-    /// The child may call the members: the gate lets these calls through, because the new code is
-    /// current. If the child does not run by `held`, the gate is lowered and the start continues
-    /// until the deadline.
+    /// The child may call the members. The gate lets these calls through, because the new code is
+    /// current. If the child does not run by the time `held`, the gate is lowered, and the start
+    /// continues until the deadline.
     ///
     /// # Errors
     /// As [`call`](Node::call).
@@ -225,12 +231,12 @@ pub trait Node {
     /// errors of the apps. OTP: `config_change`.
     fn config_change(&mut self, deadline: Instant) -> Vec<String>;
 
-    /// Converts the states of a gate's members to shadow states while everything runs, so that few
-    /// are left for the pause.
+    /// Converts the states of a gate's members to shadow states while all processes run, so that
+    /// few conversions are left for the pause.
     ///
-    /// A member that runs afterwards loses its shadow state. The node repeats the pass over such
-    /// members as often as it sees fit, and leaves the rest to [`convert`](Node::convert), along
-    /// with all members of modules that have no passage here. The limit applies to each state.
+    /// A member that runs afterwards loses its shadow state. The node decides how often it repeats
+    /// the pass over such members. [`convert`](Node::convert) converts the remaining ones, and all
+    /// members of modules without a passage here. The limit applies to each state.
     ///
     /// For a passage with a way back, each shadow state is also converted back to the running code,
     /// and the result is dropped. This trial has the same limit, and no effect on the node.
@@ -249,8 +255,8 @@ pub trait Node {
     /// Raises the gate: holds starts of the members' modules, lets running callbacks finish, and
     /// returns when all members are at rest.
     ///
-    /// Members that a [`precopy`](Node::precopy) over the same modules found at rest, and that have
-    /// not run since, cost no time here, however many they are.
+    /// Members cost no time here if a [`precopy`](Node::precopy) over the same modules found them
+    /// at rest and they have not run since.
     ///
     /// Members are the supervised processes of the gate's modules and their direct supervisors.
     /// Processes that were suspended by hand are members too, and stay suspended afterwards. The
@@ -288,8 +294,8 @@ pub trait Node {
     /// Makes everything staged current, and the shadow states the live states.
     ///
     /// This changes a few pointers in memory. Current code becomes old. Code that was already old
-    /// is *condemned*: it can no longer be looked up by name, and [`purge`](Node::purge) of
-    /// [`Slot::Condemned`] ends it. If the image in the old slot becomes current again, the slots
+    /// becomes *condemned*: it can no longer be looked up by name, and a [`purge`](Node::purge) of
+    /// [`Slot::Condemned`] drops it. If the image in the old slot becomes current again, the slots
     /// are swapped and nothing is condemned.
     ///
     /// At boot there is no gate and there are no members.
@@ -299,8 +305,8 @@ pub trait Node {
     /// in old code. Returns how long the members were held.
     fn lower(&mut self, held: Held) -> (Staged, Pause);
 
-    /// Lowers the gate after the switch, if it is still raised. As [`lower`](Node::lower), but in
-    /// new code.
+    /// Lowers the gate after the switch, if it is still raised. Members process their mailboxes in
+    /// new code. Returns how long the members were held.
     fn resume(&mut self, switched: &Switched) -> Pause;
 
     /// Moves the remaining shadow states into place and drops the old states.
@@ -311,10 +317,10 @@ pub trait Node {
     /// Kills processes. Processes that have already ended are ignored.
     fn kill(&mut self, pids: &[Pid]);
 
-    /// Drops code that no process runs; a brutal purge first kills the processes that do. OTP:
-    /// `soft_purge`, `purge`.
+    /// Drops code that no process runs. A brutal purge first kills the processes that run the code.
+    /// OTP: `soft_purge`, `purge`.
     ///
-    /// Images without any code left are released. A module without code in the slot counts as
+    /// Images that hold no more code are released. A module without code in the slot counts as
     /// purged.
     fn purge(&mut self, slot: Slot, modules: &[ModuleName], method: PurgeMethod, deadline: Instant)
     -> Purged;

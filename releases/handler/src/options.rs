@@ -14,20 +14,21 @@ pub struct InstallOptions {
     pub orphans: OrphanPolicy,
     /// The policy for members that do not come to rest in time.
     pub unrest: Unrest,
-    /// The time for each member to come to rest; overrides the script. OTP: `suspend_timeout`.
+    /// The time limit for each member to come to rest; it overrides the script. OTP:
+    /// `suspend_timeout`.
     pub rest: Option<Duration>,
-    /// The time for the conversion of each state; overrides the handler's limit. OTP:
+    /// The time limit for the conversion of each state; it overrides the limit of the handler. OTP:
     /// `code_change_timeout`.
     pub code_change: Option<Duration>,
     /// Whether the running release may be uncommitted.
     pub supersede: bool,
     /// Whether the new release may have another name.
     pub rename: bool,
-    /// Whether all modules move at once, or group by group.
+    /// Whether all modules are replaced at once, or group by group.
     pub windows: Windows,
     /// The reaction to crashes between two windows.
     pub crashes: CrashPolicy,
-    /// Whether the release settles before it is kept, so it may be taken back.
+    /// Whether the release settles before it is kept, so that it may be taken back.
     pub settles: bool,
     /// Whether the upgrade is one-way: a way back is neither required nor tried.
     pub one_way: bool,

@@ -29,15 +29,15 @@ pub enum Order {
     },
     /// Moves the node to a release that ran before.
     Downgrade {
-        /// The release; `None` for the one that ran before the running one.
+        /// The release; `None` for the release that ran before the running one.
         to: Option<Vsn>,
         /// The options.
         options: InstallOptions,
         /// Whether the release is committed.
         end: End,
     },
-    /// Makes a release permanent and restarts the node into it; no appup is needed. An idle node
-    /// boots it live.
+    /// Makes a release permanent and restarts the node into it. No appup is needed. An idle node
+    /// boots the release without a restart.
     Restart {
         /// The release.
         to: Vsn,
@@ -68,8 +68,8 @@ pub enum Order {
     /// `downgrade_app`.
     ///
     /// For development only: the status table does not record the change, a restart of the node
-    /// drops it, and the next installed release replaces it. Installing the running release again
-    /// takes it back.
+    /// drops it, and the next installed release replaces it. An install of the running release
+    /// undoes the change.
     App {
         /// The app.
         app: Box<SingleApp>,
@@ -127,10 +127,10 @@ impl Order {
 /// The result of an order.
 #[derive(Debug)]
 pub enum Ended {
-    /// The result of a move, or its failure.
+    /// The report of a move, installed or failed.
     Moved(Box<Report>),
-    /// The release runs and settles. [`watch`](crate::ReleaseHandler::watch) returns the report at
-    /// the end.
+    /// The release runs and settles. [`watch`](crate::ReleaseHandler::watch) returns the report
+    /// when the settling ends.
     Settles,
     /// The node has to restart into the release.
     Restarts {

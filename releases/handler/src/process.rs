@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 pub struct Pid {
     /// The index in the node's process table.
     pub slot: u32,
-    /// The number of uses of the slot.
+    /// Distinguishes the processes that use the slot one after another.
     pub generation: u32,
 }
 

@@ -1,9 +1,9 @@
 //! Translates the steps of a script into a program: the operations on a node.
 //!
-//! A script is written for its reader; a node needs more detail. Loads are staged together.
+//! A script is written for people; a node needs more detail. All loads are staged together.
 //! Processes of a replaced module that no instruction suspends by name (`load_module`, written or
-//! implied) come to rest too if they can, because their states have to move. [`programs`] computes
-//! all of this before anything is done:
+//! implied) are brought to rest too if possible, because their states go to the new code.
+//! [`programs`] computes all of this before anything is done:
 //!
 //! ```text
 //! script                                  program
@@ -93,7 +93,7 @@ fn started(action: &Action) -> Option<AppName> {
     }
 }
 
-/// Returns the app module that a call runs; `None` for other built-in calls.
+/// Returns the module of an app with the code that a call runs; `None` for other built-in calls.
 fn called(call: &Apply) -> Option<ModuleName> {
     match call.built_in() {
         None => Some(call.module.clone()),

@@ -1,5 +1,5 @@
-//! The rehearsal of a script's calls: predicts before an install which calls would fail. Calls
-//! about children are played through on the current children:
+//! The rehearsal of a script's calls predicts before an install which calls would fail. Calls about
+//! children are simulated on a copy of the current children:
 //!
 //! | call | fails if | consequence |
 //! |---|---|---|
@@ -8,14 +8,14 @@
 //! | `terminate_child`, `delete_child` | there is no such child | a warning: other nodes may have one |
 //! | all | there is no such supervisor | as for a missing child |
 //!
-//! They are played in the order of an install: in each window first the renamings, then the
-//! children that updates add, then the other calls. A supervisor that is missing is no error if the
-//! script itself may start or rename it. Trees of apps that the script starts are skipped. The
-//! whole rehearsal is skipped if a new init could not be asked, or the script stops children by
+//! The simulation has the order of an install: in each window first the renamings, then the
+//! children that updates add, then the other calls. A missing supervisor is no error if the script
+//! itself may start or rename it. Trees of apps that the script starts are skipped. The whole
+//! rehearsal is skipped if a new init could not be tried, or if the script stops children by
 //! module.
 //!
-//! Calls of functions in staged code, and their undos, are offered to that code. A missing undo
-//! would otherwise show only when it is needed.
+//! Calls of functions in staged code, and their undos, are tried on that code too. Otherwise a
+//! missing undo would be found only when it is needed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +39,7 @@ struct Rehearsal<'a, N> {
     /// The apps with trees that the script starts.
     begun: BTreeSet<&'a str>,
     families: BTreeMap<Pid, Option<Family>>,
-    /// The ids of children that the script started or renamed, as they appear in places.
+    /// The ids of children that the script started or renamed, in the form that a place has them.
     placed: BTreeSet<String>,
     /// Whether the script started a child, which may register any name.
     has_started: bool,
@@ -52,7 +52,7 @@ enum Trouble {
     Refused(String),
 }
 
-/// Plays all calls through, and records those that would fail. `updates` are the children that
+/// Simulates all calls, and records the calls that would fail. `updates` are the children that
 /// updates of supervisors change.
 pub(crate) fn rehearse<N: Node>(
     node: &N,
@@ -86,7 +86,7 @@ pub(crate) fn rehearse<N: Node>(
     }
 }
 
-/// Records calls of functions that the new code does not have, or not with these arguments.
+/// Records calls of functions that the new code does not have, or that reject these arguments.
 pub(crate) fn functions<N: Node>(node: &N, script: &Script, material: &Material, found: &mut Foresight) {
     let mut staged = BTreeMap::new();
     for (step, action) in (1..).zip(script.steps.iter().map(|step| &step.action)) {
@@ -96,7 +96,7 @@ pub(crate) fn functions<N: Node>(node: &N, script: &Script, material: &Material,
                 for call in [Some(call), call.undo.as_deref()].into_iter().flatten() {
                     let library = staged.get(&call.module).and_then(|app| material.libraries.get(*app));
                     let is_task = material.behaviours.of(&call.module).is_none_or(|word| word == "task");
-                    // A module that is not a task is reported as a misfit.
+                    // The planner already reports a module that is not a task as a misfit.
                     let library = library.filter(|_| is_task);
                     let refused = library.and_then(|library| node.refuses(library, call));
                     let obstacle = |reason| Obstacle::Call { step, call: call.to_string(), reason };
@@ -154,7 +154,8 @@ impl<N: Node> Rehearsal<'_, N> {
 
     /// Returns the children of a supervisor; `None` if they are unknown.
     fn family(&mut self, place: &str) -> Result<Option<&mut Family>, Trouble> {
-        // A name other than that of an app may be registered in any tree.
+        // If the place does not begin with the name of an app, it is a registered name, which may
+        // be in any tree.
         let app = place.split('/').next().unwrap_or_default();
         if self.begun.contains(app) || !self.begun.is_empty() && !self.apps.contains(app) {
             return Ok(None);
@@ -166,7 +167,7 @@ impl<N: Node> Rehearsal<'_, N> {
         }
     }
 
-    /// Returns whether the script may have put a supervisor in this place.
+    /// Returns whether the script may have created a supervisor at this place.
     fn may_come(&self, place: &str) -> bool {
         match place.contains('/') {
             true => place.split('/').any(|part| self.placed.contains(part)),
@@ -267,7 +268,7 @@ mod tests {
     fn an_init_that_could_not_be_asked_skips_the_rehearsal() {
         let unknown = Foreseen { unknown: vec!["init hangs".to_owned()], ..Foreseen::default() };
         assert_eq!(checked(&["restart_child \"fresh\""], unknown).obstacles, []);
-        // Skipped start arguments do not make children unknown.
+        // Start arguments that were not tried do not make children unknown.
         let unasked = Foreseen { unasked: vec!["too many".to_owned()], ..Foreseen::default() };
         let Check { obstacles, warnings, .. } = checked(&["restart_child \"fresh\""], unasked);
         assert_eq!((obstacles.len(), warnings), (1, vec!["too many".to_owned()]));

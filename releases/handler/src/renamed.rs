@@ -1,5 +1,5 @@
-//! A release with another name is another product: its version has no relation to that of the
-//! running release.
+//! Refuses a release with another name: it is another product, and its version has no relation to
+//! the version of the running release.
 
 use reld_plan::Vsn;
 use reld_store::StatusTable;
@@ -8,8 +8,8 @@ use crate::error::Obstacle;
 
 /// Returns the obstacle if the release `to` has another name than the running one.
 ///
-/// Going back to the previous release is always allowed. Unlike OTP, which finds releases by
-/// version only and changes the name silently.
+/// Going back to the previous release is always allowed. OTP finds releases by version only, and
+/// changes the name silently.
 pub(crate) fn obstacle(table: &StatusTable, to: &Vsn) -> Option<Obstacle> {
     let (running, wanted) = (table.running()?, table.get(to)?);
     let is_back = running.previous.as_ref() == Some(to);

@@ -25,7 +25,7 @@ pub enum Outcome {
     NeedsRestart,
     /// The release ran and did not settle; the node went back to the previous release.
     TakenBack,
-    /// The release was to be taken back, but the way back failed: the release keeps running,
+    /// The release had to be taken back, but the way back failed. The release keeps running,
     /// uncommitted.
     NotTakenBack,
 }
@@ -50,12 +50,12 @@ pub struct Report {
     pub from: Option<Vsn>,
     /// The release that was to run.
     pub to: Vsn,
-    /// The app to replace, where only one app of the running release changes.
+    /// The app to replace, if only one app of the running release changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app: Option<ReplacedApp>,
     /// How the upgrade ended.
     pub outcome: Outcome,
-    /// Whether anything was done at all: false if the release was already running.
+    /// Whether the upgrade did anything: false if the release was already running.
     pub changed: bool,
     /// Whether the node boots this release from now on.
     pub permanent: bool,
@@ -86,8 +86,8 @@ pub struct Report {
     /// The trial of the way back before the switch; absent if nothing could need the way back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,
-    /// Supervisors with children that differ from those of the new init: added children are not
-    /// started, vanished ones keep running.
+    /// Supervisors with children that differ from those of the new init. Added children are not
+    /// started; vanished children keep running.
     pub children: Vec<ChangedChildren>,
     /// Processes that the upgrade ended.
     pub killed: Vec<Process>,
@@ -95,7 +95,7 @@ pub struct Report {
     pub exits: Vec<Exited>,
     /// Processes of changed modules that were started or restarted during the upgrade.
     pub restarted: Vec<Process>,
-    /// Apps that ran before and were started afresh: their states are lost.
+    /// Apps that ran before and were restarted, so that their states are lost.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub afresh: Vec<AppName>,
     /// The number of calls to processes of changed modules that timed out.
@@ -104,7 +104,7 @@ pub struct Report {
     pub left: Vec<Process>,
     /// Processes that still run old code.
     pub lingering: Vec<Lingerer>,
-    /// Images that are no longer needed and still mapped.
+    /// Images that are still mapped although no code of theirs is needed.
     pub residents: Vec<Resident>,
     /// The observations on the release before it was kept or taken back.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,9 +121,9 @@ pub struct Report {
 pub struct WindowReport {
     /// The number of the window, counted from 1.
     pub window: usize,
-    /// The modules that this window made current, or should have.
+    /// The modules that this window made current or, if it failed, should have made current.
     pub modules: Vec<ModuleName>,
-    /// How the window ended. An installed window is taken back later if a window after it fails.
+    /// How the window ended. If a later window fails, an installed window is taken back.
     pub outcome: Outcome,
     /// How long the members of the window were held.
     pub pause: Pause,
@@ -135,7 +135,7 @@ pub struct WindowReport {
 /// produces later.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Trial {
-    /// The number of states that were converted back to the code they came from.
+    /// The number of new states that were converted back for the old code.
     pub tried: usize,
     /// The states that were not tried.
     pub not_tried: Vec<NotTried>,
@@ -269,7 +269,7 @@ impl Report {
         is_it.then(|| format!("{done} windows were in force: their states were converted back, not restored"))
     }
 
-    /// Returns the first line of the report where the way back failed.
+    /// Returns the first line of a report of a failed way back.
     pub fn not_taken_back(&self) -> String {
         let done = self.windows.iter().filter(|window| window.outcome == Outcome::Installed).count();
         let what = self.what();
@@ -281,7 +281,8 @@ impl Report {
         }
     }
 
-    /// Returns what the node runs after a failed upgrade: "as before" only if no state was lost.
+    /// Returns a text that names the release the node runs after a failed upgrade. It contains "as
+    /// before" only if no state was lost.
     pub fn now_runs(&self) -> String {
         let runs = match (self.outcome, &self.way_back) {
             (Outcome::TakenBack, Some(back)) => format!("the node runs {} again", back.to),

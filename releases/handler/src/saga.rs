@@ -11,9 +11,9 @@
 //!      +---------------------------------------------------------------------------->  NeedsRestart
 //! ```
 //!
-//! This is plain sequential code in the caller's thread, with a function for each phase that has a
-//! token; it cannot be cancelled half-way. Before each step up to the switch, the saga checks for
-//! an interrupt and for crashes after earlier windows. Either is a failure like any other.
+//! A saga is plain sequential code in the caller's thread and cannot be cancelled half-way. Each
+//! phase with a token has a function. Before each step up to the switch, the saga checks for an
+//! interrupt and for crashes after earlier windows. Either is a failure like any other.
 
 mod steps;
 
@@ -54,8 +54,8 @@ pub(super) enum Cause {
     Panicked(String),
 }
 
-/// Returns the crashes on a node since the first of several windows; none in the first window
-/// itself.
+/// A function that returns the crashes on a node since the first of several windows; none during
+/// the first window.
 pub(crate) type Crashes<'a, N> = &'a dyn Fn(&N) -> Vec<Exited>;
 
 /// Carries out a program, and records the events in the report.
@@ -87,12 +87,12 @@ pub(crate) fn run<N: Node>(
     interrupt.heed(false);
 }
 
-/// A step failed and is recorded. The steps before it are to be undone.
+/// The marker of a failed step, which is already recorded. The caller undoes the earlier steps.
 struct Failed;
 
 /// Why the switch did not succeed.
 enum Halt {
-    /// A step failed, and everything since the beginning of the phase is undone.
+    /// A step failed, and the phase has undone its own steps.
     Back,
     /// The switch itself failed: the node is in neither the old nor the new state.
     Torn,
@@ -109,7 +109,7 @@ struct Saga<'a, N> {
     images: BTreeMap<AppName, Image>,
     doomed: Vec<Process>,
     is_switched: bool,
-    /// Why some pre-copied states were not tried on the way back.
+    /// The reason why some pre-copied states were not converted back in the trial.
     untried: String,
 }
 
@@ -243,7 +243,7 @@ impl<N: Node> Saga<'_, N> {
                     self.conclude(*step, &title, |saga| Ok(saga.start_child(&switched, what, held)?));
                 }
             }
-            // The gate is lowered even after a failure.
+            // The gate is lowered even if an earlier step failed.
             let resumed = self.timed(*switch, "resume", |saga| {
                 saga.report.pause = saga.node.resume(&switched);
                 Ok(())
@@ -252,7 +252,7 @@ impl<N: Node> Saga<'_, N> {
                 return self.torn(*switch, "resume", &cause);
             }
         }
-        // Needed without a gate too: the sweep ends the journal.
+        // The sweep also ends the journal, so a window without a gate needs it too.
         self.conclude(*switch, "sweep", |saga| {
             saga.node.sweep(switched, deadline(saga.limits.sweep));
             Ok(())
@@ -317,7 +317,7 @@ impl<N: Node> Saga<'_, N> {
         }
     }
 
-    /// Returns the interrupt as the cause if it ended a wait of the node.
+    /// Returns the cause of a failed step: the interrupt, if it ended a wait of the node.
     fn blamed(&self, cause: Cause) -> Cause {
         use NodeError::{Apply, Call, GivenUp, Load, NotAtRest, StartApplication};
         let is_wait = matches!(
@@ -399,7 +399,8 @@ impl<N: Node> Saga<'_, N> {
     }
 }
 
-/// Every load follows its load_object_code: this is a rule of `Script::check`.
+/// Returns the staging with its images. Every load follows its load_object_code, by a rule of
+/// `Script::check`.
 fn staging(blueprint: &Blueprint, images: &BTreeMap<AppName, Image>) -> Staging {
     Staging {
         modules: blueprint.modules.iter().map(|(module, app)| (module.clone(), images[app])).collect(),

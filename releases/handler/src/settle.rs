@@ -7,11 +7,10 @@
 //!                 +----------------------------+---------> take back (an ordinary downgrade)
 //! ```
 //!
-//! A settling release is a state, not a blocking call: its owner polls it, and does other work in
-//! between.
+//! Settling does not block: the owner of a [`Settling`] polls it, and does other work in between.
 //!
-//! OTP has the status for it (`current`: a restart goes back) and leaves the watching to the
-//! operator.
+//! OTP only has the status `current`, from which a restart goes back, and leaves the watching to
+//! the operator.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +40,7 @@ pub struct Settle {
 /// windows of an upgrade, or while the release settles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CrashPolicy {
-    /// The first crash takes the release back.
+    /// The first crash makes the node take the release back.
     #[default]
     TakeBack,
     /// Crashes are reported, and supervisors act as always.
@@ -49,7 +48,7 @@ pub enum CrashPolicy {
 }
 
 impl CrashPolicy {
-    /// Returns the crashes that take a release back.
+    /// Returns the crashes for which a release is taken back.
     pub(crate) fn counting(self, crashes: &[Exited]) -> &[Exited] {
         match self {
             Self::TakeBack => crashes,
@@ -63,7 +62,7 @@ pub type Probe = Box<dyn FnOnce(Trip<'_>) -> Box<dyn Probing> + Send + Sync>;
 
 /// A running probe. Dropping it ends it.
 pub trait Probing: Send {
-    /// Returns the finding, if there is one yet. Does not wait.
+    /// Returns the finding if the probe has ended. Does not wait.
     fn finding(&mut self) -> Option<Probed>;
 }
 
@@ -101,7 +100,7 @@ pub struct Settled {
 }
 
 impl Settle {
-    /// Returns whether there is anything to wait for.
+    /// Returns whether a release has to settle before it is committed.
     pub(crate) fn is_wanted(&self) -> bool {
         !self.window.is_zero() || self.probe.is_some()
     }
@@ -113,7 +112,7 @@ impl std::fmt::Debug for Settle {
     }
 }
 
-/// The processes and apps that ended since the release was installed.
+/// The processes and apps that have ended since the release was installed.
 #[derive(Debug, Default)]
 pub(crate) struct Ends {
     /// Processes that crashed.
@@ -146,7 +145,7 @@ enum ProbeState<'a> {
 /// The decision on a settling release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The release is watched further, for this time.
+    /// The release is watched for this time, then it is polled again.
     Watch(Duration),
     /// The probe starts.
     Probe,

@@ -190,7 +190,7 @@ pub(crate) fn options() -> InstallOptions {
     InstallOptions::default()
 }
 
-/// Orders in the form in which the daemon gives them.
+/// Short forms of orders for tests.
 impl ReleaseHandler<Fake> {
     /// Carries out an order, and watches the release until it has settled.
     pub(crate) fn moves(&mut self, order: Order, observer: Observer<'_>) -> Result<Report, Error> {
@@ -309,7 +309,7 @@ pub(crate) fn classes(obstacles: &[Obstacle]) -> Vec<&'static str> {
     obstacles.iter().map(Obstacle::class).collect()
 }
 
-/// A node that runs 1.0.0 with one counter.
+/// Returns a node that runs 1.0.0 with one counter.
 pub(crate) fn shop() -> (Site, ReleaseHandler<Fake>, [Target; 3]) {
     let site = Site::new();
     let targets = site.three();

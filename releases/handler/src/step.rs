@@ -1,6 +1,6 @@
 //! Programs as data that can be printed and compared: the operations on a node, and their undos.
 //!
-//! Each effect and its undo. A [`Finish`] comes after the point of no return and has none:
+//! Each effect has an undo. A [`Finish`] comes after the point of no return and has no undo:
 //!
 //! | effect | undo |
 //! |---|---|
@@ -28,7 +28,7 @@ pub(crate) enum Effect {
     Load(Library),
     Apply(Apply),
     RenameChild(BuiltIn),
-    /// The app is started again in its new version.
+    /// The stop of an app that is started again in its new version.
     StopApplication(AppName),
     StartApplication(AppName),
 }
@@ -45,12 +45,12 @@ pub(crate) enum Inside {
 pub(crate) struct Precopy {
     pub(crate) gate: Gate,
     pub(crate) passages: Vec<Passage>,
-    /// The states that are not tried on the way back, and why; `None` if nothing may need the way
-    /// back.
+    /// The reason why some states are not converted back in the trial; `None` if no failure may
+    /// need the way back.
     pub(crate) untried: Option<String>,
 }
 
-/// A staging before its images are loaded.
+/// The plan of a staging, before its images are loaded.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Blueprint {
     pub(crate) modules: BTreeMap<ModuleName, AppName>,
@@ -80,7 +80,7 @@ pub(crate) enum Finish {
     StopChildren(Vec<ModuleName>),
     StartChildren(Vec<ModuleName>),
     Call(BuiltIn),
-    /// The undo of the instruction is not used here: from here on, a downgrade is the way back.
+    /// The undo of the instruction is not used after the switch, where a downgrade is the way back.
     Apply(Apply),
     Purge {
         slot: Slot,
@@ -96,7 +96,7 @@ pub(crate) struct Numbered<T> {
     pub(crate) what: T,
 }
 
-/// The program of one window, by phases. Each phase has its token of the node.
+/// The program of one window, by phases. Each phase has its own token of the node.
 ///
 /// ```text
 /// before | stage | staged | gate: precopy, raise | held | compare, SWITCH, kill, births, resume, sweep | finishes
@@ -114,8 +114,8 @@ pub(crate) struct Program {
     /// Children that start before the members resume.
     pub(crate) births: Vec<Numbered<BuiltIn>>,
     pub(crate) finishes: Vec<Numbered<Finish>>,
-    /// The calls about children in this window and later ones. Supervisor updates may change these
-    /// children only.
+    /// The calls about children in this window and later ones. Supervisor updates may change only
+    /// these children.
     pub(crate) expected: Vec<BuiltIn>,
     /// The number of steps of the script.
     pub(crate) steps: usize,

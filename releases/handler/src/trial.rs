@@ -1,5 +1,5 @@
-//! The trial of the way back: whether an install needs one, and how the states of each module are
-//! converted back.
+//! Plans the trial of the way back: whether an install needs a trial, and how the states of each
+//! module are converted back.
 //!
 //! | need for the way back | no script leads back | a state cannot be converted back |
 //! |---|---|---|
@@ -7,9 +7,9 @@
 //! | the same, with `--one-way` | a warning | not tried; the report notes it |
 //! | none | a warning | not tried |
 //!
-//! A trial converts a state as the script back would. It leaves out states that the script back
-//! converts after a function call, which may prepare the conversion, and states of processes that
-//! the script back restarts or stops.
+//! A trial converts a state in the same way as the script back. Two kinds of states are left out:
+//! those that the script back converts after a function call, because the call may prepare the
+//! conversion, and those of processes that the script back restarts or stops.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,7 @@ use crate::options::InstallOptions;
 pub(crate) struct Outlook {
     pub(crate) obstacle: Option<Obstacle>,
     pub(crate) warning: Option<String>,
-    /// How states are converted back; `None` if nothing may need it.
+    /// How states are converted back; `None` if no failure may need the way back.
     pub(crate) back: Option<Back>,
 }
 
@@ -81,8 +81,8 @@ fn script_back(old: &Release, new: &Release, script: &Script) -> Result<Script, 
 }
 
 impl Back {
-    /// Derives the change of each module's states from a script back. A loaded module gets the soft
-    /// change, unless a later step has another one.
+    /// Derives the change of each module's states from the script back. A loaded module has a soft
+    /// change, unless a later step determines another change.
     fn of(script: &Script) -> Self {
         let (mut changes, mut restarted, mut calls) = (BTreeMap::new(), BTreeSet::new(), false);
         for step in &script.steps {
@@ -117,7 +117,7 @@ impl Back {
     /// Returns the change of a module's states on the way back.
     ///
     /// # Errors
-    /// The reason why it is not tried.
+    /// The reason why these states are not tried.
     pub(crate) fn change(&self, module: &ModuleName) -> Result<StateChange, String> {
         match self {
             Self::OneWay => Err("the upgrade is one-way".to_owned()),
@@ -151,7 +151,7 @@ mod tests {
         [old, release("1.1.0", &[("shop", "0.1.1", MODULES, &entries)])]
     }
 
-    /// Whether the release settles, and whether the upgrade is one-way.
+    /// A pair: whether the release settles, and whether the upgrade is one-way.
     type Terms = (bool, bool);
 
     const PLAIN: Terms = (false, false);
@@ -191,7 +191,7 @@ mod tests {
         check(UPDATE, None, ["w", "o", "w", "w1"]);
         check(RESTART, Some(UPDATE), ["t", "t", "1", "1"]);
         check(RESTART, None, ["o", "o", "w1", "w1"]);
-        // A restart needs no live way back.
+        // A script that restarts the daemon needs no live way back.
         let restart = format!("{UPDATE}, \"restart_daemon\"");
         check(&restart, None, [""; 4]);
         check(UPDATE, Some(&restart), ["w", "o", "w", "w1"]);

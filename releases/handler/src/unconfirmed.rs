@@ -1,4 +1,4 @@
-//! An upgrade from an uncommitted release is refused: a crash would lose two releases at once.
+//! Refuses an upgrade from an uncommitted release, because a crash would lose two releases at once.
 
 use reld_plan::Vsn;
 use reld_store::{Status, StatusTable};

@@ -1,5 +1,4 @@
-//! The boot of the permanent release: how often it may fail, and the fallbacks if the release is
-//! not to blame.
+//! Boots the permanent release: how often a boot may fail, and which release runs instead.
 
 use reld_plan::Vsn;
 use reld_store::{Boots, GaveWay, NextBoot};
@@ -25,12 +24,13 @@ enum Attempt {
     NoRoom(Error),
     /// Files of the release are lost or changed, with this error.
     Damaged(String),
-    /// The boot failed, and nothing but the release is to blame.
+    /// The boot failed, and the release is the only possible cause.
     Failed,
 }
 
 impl Attempt {
-    /// Returns the updated record of boots; `None` if the begun attempt counts as recorded.
+    /// Returns the record of boots after the attempt; `None` if the record that was written before
+    /// the attempt stays, so that the attempt counts as failed.
     fn noted(&self, begun: &Boots) -> Option<Boots> {
         match self {
             Self::Runs => Some(begun.succeeded()),
@@ -86,7 +86,7 @@ impl<N: Node> ReleaseHandler<N> {
             }
         };
         boots = boots.begun(&vsn);
-        // A full disk must not keep a node from booting; only the count is lost.
+        // A full disk must not keep a node from booting, so a failed write loses only the count.
         let uncounted = self.store.note_boots(&boots).err();
         let booted = self.boot_of(vsn.clone(), observer);
         let attempt = self.attempt(&vsn, &boots, &booted);
@@ -115,7 +115,8 @@ impl<N: Node> ReleaseHandler<N> {
         match self.store.verify(vsn) {
             Err(error) if error.is_damage() && !is_trial => Attempt::Damaged(chain(&error)),
             Err(error) if error.is_damage() => Attempt::Failed,
-            // The file exists but cannot be read: too many files are open, or its mode was changed.
+            // A file exists but cannot be read, for example because too many files are open or its
+            // mode was changed.
             Err(error @ reld_store::Error::Io { .. }) => Attempt::NoRoom(no_room(vsn, &error)),
             _ => Attempt::Failed,
         }
@@ -126,8 +127,8 @@ impl<N: Node> ReleaseHandler<N> {
         self.travel(way, observer)
     }
 
-    /// Boots the release before a damaged one, which stays permanent. Returns `None` if there is no
-    /// intact one.
+    /// Boots the release that ran before a damaged one. The damaged release stays permanent.
+    /// Returns `None` if no earlier release is intact.
     fn stand_in(
         &mut self,
         damaged: &Vsn,

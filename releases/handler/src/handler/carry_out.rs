@@ -106,8 +106,8 @@ impl<N: Node> ReleaseHandler<N> {
         self.move_to(to, options, End::Commit(Settle::default()), observer)
     }
 
-    /// Makes the node boot a release next. If the first attempt fails, the node boots the currently
-    /// permanent release again.
+    /// Makes a release permanent for the next boot of the node, on trial: if the first boot fails,
+    /// the currently permanent release boots again.
     fn restart_into(
         &mut self,
         to: Vsn,
@@ -125,9 +125,9 @@ impl<N: Node> ReleaseHandler<N> {
         }
         observer(Event::Begins(Journey { from: from.as_ref(), to: &to, app: None, restarts: true }));
         if let Some(permanent) = self.releases().permanent().filter(|release| release.version != to) {
-            // The trial is written first. The trial of a release that is not permanent has no
-            // effect, but a permanent release without its trial would not give way after one failed
-            // boot.
+            // The trial is written before the status table, because the daemon may end in between.
+            // A trial of a release that is not permanent has no effect. But a permanent release
+            // without its trial would not give way after one failed boot.
             self.store.note_boots(&self.store.boots().trial(to.clone(), permanent.version.clone()))?;
         }
         self.store.reboot_into(&to)?;
@@ -157,7 +157,7 @@ impl<N: Node> ReleaseHandler<N> {
         self.store.make_permanent(vsn)?;
         self.trouble = None;
         // After a commit, earlier boot failures are no longer reported. If this write fails, they
-        // are only reported again.
+        // are merely reported again.
         let _ = self.store.note_boots(&Boots::default());
         tracing::info!(name: "release.committed", %vsn, "the release is permanent");
         Ok(())

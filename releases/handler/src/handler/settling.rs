@@ -1,5 +1,5 @@
-//! A settling release: installed, watched, and then kept or taken back, or left as it is if the
-//! daemon stops.
+//! A settling release is installed and watched. Then it is kept or taken back, or left uncommitted
+//! if the daemon stops.
 
 use std::time::Duration;
 
@@ -17,11 +17,12 @@ use crate::settle::{Ends, Settle, Settling, Trip, Verdict};
 pub enum Watched {
     /// The release still settles. The next poll is due after this time.
     Again(Duration),
-    /// The release was kept, taken back or left. This is the result of the order that installed it.
+    /// The release was kept, taken back or left. The value is the result of the order that
+    /// installed the release.
     Ended(Result<Box<Report>, Error>),
 }
 
-/// A settling release, or a settled one with a result that was not fetched yet.
+/// The watch over a settling release, or its result until the result is fetched.
 #[derive(Debug)]
 pub(super) struct Watch {
     report: Report,
@@ -53,8 +54,8 @@ impl<N: Node> ReleaseHandler<N> {
 
     /// Polls the settling release, and acts on the decision. Returns `None` if no release settles.
     ///
-    /// To be called after the time that the last poll returned, and after each order, which may
-    /// have ended the settling.
+    /// The caller polls after the time that the last poll returned, and after each order, because
+    /// an order may have ended the settling.
     pub fn watch(&mut self, observer: Observer<'_>) -> Option<Watched> {
         let mut watch = self.watch.take()?;
         match guarded(|| self.judge(&mut watch, observer)) {
@@ -96,7 +97,7 @@ impl<N: Node> ReleaseHandler<N> {
         None
     }
 
-    /// Keeps the settling release, by order.
+    /// Keeps the settling release, because an order requests it.
     pub(super) fn keep(&mut self) -> Result<Ended, Error> {
         let mut watch = self.watch.take().ok_or(Error::NothingToCommit)?;
         let before = self.releases().permanent().map(|release| release.version.clone());
@@ -111,7 +112,7 @@ impl<N: Node> ReleaseHandler<N> {
         committed.map(|()| Ended::Committed { vsn, before })
     }
 
-    /// Takes back the settling release, by order.
+    /// Takes back the settling release, because an order requests it.
     pub(super) fn take_settling_back(&mut self, observer: Observer<'_>) -> Result<Ended, Error> {
         let mut watch = self.watch.take().ok_or(Error::NoPrevious { candidates: Vec::new() })?;
         let fault = "downgraded by the operator";
@@ -132,7 +133,7 @@ impl<N: Node> ReleaseHandler<N> {
     }
 }
 
-/// Announces an activity after the last step of the script.
+/// Reports an activity that follows the last step of the script to the observer.
 fn announce(report: &Report, title: &str, observer: Observer<'_>) {
     let step = report.steps.last().map_or(0, |step| step.step);
     tracing::info!(name: "release.install.step", vsn = %report.to, step, of = step, title, "step");

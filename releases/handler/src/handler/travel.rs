@@ -1,4 +1,4 @@
-//! Moves of the node from one lineup to another, and the records at their end.
+//! Moves the node from one lineup to another, and records the result.
 
 use std::time::Instant;
 
@@ -71,7 +71,7 @@ impl<N: Node> ReleaseHandler<N> {
         Ok(Way { lineup, replaced, options, prepared, begin })
     }
 
-    /// Makes a move without obstacles, and goes back if a start fails after the switch.
+    /// Makes a move without obstacles. If a start fails after the switch, the node goes back.
     pub(super) fn travel(&mut self, way: Way, observer: Observer<'_>) -> Result<Report, Error> {
         let way = way.without_obstacles()?;
         if way.check().changed {
@@ -127,7 +127,7 @@ impl<N: Node> ReleaseHandler<N> {
         let limits = Limits { convert: options.code_change.unwrap_or(self.limits.convert), ..self.limits };
         for (number, program) in (1..).zip(programs) {
             let mut part = Report::new(report.from.clone(), report.to.clone());
-            // Unlike OTP, which ignores crashes between windows.
+            // Crashes between windows count. Unlike OTP, which ignores them.
             let counts = number > 1 && direction == Direction::There;
             let crashes = |node: &N| {
                 let crashes = if counts { crashes(node, self.store.releases(), report) } else { Vec::new() };
@@ -147,8 +147,8 @@ impl<N: Node> ReleaseHandler<N> {
             }
             report.add(part);
             match outcome {
-                // A failed start on the way back is only reported: there is nothing further to go
-                // back to.
+                // On the way back, a failed start is only reported, because there is no further
+                // release to go back to.
                 Outcome::Installed if !has_failed || direction == Direction::Back => {}
                 Outcome::Installed => return number,
                 _ => return number - 1,
@@ -182,7 +182,7 @@ impl<N: Node> ReleaseHandler<N> {
         self.replaced = lineup.replaced.clone();
         self.life = Life::Running;
         self.trouble = None;
-        // For an idle node, the table already records the permanent release as running.
+        // For a node that was idle, the table already records the permanent release as running.
         if stays || was_idle && self.is_permanent(&report.to) {
             return;
         }

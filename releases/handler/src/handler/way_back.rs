@@ -1,4 +1,5 @@
-//! Ways back: from a faulty release, from a partly installed one, and by order.
+//! Returns the node to a previous release: from a faulty release, from a partly installed release,
+//! or because an order requests it.
 //!
 //! | failure | states | way back |
 //! |---|---|---|
@@ -6,9 +7,9 @@
 //! | a start after the switch, or a settling release | converted back | the script to the previous release |
 //! | a later window | those of this window restored, those of earlier windows converted back | the part of that script that concerns the moved modules |
 //!
-//! An app that ran before and ended in between is started again from the previous release; its
-//! states are lost, as the report notes. If it does not start, and its end takes the node down, the
-//! node restarts.
+//! An app that ran before the upgrade and ended in the meantime is started again from the previous
+//! release. Its states are lost, which the report notes. If the app does not start and its end
+//! takes the node down, the node restarts.
 
 use std::time::Instant;
 
@@ -26,8 +27,8 @@ use crate::options::InstallOptions;
 use crate::report::{Outcome, Report, what};
 
 impl<N: Node> ReleaseHandler<N> {
-    /// Returns the target of a downgrade: the named release, else the one that ran before the
-    /// running one.
+    /// Returns the target of a downgrade: the named release, or else the release that ran before
+    /// the running one.
     ///
     /// # Errors
     /// [`Error::NoPrevious`] if none is named and none is recorded; [`Refusal::BadStatus`] for a
@@ -39,7 +40,7 @@ impl<N: Node> ReleaseHandler<N> {
                 let refusal = Refusal::BadStatus { vsn, status, needed: "one that ran before" };
                 Err(reld_store::Error::from(refusal).into())
             }
-            // The check reports an unknown release.
+            // An unknown release is left to the check, which reports it.
             _ => Ok(vsn),
         }
     }
@@ -60,7 +61,7 @@ impl<N: Node> ReleaseHandler<N> {
         self.interrupt.go_back();
         let way_back = before.map(|Before { lineup, options, .. }| {
             observer(Event::GoesBack { to: &lineup.vsn });
-            // As one window: it succeeds or leaves the node as it is.
+            // The way back is one window, so it either succeeds or leaves the node unchanged.
             let options =
                 InstallOptions { windows: Windows::Release, supersede: false, ..going_back(options) };
             let way = self.plan(lineup, None, options)?.without_obstacles()?;
@@ -99,7 +100,7 @@ impl<N: Node> ReleaseHandler<N> {
             });
         self.taken_back(Some(way_back), apps, report);
         if report.outcome == Outcome::NotTakenBack {
-            // No script can be planned from a mixture of two releases.
+            // The node runs a mixture of two releases, from which no script can be planned.
             self.life = Life::NeedsRestart;
         }
     }
@@ -128,7 +129,7 @@ impl<N: Node> ReleaseHandler<N> {
         Ok(way_back)
     }
 
-    /// Restarts apps that ran before and ended by themselves.
+    /// Restarts apps that ran before the upgrade and ended by themselves.
     fn revive(&mut self, ran: &Apps, report: &mut Report) {
         if report.outcome != Outcome::Installed {
             return;
@@ -151,7 +152,7 @@ impl<N: Node> ReleaseHandler<N> {
         }
     }
 
-    /// Returns the apps that ran before and now have another process.
+    /// Returns the apps that ran before the upgrade and now run with another process.
     pub(super) fn afresh(&self, ran: &Apps) -> Vec<AppName> {
         let runs = self.node.which_applications().into_iter();
         let other = |(app, process): &(AppName, _)| ran.get(app).is_some_and(|before| before != process);
@@ -212,8 +213,8 @@ fn complete(way_back: Option<Result<Report, Error>>, report: &mut Report) {
     }
 }
 
-/// Returns the options for the way back. It is one-way: it must not be refused for lack of a way
-/// forward.
+/// Returns the options for the way back. It is one-way, because a missing way forward must not
+/// prevent it.
 fn going_back(options: InstallOptions) -> InstallOptions {
     InstallOptions { settles: false, one_way: true, ..options }
 }

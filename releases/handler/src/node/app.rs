@@ -34,14 +34,16 @@ pub struct AppSpec {
 pub struct Staging {
     /// New code, by module.
     pub modules: BTreeMap<ModuleName, Image>,
-    /// Modules that will have no current code. Processes that run their code become lingerers.
+    /// Modules without current code after the switch. Processes that run their code become
+    /// lingerers.
     pub removals: Vec<ModuleName>,
-    /// The subset of `modules` that every start uses from now on: the modules of restarted apps.
+    /// The modules of restarted apps, a subset of `modules`. Every start uses their new code from
+    /// the staging on.
     pub at_once: Vec<ModuleName>,
     /// Whether earlier windows of the same upgrade were carried out. Then
     /// [`config_change`](super::Node::config_change) and [`crashes`](super::Node::crashes) cover
     /// all windows since the first.
     pub continues: bool,
-    /// The apps of the new release. Any other app keeps its spec until it is stopped.
+    /// The apps of the new release. An app that is not listed keeps its spec until it is stopped.
     pub apps: Vec<AppSpec>,
 }

@@ -15,7 +15,7 @@ pub struct Conversion {
     pub change: StateChange,
 }
 
-/// A conversion, with the way back for its results.
+/// A conversion, with the change that would convert its results back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Passage {
     /// The conversion.
@@ -28,15 +28,16 @@ pub struct Passage {
 /// The change of a state.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StateChange {
-    /// The old code writes the state and the new code reads it, without these places.
+    /// The old code writes the state, these places are dropped, and the new code reads the rest.
     Soft(Dropped),
     /// The `change_code` of the newer code converts the state.
     Advanced {
-        /// Up: the new code converts. Down: the running code converts, then the older code reads.
+        /// Up: the new code converts the state. Down: the running code converts the state, and the
+        /// older code reads the result.
         mode: Mode,
         /// Up: the version of the old states. Down: the version of the new states.
         vsn: Vsn,
-        /// Data for the app.
+        /// The `extra` data of the instruction.
         extra: Value,
         /// Down: the places of the result that the older code does not read.
         dropped: Dropped,
@@ -51,13 +52,13 @@ pub enum StateChange {
 pub struct Converted {
     /// The number of shadow states that the conversion made.
     pub processes: usize,
-    /// The changed children of each supervisor of the module, also if a pre-copy made its shadow
-    /// state.
+    /// The changed children of each supervisor of the module, including supervisors with a shadow
+    /// state from a pre-copy.
     pub children: Vec<ChangedChildren>,
 }
 
-/// The changed child specs of one supervisor. OTP: the kept and new rows of a supervisor's code
-/// change.
+/// The changed child specs of one supervisor. OTP: the child specs that a supervisor's code change
+/// keeps and adds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ChangedChildren {
     /// The supervisor.

@@ -69,7 +69,7 @@ pub enum NodeError {
         /// The answer.
         reason: String,
     },
-    /// The daemon that a restart would execute cannot be used.
+    /// The file of the daemon that a restart would execute cannot be used.
     #[error("cannot restart: the daemon's own file is not usable: {reason}; install reld there first")]
     Successor {
         /// The file and its defect.
@@ -105,7 +105,7 @@ pub enum NodeError {
         from: Vsn,
         /// The version of the running code.
         to: Vsn,
-        /// The version of the app that answered, and its answer.
+        /// The version of the app that failed to convert the state back, and its answer.
         reason: String,
     },
     /// No thread of the node was free for conversions.

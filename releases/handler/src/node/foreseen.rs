@@ -18,18 +18,18 @@ pub struct Coming<'a> {
     pub change: MemberChange,
     /// The places that their states would lose.
     pub dropped: &'a Dropped,
-    /// Whether the schemas cast doubt on reading a state. Then states are tried with every
-    /// [`Look`].
+    /// Whether, according to the schemas, the new code may be unable to read a state. If so, states
+    /// are tried with every [`Look`].
     pub is_doubtful: bool,
 }
 
 /// The scope of a prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
-    /// Findings that hold while the tree does not change, and doubtful states. Used before an
-    /// install.
+    /// Only findings that hold until a supervision tree changes, and states that may be unreadable.
+    /// Used before an install.
     Tree,
-    /// Also findings that hold only at this moment: states, and messages in mailboxes.
+    /// Also findings that hold only at this moment: all states, and messages in mailboxes.
     Moment,
 }
 
@@ -42,7 +42,7 @@ pub struct Foreseen {
     pub refused: Vec<ForeseenRefusal>,
     /// Supervisors with unknown future children, each with the reason.
     pub unknown: Vec<String>,
-    /// Other data that was not tried, or could not be, each with the reason.
+    /// Other data that was not or could not be tried, each with the reason.
     pub unasked: Vec<String>,
 }
 

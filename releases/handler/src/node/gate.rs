@@ -8,22 +8,22 @@ use serde_json::Value;
 
 use crate::process::Process;
 
-/// The processes that come to rest, and how.
+/// The processes that have to come to rest, and the policies for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gate {
-    /// The modules. Their processes are the members.
+    /// The modules with the processes that are the members.
     pub members: Vec<Member>,
     /// The policy for processes of these modules outside every tree.
     pub orphans: OrphanPolicy,
-    /// Children that are deleted right after the switch: the new code need not accept their start
-    /// arguments.
+    /// Children that are deleted right after the switch, so the new code need not accept their
+    /// start arguments.
     pub leaving: Vec<LeavingChild>,
 }
 
 /// One module of a gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// The module. Its processes come to rest.
+    /// The module with the processes that have to come to rest.
     pub module: ModuleName,
     /// The timeout of an instruction for each process; `None` means the deadline of the gate.
     pub timeout: Option<Duration>,
@@ -38,7 +38,7 @@ pub struct Member {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unrest {
-    /// The gate is not raised.
+    /// The gate is not raised, and the upgrade is rolled back.
     #[default]
     Abort,
     /// The member stays in its callback, and is killed right after the switch.
@@ -58,7 +58,7 @@ pub enum OrphanPolicy {
     Kill,
     /// The orphans are ordinary members.
     Include,
-    /// The orphans are left alone: at their next message, new code meets an old state. OTP does
+    /// The orphans are not converted, so at their next message new code gets an old state. OTP does
     /// this.
     Ignore,
 }
@@ -75,7 +75,8 @@ pub struct LeavingChild {
 /// The result of a pre-copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Precopied {
-    /// The number of processes with a shadow state from before the pause that did not run since.
+    /// The number of processes with a shadow state that was made before the pause and is still
+    /// valid.
     pub processes: usize,
     /// The number of passes over processes without a shadow state.
     pub rounds: usize,

@@ -12,8 +12,8 @@ pub struct Comparison {
     pub exits: Vec<Exited>,
     /// Processes of staged modules that were started or restarted.
     pub starts: Vec<Process>,
-    /// Members of staged modules that are alive, at rest and without a shadow state. Processes that
-    /// were left running or are to be killed do not count.
+    /// Members of staged modules that are alive, at rest and without a shadow state. Members that
+    /// were left running or will be killed are excluded.
     pub unconverted: Vec<Process>,
     /// The number of calls to processes of staged modules that timed out.
     pub timeouts: usize,
@@ -44,8 +44,8 @@ pub struct Outsider {
 pub enum OutsiderKind {
     /// A behaviour process outside every supervision tree.
     Orphan,
-    /// A task. It has its own loop, and stays on its version until it ends or continues with a
-    /// named entry.
+    /// A task. It has its own loop, and stays on its version until it ends or continues at a named
+    /// entry of new code.
     Task,
 }
 
@@ -54,6 +54,6 @@ pub enum OutsiderKind {
 pub struct Child {
     /// The child id.
     pub id: Value,
-    /// Whether the child runs, or is about to.
+    /// Whether the child runs or is starting.
     pub runs: bool,
 }

@@ -9,16 +9,16 @@
 //!           (the end)
 //! ```
 //!
-//! A token cannot be copied, and only the handler makes the first one. A node turns the token of a
-//! verb into the next one. A window without members goes from staged to held without
-//! [`raise`](super::Node::raise).
+//! A token cannot be copied, and only the handler makes the first token. In each verb, the node
+//! turns the given token into the token of the next phase. A window without members goes from
+//! staged to held without [`raise`](super::Node::raise).
 
-/// Nothing is staged.
+/// The token of a window in which nothing is staged yet.
 #[derive(Debug)]
 #[must_use]
 pub struct Idle(());
 
-/// Modules and app specs are staged.
+/// The token of a window with staged modules and app specs.
 #[derive(Debug)]
 #[must_use]
 pub struct Staged(());
@@ -50,7 +50,7 @@ pub struct Staged(());
 #[must_use]
 pub struct Held(());
 
-/// The staged code is current; members may still be held.
+/// The token after the switch: the staged code is current, and members may still be held.
 #[derive(Debug)]
 #[must_use]
 pub struct Switched(());
@@ -68,8 +68,8 @@ impl Idle {
 }
 
 impl Staged {
-    /// Replaces the token that was lost in a panic of `raise` or `lower`: the window is still
-    /// staged.
+    /// Returns a token in place of one that was lost in a panic of `raise` or `lower`. The window
+    /// is still staged then.
     pub(crate) fn again() -> Self {
         Self(())
     }

@@ -15,7 +15,7 @@ use crate::node::{Conversion, Gate, LeavingChild, Member, Passage, Slot, StateCh
 use crate::options::InstallOptions;
 use crate::step::{Blueprint, Effect, Finish, Inside, Numbered, Precopy, Program};
 
-/// OTP: `infinity`. Every wait of the handler is bounded; this is the largest bound.
+/// The bound in place of OTP's `infinity`. Every wait of the handler is bounded.
 const INFINITY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Builds the program in one pass over a window of a script.
@@ -30,7 +30,8 @@ pub(super) struct Builder<'a> {
     /// The number of the current step, counted from 1 as the script prints it.
     step: usize,
     is_staged: bool,
-    /// Whether the members are still held after the switch: only starts of children have followed.
+    /// Whether the members are still held after the switch, because only starts of children have
+    /// followed it.
     is_held: bool,
 }
 
@@ -41,7 +42,8 @@ impl<'a> Builder<'a> {
         material: &'a Material,
         options: InstallOptions,
     ) -> Self {
-        // Renamed children have their new ids before their supervisor is updated.
+        // Renamings are left out: renamed children have their new ids before their supervisor is
+        // updated.
         let expected = script.steps[window.start..].iter().filter_map(built_in_call);
         let expected = expected.filter(|call| call.undo().is_none());
         let (expected, steps) = (expected.collect(), script.steps.len());
@@ -86,11 +88,11 @@ impl<'a> Builder<'a> {
             Action::Start { modules } => self.after(Finish::StartChildren(modules.clone())),
             Action::Remove { module, purge, .. } => self.purge(Slot::Old, vec![module.clone()], post(*purge)),
             Action::Purge { modules } => self.purge(Slot::Old, modules.clone(), PurgeMethod::Brutal),
-            // Lowering the gate does this.
+            // The gate is lowered after the switch, which resumes the members.
             Action::Resume { .. } => {}
-            // The check refuses it.
+            // The check refuses a script with this action.
             Action::SyncNodes { .. } => {}
-            // Such a script is not carried out live.
+            // A script with a restart is not carried out live.
             Action::RestartNewDaemon | Action::RestartDaemon => {}
         }
     }
@@ -164,7 +166,8 @@ impl<'a> Builder<'a> {
         soft.into_iter().for_each(|conversion| self.convert(conversion));
     }
 
-    /// Returns the pre-copy with these conversions, each with its way back if that is tried.
+    /// Returns the pre-copy with these conversions. Each has its change for the way back if the way
+    /// back is tried.
     fn precopy(&self, gate: Gate, conversions: Vec<Conversion>) -> Precopy {
         let (mut passages, mut untried) = (Vec::new(), BTreeSet::new());
         for conversion in conversions {
@@ -211,8 +214,8 @@ impl<'a> Builder<'a> {
         deleted.collect()
     }
 
-    /// Returns the later conversions that may run before the pause: those before the next apply,
-    /// because an apply may prepare the conversions behind it.
+    /// Returns the following conversions that may run before the pause: those before the next
+    /// apply, because an apply may prepare the conversions after it.
     fn early_conversions(&self) -> Vec<Conversion> {
         let behind = self.steps.iter().skip(self.step - self.window.start).map(|step| &step.action);
         behind.take_while(|action| !matches!(action, Action::Apply(_))).filter_map(conversion).collect()

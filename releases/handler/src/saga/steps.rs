@@ -30,8 +30,8 @@ impl<N: Node> Saga<'_, N> {
                 undos.extend(call.undo().map(Undo::RenameChild));
             }
             Effect::StopApplication(app) => {
-                // An app that does not stop by itself is killed, so it has to be started again in
-                // any case.
+                // Even a failed stop ends the app, because its processes are killed. So the undo
+                // has to start it again in any case.
                 undos.push(Undo::StartApplication(app.clone()));
                 self.report.killed.append(&mut self.node.processes_of(app));
                 self.node.stop_application(app, deadline(self.limits.stop))?;
@@ -79,14 +79,14 @@ impl<N: Node> Saga<'_, N> {
         unexpected.map_or(Ok(()), |unexpected| Err(Cause::Children(unexpected)))
     }
 
-    /// Fails if a living member at rest has no shadow state: it would meet new code with its old
+    /// Fails if a living member at rest has no shadow state, because new code would get its old
     /// state.
     pub(super) fn check_all_converted(&self) -> Result<(), Cause> {
         let unconverted = self.node.comparison().unconverted;
         if unconverted.is_empty() { Ok(()) } else { Err(Cause::Unconverted(unconverted)) }
     }
 
-    /// Removes undone results from the report.
+    /// Removes the results of undone steps from the report.
     pub(super) fn forget(&mut self) {
         self.report.left.clear();
         self.report.children.clear();
@@ -113,7 +113,8 @@ impl<N: Node> Saga<'_, N> {
         Ok(())
     }
 
-    /// Does a step after the switch. Leftovers are listed; a failed start or call is an error.
+    /// Does a step after the switch. Leftovers are listed in the report; a failed start or call is
+    /// an error.
     pub(super) fn finish(&mut self, finish: &Finish) -> Result<(), NodeError> {
         match finish {
             Finish::ConfigChange => {
