@@ -1,8 +1,8 @@
-//! The files below `priv/` of a packed app.
+//! Finds the files below `priv/` of an app to be packed.
 //!
 //! A tarball holds only regular files, so a link is packed as the file or folder that it points to.
-//! A link out of the app's folder is refused, because the content would depend on the machine.
-//! Other special files are refused before anything is read.
+//! A link to a target outside of the app's folder is refused, because the content would depend on
+//! the machine. Special files, such as sockets, are refused before any file is read.
 
 use std::fs;
 use std::io;
@@ -16,7 +16,8 @@ use crate::layout;
 /// without limit.
 const ENTRIES_MAX: usize = 100_000;
 
-/// Returns the files by their paths below the app's folder, each with the path of its content.
+/// Returns the path of each file below the app's folder, and the path of its content with links
+/// resolved.
 ///
 /// # Errors
 /// [`Error::NotPackable`] and [`Error::Io`].
@@ -49,7 +50,7 @@ enum Found {
 }
 
 impl Walk {
-    /// Adds the files of the last folder in `chain`; the earlier ones contain it.
+    /// Adds the files of the last folder in `chain`. Each folder in `chain` contains the next one.
     fn enter(&mut self, below: &str, chain: &mut Vec<PathBuf>) -> Result<(), Error> {
         let Some(folder) = chain.last().cloned() else { return Ok(()) };
         for name in layout::names(&folder)? {

@@ -1,8 +1,8 @@
 //! `boots.toml`: the number of consecutive failed boots of the permanent release, and the decision
-//! that follows from it.
+//! which release boots next.
 //!
-//! An attempt is counted on disk before it begins and cleared when the release runs, so that an
-//! attempt is also counted if the daemon dies during the boot.
+//! An attempt is counted on disk before it begins, and the count is cleared when the release runs.
+//! An attempt therefore also counts if the daemon dies during the boot.
 
 use std::fs;
 
@@ -23,13 +23,14 @@ pub struct Boots {
     /// The release of the counted attempts; `None` if the last boot succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<Vsn>,
-    /// The number of its attempts that began and did not succeed.
+    /// The number of attempts that began and did not succeed.
     #[serde(default)]
     pub failed: u32,
-    /// The fallback of a trial boot: the release gives way to this one after a single failure.
+    /// The fallback of a trial boot: after a single failure, the counted release gives way to this
+    /// release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back_to: Option<Vsn>,
-    /// The last release that gave way, until another one is committed.
+    /// The last release that gave way. A commit clears this record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gave_way: Option<GaveWay>,
 }
@@ -42,7 +43,7 @@ pub struct GaveWay {
     pub release: Vsn,
     /// The release that became permanent in its place.
     pub to: Vsn,
-    /// The number of its failed attempts.
+    /// The number of failed attempts.
     pub failed: u32,
 }
 
@@ -103,8 +104,8 @@ impl Boots {
         Self { gave_way: self.gave_way.clone(), ..Self::default() }
     }
 
-    /// Returns the record when a release gives way. Its attempts count until the other release is
-    /// permanent.
+    /// Returns the record at the time a release gives way. The failed attempts stay recorded until
+    /// the other release is permanent.
     #[must_use]
     pub(crate) fn gives_way(&self, gave_way: GaveWay) -> Self {
         Self { gave_way: Some(gave_way), ..self.clone() }
@@ -197,7 +198,8 @@ mod tests {
         let boots = Boots::default().trial(vsn(1), vsn(2));
         assert_eq!(boots.next(&table()), NextBoot::Permanent(vsn(1)));
         assert_eq!(boots.begun(&vsn(1)).next(&table()), gives_way(2, 1));
-        // If the table was not written, another release boots, and the trial is forgotten.
+        // If the status table was not written after the trial, another release boots and the trial
+        // is dropped.
         assert_eq!(boots.begun(&vsn(0)), Boots { release: Some(vsn(0)), failed: 1, ..Boots::default() });
     }
 

@@ -1,10 +1,11 @@
 //! Builds an app's library with cargo.
 //!
-//! Panic messages and debug information in a library contain paths of the build machine. They are
-//! replaced by fixed ones, so that two builders make the same bytes: cargo's home, with the sources
-//! of dependencies, becomes `/cargo`, and the package's workspace becomes `/build`. Compiler flags
-//! are the only stable way to do this. They are *added* to the author's flags, from every source
-//! that cargo uses. Cargo rebuilds the dependencies once when it first sees the added flags.
+//! Panic messages and debug information in a library contain paths of the build machine. Fixed
+//! paths replace them, so that two build machines produce the same bytes: cargo's home, with the
+//! sources of dependencies, becomes `/cargo`, and the package's workspace becomes `/build`.
+//! Compiler flags are the only stable way to do this. They are *added* to the author's flags, which
+//! cargo reads from several sources. When cargo first sees the added flags, it rebuilds the
+//! dependencies once.
 
 use std::env;
 use std::ffi::OsString;
@@ -47,9 +48,9 @@ fn command(cargo_toml: &Path, profile: &str) -> Command {
     command
 }
 
-/// Adds flags at the place that cargo reads: an environment variable overrides the other one and
-/// all configuration files, while a setting on the command line is merged with the configuration
-/// files.
+/// Adds compiler flags to those of the author. If the author sets flags in an environment variable,
+/// cargo reads only that variable, so the flags are added there. Otherwise they are a setting on
+/// the command line, which cargo merges with the configuration files.
 fn remap(command: &mut Command, flags: &[String]) {
     let joined = |name: &str, separator: &str| {
         let given = env::var(name).ok().filter(|given| !given.is_empty())?;
@@ -67,14 +68,14 @@ fn remap(command: &mut Command, flags: &[String]) {
 
 fn flags(cargo_toml: &Path) -> Vec<String> {
     let remap = |(path, name): (PathBuf, &str)| format!("--remap-path-prefix={}={name}", path.display());
-    // The compiler uses the last match, so the longer path would have to come later; in practice
-    // neither path contains the other.
+    // The compiler uses the last match. The order would matter only if one path contained the
+    // other, which does not happen in practice.
     let home = cargo_home().map(|home| (home, "/cargo"));
     home.into_iter().chain([(workspace(cargo_toml), "/build")]).map(remap).collect()
 }
 
-/// Returns the workspace of a package, or its own folder if cargo fails; the build then reports the
-/// error.
+/// Returns the workspace of a package. If cargo fails, returns the folder of the package, and the
+/// build reports the error.
 fn workspace(cargo_toml: &Path) -> PathBuf {
     let own = || cargo_toml.parent().unwrap_or(cargo_toml).to_owned();
     let located = Command::new(cargo())

@@ -1,4 +1,5 @@
-//! Claims a folder as the root of a node: only a folder of reld, and for one daemon at a time.
+//! Claims a folder as the root of a node. The folder must belong to reld, and only one daemon at a
+//! time can hold it.
 //!
 //! | state of the folder | result |
 //! |---|---|
@@ -8,8 +9,9 @@
 //! | has no mark, but a status table of reld | is the root of an early reld without marks; gets a mark |
 //! | has other content | is refused, because a node would delete files that are not its own |
 //!
-//! The lock is on the folder itself, so no lock file can be deleted. It is held as long as any
-//! process has the daemon's descriptor of the folder open, including children that an app forked.
+//! The lock is on the folder itself, so there is no lock file that could be deleted. The lock is
+//! held as long as any OS process has the daemon's descriptor of the folder open, including child
+//! processes that an app forked.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -33,13 +35,14 @@ struct Mark {
     format: u32,
 }
 
-/// The lock file of daemons without marks. Such a daemon may still run.
+/// The lock file of early daemons, which wrote no marks. Such a daemon may still run.
 const FORMER_LOCK: &str = "reld.lock";
 
-/// Names that count as empty: those of a fresh file system and of an interrupted claim.
+/// Names that an empty folder may contain: those of a fresh file system and of an interrupted
+/// claim.
 const NOTHING: [&str; 2] = ["lost+found", "reld.toml.new"];
 
-/// The lock on a root, held until it is dropped or the process ends.
+/// The lock on a root, held until this value is dropped or the OS process ends.
 #[derive(Debug)]
 pub struct RootLock {
     // The open files hold the locks.
@@ -68,7 +71,8 @@ impl Root {
         if is_file(&path) { lock(self.path(), &path).map(Some) } else { Ok(None) }
     }
 
-    /// Reports whether the root has its mark; an error if the folder is not a root of this reld.
+    /// Returns whether the root has its mark. Fails if the folder is not a root that this reld
+    /// knows.
     fn is_marked(&self) -> Result<bool, Error> {
         let path = self.path().join(MARK);
         match fs::read_to_string(&path) {
@@ -133,8 +137,8 @@ fn lock(root: &Path, path: &Path) -> Result<File, Error> {
     }
 }
 
-/// Returns the processes that hold the lock on a file, as far as the kernel shows their
-/// descriptors: those of other users are missing.
+/// Returns the OS processes that hold the lock on a file. The kernel hides the descriptors of other
+/// users, so their processes are missing.
 fn holders(path: &Path) -> Vec<String> {
     let Ok(path) = path.canonicalize() else { return Vec::new() };
     let holds = |process: &Path| {
@@ -153,8 +157,8 @@ fn holders(path: &Path) -> Vec<String> {
     entries(Path::new("/proc")).into_iter().filter_map(name).collect()
 }
 
-/// Returns the entries of a folder in `/proc`; empty if the process has ended or belongs to another
-/// user.
+/// Returns the entries of a folder in `/proc`; none if the OS process has ended or belongs to
+/// another user.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let read = fs::read_dir(folder).into_iter().flatten();
     read.filter_map(|entry| Some(entry.ok()?.path())).collect()

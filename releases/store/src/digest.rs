@@ -12,7 +12,7 @@ use sha2::Digest as _;
 /// The size of one read, in bytes.
 pub(crate) const BLOCK: usize = 128 * 1024;
 
-/// A SHA-256 digest; prints and parses as 64 hexadecimal digits.
+/// A SHA-256 digest. Its text form is 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
@@ -52,7 +52,7 @@ impl Hasher {
     }
 }
 
-/// Passes the content of `from` to `take`, block by block, and returns its size.
+/// Passes the content of `from` to `take`, block by block, and returns the size of the content.
 pub(crate) fn copy<E: From<io::Error>>(
     from: &mut dyn Read,
     mut take: impl FnMut(&[u8]) -> Result<(), E>,

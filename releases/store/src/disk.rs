@@ -1,4 +1,4 @@
-//! All changes of the disk behind one trait, so that a test can stop the store at any of them.
+//! Puts all changes of the disk behind one trait, so that a test can stop the store at any change.
 
 #[cfg(test)]
 pub(crate) mod double;
@@ -36,7 +36,7 @@ pub(crate) trait Disk: Debug + Send + Sync {
 const MODE_FOLDER: u32 = 0o755;
 
 /// Creates a folder and its missing parents with this access mode. The mode is set explicitly,
-/// because an app may change the umask of the process at any time.
+/// because an app may change the umask of the OS process at any time.
 ///
 /// # Errors
 /// Errors of the file system.

@@ -13,11 +13,11 @@ use crate::layout::{self, Root};
 use crate::manifest::Manifest;
 use crate::package::Tarball;
 
-/// All documents of one release, checked against their paths.
+/// All documents of one release. Each document matches the app or release in its path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Documents {
-    /// `release.toml` and its `relup.toml`, with the `app.toml`, `appup.toml` and `schema.json` of
-    /// every app, checked to fit together.
+    /// The `release.toml` and `relup.toml`, and the `app.toml`, `appup.toml` and `schema.json` of
+    /// every app, which fit together.
     pub release: Release,
     /// `config.toml`; empty if there is none.
     pub config: Config,
@@ -53,8 +53,8 @@ pub fn docs_of_tarball(tarball: &Path) -> Result<(Manifest, Documents), Error> {
     Ok((manifest, documents))
 }
 
-/// Reads the documents of any tarball by their paths, and nothing else. The tarball may come from
-/// any tool, and nothing is verified. This is enough for planning, but not for an install.
+/// Reads the documents of any tarball by their paths, and nothing else. Any tool may have made the
+/// tarball, and nothing is verified. The texts are sufficient for planning, but not for an install.
 ///
 /// # Errors
 /// [`Error::Tarball`], [`Error::NotText`] and [`Error::Io`].
@@ -93,8 +93,8 @@ impl Texts for Folder<'_> {
     }
 }
 
-/// A tarball during its unpack, on top of the root with the apps it leaves out. Messages use the
-/// paths in the tarball.
+/// The documents of a staged tarball. Documents of apps that the tarball leaves out come from the
+/// root. Messages use the paths in the tarball.
 pub(crate) struct Staged<'a> {
     pub(crate) staged: &'a Path,
     pub(crate) root: &'a Path,
@@ -113,9 +113,10 @@ impl Texts for Staged<'_> {
 
 /// Reads a document; `None` if there is none.
 ///
-/// It must be a regular file of limited size, or a link to one: reading other files may never end.
+/// The file must be a regular file of limited size, or a link to one, because reading other files
+/// may never end.
 pub(crate) fn text_of_file(file: &Path, shown: &Path) -> Result<Option<String>, Error> {
-    // The open of a FIFO without a writer would block.
+    // Without `O_NONBLOCK`, opening a FIFO without a writer would block.
     let opened = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(file);
     let file = match opened {
         Ok(file) => file,
@@ -143,7 +144,7 @@ fn text(bytes: Vec<u8>, shown: &Path) -> Result<String, Error> {
     String::from_utf8(bytes).map_err(|_| Error::NotText { path: shown.to_owned() })
 }
 
-/// The documents in a tarball.
+/// The texts of the documents in a tarball.
 struct Carried<'a> {
     tarball: &'a Path,
     texts: BTreeMap<String, String>,
@@ -179,7 +180,7 @@ pub(crate) fn parse_relup(path: &Path, text: &str, vsn: &Vsn) -> Result<RelupFil
     Ok(relup)
 }
 
-/// Reads a `schema.json`. An invalid one counts as empty, because the release runs without it.
+/// Reads a `schema.json`. An invalid file counts as empty, because a release runs without schemas.
 fn schemas(texts: &dyn Texts, app: &RelApp) -> Result<Schemas, Error> {
     let (path, text) = texts.find(&layout::schemas(&app.name, &app.version))?;
     let schemas = text.and_then(|text| Schemas::parse(&path.to_string_lossy(), &text).ok());

@@ -35,12 +35,12 @@ pub enum Error {
         /// The needed bytes.
         needed: u64,
     },
-    /// Another daemon, or a process that it has left behind, holds this root.
+    /// Another daemon, or an OS process that outlived it, holds the lock on this root.
     #[error("{} is in use by {}; stop it or choose another --root", root.display(), listed(holders))]
     Locked {
         /// The root.
         root: PathBuf,
-        /// The processes that hold it, as far as they are visible.
+        /// The visible OS processes that hold the lock.
         holders: Vec<String>,
     },
     /// The folder is not a root and not empty.
@@ -107,7 +107,7 @@ pub enum Error {
     /// The release's status does not allow the action.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The files of a release differ from the unpacked ones.
+    /// The files of a release on disk differ from its manifest.
     #[error("release {vsn} is damaged on disk: {} is {fault}; {}", path.display(), fault.remedy())]
     Tampered {
         /// The release.
@@ -130,7 +130,7 @@ pub enum Error {
         needed: u64,
         /// The free bytes.
         free: u64,
-        /// The part of them that is reserved.
+        /// The number of free bytes that must stay in reserve.
         reserve: u64,
     },
     /// The releases were removed from the table, but some of their files could not be deleted; the
@@ -196,12 +196,12 @@ pub enum Error {
     OtherDocument {
         /// Its path.
         path: PathBuf,
-        /// The name and version of its path.
+        /// The name and version in the path.
         expected: String,
         /// The name and version in the document.
         found: String,
     },
-    /// A release without apps.
+    /// The release lists no apps.
     #[error("{} lists no apps", path.display())]
     NoApps {
         /// The `release.toml`.
@@ -290,7 +290,7 @@ pub enum Error {
         document: String,
     },
     /// `start` of an `app.toml` does not name an application module of the app's library, or is
-    /// missing although there is one.
+    /// missing although the library has such a module.
     #[error("{}: {}", document.display(), start(named.as_ref(), applications))]
     Start {
         /// The `app.toml`.
@@ -333,7 +333,7 @@ pub enum Error {
         /// The errors, in file order.
         places: Vec<DocError>,
     },
-    /// The release is for another daemon version than the packer's.
+    /// The release names another daemon version than the version of the packer.
     #[error("{} names daemon {named}, but this is the packer of reld {packer}; write daemon = \"{packer}\", or use the packer of reld {named}", release.display())]
     OtherDaemon {
         /// The `release.toml`.
@@ -343,7 +343,7 @@ pub enum Error {
         /// The packer's own version.
         packer: Vsn,
     },
-    /// Two libraries of one release need different nodes.
+    /// Two libraries of one release were built for different platforms.
     #[error("{} was built for {found}, the other apps of the release for {expected}", folder.display())]
     MixedPlatforms {
         /// The app's folder.
@@ -376,8 +376,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Reports whether files of a release are lost or changed. An unreadable file may still be
-    /// intact.
+    /// Returns whether this error means that files of a release are lost or changed. An unreadable
+    /// file does not count, because it may be intact.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Tampered { .. } | Self::NoDocument { .. } => true,
@@ -393,8 +393,8 @@ impl Error {
         move |source| Self::Io { step, path: path.to_owned(), source }
     }
 
-    /// Replaces the path of a file below this folder by the path relative to it: the folder is an
-    /// internal detail.
+    /// Replaces the path of a file below this folder by its path relative to the folder, which is
+    /// an internal detail.
     pub(crate) fn below(self, folder: &Path) -> Self {
         match self {
             Self::Io { step, path, source } => {
@@ -406,7 +406,7 @@ impl Error {
     }
 }
 
-/// The reason why reading a tarball stopped: the tarball, or the node.
+/// The cause of a failure to read a tarball: the tarball or the node.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The tarball is invalid.
@@ -443,7 +443,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-// Written by hand because the variant boxes the error, which is large and rare.
+// Written by hand, because the variant boxes the large error.
 impl From<PlanError> for Error {
     fn from(error: PlanError) -> Self {
         Self::Release(Box::new(error))

@@ -48,7 +48,7 @@ pub enum Fault {
     /// A path is too long for a tarball.
     #[error("it names the path {0:?}, which is longer than 256 bytes")]
     LongPath(String),
-    /// A path belongs neither to an app of the release nor to the release itself.
+    /// A path is neither in a folder of an app of the release nor in the folder of the release.
     #[error("it names {0}, which belongs to no app of the release")]
     Misplaced(String),
     /// The manifest's list is not sorted, or lists a path twice.
@@ -62,7 +62,7 @@ pub enum Fault {
         /// Its type in the tar header.
         kind: char,
     },
-    /// The manifest does not list an entry, or lists it as not carried.
+    /// The manifest does not list an entry, or lists it as left out of the tarball.
     #[error("its entry {0:?} is not listed in its manifest.toml")]
     Unlisted(String),
     /// An entry appears twice.
@@ -98,7 +98,7 @@ pub enum Fault {
     /// The libraries were built for another machine.
     #[error("it was built for {target}, this node is {node}")]
     OtherTarget {
-        /// Their target triple.
+        /// The target triple of the libraries.
         target: String,
         /// The node's.
         node: String,
@@ -106,7 +106,7 @@ pub enum Fault {
     /// The libraries use another version of the ABI.
     #[error("its libraries speak ABI {abi}, this node speaks {node}")]
     OtherAbi {
-        /// Theirs.
+        /// The ABI of the libraries.
         abi: Abi,
         /// The node's.
         node: Abi,
@@ -128,7 +128,7 @@ pub enum Fault {
     /// A folder of the release contains a file that is not part of it.
     #[error("{0} is on this node but belongs to no release; remove it, and unpack again")]
     Stray(String),
-    /// A part that the tarball leaves out is not on the node.
+    /// The tarball leaves out an app that is not on the node.
     #[error("it does not contain {0}, and the node does not have it either; pack it with that app")]
     NotHere(String),
 }

@@ -116,7 +116,7 @@ pub(crate) fn write(folder: &Path, manifest: &Manifest, files: &BTreeMap<String,
     path
 }
 
-/// An entry of a tarball as another tool might write it.
+/// An entry of a tarball that another tool might write.
 #[derive(Debug, Clone)]
 pub(crate) struct RawEntry {
     pub(crate) path: String,
@@ -140,7 +140,8 @@ pub(crate) fn raw_tarball(entries: &[RawEntry]) -> Vec<u8> {
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for entry in entries {
         let mut header = tar::Header::new_ustar();
-        // Written directly into the header: the library would refuse the paths under test.
+        // The path is written directly into the header, because the tar library refuses the paths
+        // under test.
         header.as_old_mut().name[..entry.path.len()].copy_from_slice(entry.path.as_bytes());
         header.set_entry_type(tar::EntryType::new(entry.kind));
         header.set_size(entry.size.unwrap_or(entry.content.len() as u64));

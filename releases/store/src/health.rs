@@ -1,4 +1,5 @@
-//! The known damage of each release's files, for operators. Every check of the files updates it.
+//! The known damage of each release's files, for operators. Every check of the files updates this
+//! record.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +10,7 @@ use reld_plan::Vsn;
 use crate::lifecycle::StatusTable;
 use crate::verify::Damage;
 
-/// The damage that was found and not repaired. A clone is another handle to the same data.
+/// The damage that was found and not yet repaired. A clone is another handle to the same data.
 #[derive(Debug, Clone, Default)]
 pub struct Health(Arc<Mutex<BTreeMap<Vsn, Finding>>>);
 
@@ -20,7 +21,7 @@ pub struct Finding {
     pub version: Vsn,
     /// The first damaged file, with its damage and a remedy.
     pub first: String,
-    /// The number of other damaged files, as far as they were checked.
+    /// The number of other damaged files among the checked ones.
     pub others: usize,
 }
 

@@ -5,9 +5,9 @@
 //!   000041.json   000042.json   the latest records; the daemon defines their content
 //! ```
 //!
-//! A record is written before an order begins and completed afterwards, so that a record left by a
-//! crash shows the interrupted order. Each write is atomic: a new file is synced and renamed over
-//! the old one.
+//! A record is written before an order begins and completed when the order ends. After a crash, an
+//! incomplete record therefore shows the interrupted order. Each write is atomic: a new file is
+//! synced and renamed over the old file.
 
 use std::fs;
 use std::io;
@@ -21,8 +21,8 @@ const KEPT_MAX: usize = 100;
 /// The file name extension of records.
 const ENDING: &str = ".json";
 
-/// The records of one root. Any process may read them; only the daemon with the root's lock may
-/// write.
+/// The records of one root. Any OS process may read the records; only the daemon that holds the
+/// root's lock may write them.
 #[derive(Debug, Clone)]
 pub struct History {
     root: Root,
@@ -37,14 +37,14 @@ impl History {
     /// last hundred.
     ///
     /// # Errors
-    /// [`Error::Io`]; no record was begun.
+    /// [`Error::Io`]; then there is no new record.
     pub fn begin(&self, text: &str) -> Result<u64, Error> {
         let known = self.numbers()?;
         let number = known.last().map_or(1, |last| last + 1);
         self.write(number, text)?;
         let surplus = (known.len() + 1).saturating_sub(KEPT_MAX);
         for old in &known[..surplus] {
-            // A failed deletion is repeated at the next begin.
+            // The next call of `begin` repeats a failed deletion.
             let _ = self.root.disk().remove(&self.path(*old));
         }
         Ok(number)

@@ -33,7 +33,7 @@ use crate::manifest::MANIFEST;
 
 pub(crate) const RELEASES: &str = "RELEASES.toml";
 
-/// A node's root folder: the paths below it.
+/// A node's root folder, which knows the paths of its files.
 #[derive(Debug, Clone)]
 pub struct Root {
     path: PathBuf,
@@ -41,7 +41,7 @@ pub struct Root {
 }
 
 impl Root {
-    /// Names the root without accessing it.
+    /// Returns the root at a path, without accessing the disk.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self::on(path, Arc::new(RealDisk))
     }
@@ -60,8 +60,7 @@ impl Root {
         self.path.join(app_dir(app, vsn))
     }
 
-    /// Returns the library of an app version. The code server opens a private copy, never this
-    /// file.
+    /// Returns the library of an app version. The loader opens a private copy, never this file.
     pub fn library(&self, app: &AppName, vsn: &Vsn) -> PathBuf {
         self.path.join(library(app, vsn))
     }
@@ -101,14 +100,14 @@ impl Root {
         &*self.disk
     }
 
-    /// Deletes everything that no release of the table uses: the rest of incomplete unpacks and
-    /// removes.
+    /// Deletes all files that no release of the table uses: the remains of incomplete unpacks and
+    /// removals.
     ///
     /// This is the only recovery after a failure, a crash or a power cut. The caller must hold the
     /// lock.
     ///
     /// # Errors
-    /// [`Error::Io`]; another call continues.
+    /// [`Error::Io`]; another call resumes the deletion.
     pub(crate) fn sweep(&self, table: &StatusTable) -> Result<(), Error> {
         let apps = table.releases.iter().flat_map(|release| &release.apps).map(|app| app.dir.clone());
         let releases = table.releases.iter().map(|release| release_dir(&release.version));
@@ -150,8 +149,8 @@ impl Root {
         self.disk.sync(path).map_err(Error::io("sync", path))
     }
 
-    /// Replaces a file atomically: afterwards the old content is kept or, if only the last step
-    /// failed, the new one is in place.
+    /// Replaces a file atomically. After an error, the old content is kept or, if only the last
+    /// step failed, the new content is in place.
     pub(crate) fn replace(&self, path: &Path, content: &str) -> Result<(), Error> {
         let mut new = path.as_os_str().to_owned();
         new.push(".new");
@@ -165,8 +164,8 @@ impl Root {
         self.sync(path.parent().unwrap_or(&self.path))
     }
 
-    /// Deletes a file and syncs its folder: a file that reappeared after a power cut would be taken
-    /// as valid.
+    /// Deletes a file and syncs its folder. Without the sync, the file could reappear after a power
+    /// cut and count as valid.
     pub(crate) fn delete(&self, path: &Path) -> Result<(), Error> {
         match self.disk.remove(path) {
             Ok(()) => self.sync(path.parent().unwrap_or(&self.path)),

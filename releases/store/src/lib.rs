@@ -1,8 +1,9 @@
-//! Releases on disk: packing, unpacking, and the record of the known, booted and running releases.
+//! Releases on disk: packs and unpacks them, and records which releases are known, booted and
+//! running.
 //!
 //! A root is consistent whenever the machine stops: the status table names only releases with all
 //! their files present, and the next start deletes files that no known release uses. The crate
-//! knows nothing about processes, and checks only that documents fit together.
+//! knows nothing about processes, and interprets documents only to check that they fit together.
 //!
 //! ```no_run
 //! # fn example(node: &reld_store::Platform) -> Result<(), reld_store::Error> {

@@ -1,4 +1,4 @@
-//! The life of a release: its statuses and the legal transitions between them.
+//! The life cycle of a release: its statuses and the legal transitions between them.
 
 use std::fmt;
 
@@ -31,8 +31,9 @@ pub struct KnownRelease {
     pub status: Status,
     /// Its identity: the digest over the sorted list of (path, digest) of its files.
     pub identity: Digest,
-    /// The release that ran when the node first went to this one; `None` for the first booted one.
-    /// Going back does not change it, so these links lead back step by step and never form a cycle.
+    /// The release that ran when the node first moved to this release; `None` for the first booted
+    /// release. Going back does not change this link, so the links lead back step by step and never
+    /// form a cycle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Vsn>,
     /// Its apps.
@@ -56,15 +57,15 @@ pub struct KnownApp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// On disk, not running.
+    /// The release is on disk and does not run.
     Unpacked,
-    /// Running, but not booted by a restart. This status exists only in memory; on disk the release
-    /// is unpacked, so that any restart takes the node back to the permanent release.
+    /// The release runs, but a restart does not boot it. This status exists only in memory. On disk
+    /// the status is unpacked, so any restart takes the node back to the permanent release.
     #[serde(skip)]
     Current,
-    /// Booted at the start of the node.
+    /// The node boots this release.
     Permanent,
-    /// Formerly current or permanent.
+    /// The release was current or permanent before.
     Old,
 }
 
@@ -82,11 +83,11 @@ impl fmt::Display for Status {
 /// An action on a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// The release was unpacked; the action sets its status.
+    /// The release was unpacked. The action sets the status of the given record.
     Unpack(KnownRelease),
-    /// The node was upgraded to it.
+    /// The node was upgraded to the release.
     Install(Vsn),
-    /// The node boots it from now on.
+    /// The node boots the release from now on.
     MakePermanent(Vsn),
     /// The node restarts into an old release.
     RebootOld(Vsn),
@@ -129,7 +130,7 @@ pub enum Refusal {
 }
 
 impl KnownRelease {
-    /// Returns the folders with its files, as paths below the root.
+    /// Returns the folders with the files of the release, as paths below the root.
     pub(crate) fn folders(&self) -> Vec<String> {
         let apps = self.apps.iter().map(|app| app.dir.clone());
         apps.chain([layout::release_dir(&self.version)]).collect()
@@ -158,7 +159,7 @@ impl StatusTable {
         self.get(vsn)?.previous.as_ref()
     }
 
-    /// Reports whether the way back from one release passes another.
+    /// Returns whether the links to previous releases lead from one release to another.
     fn leads_back(&self, from: &Vsn, to: &Vsn) -> bool {
         std::iter::successors(self.previous(from), |vsn| self.previous(vsn)).any(|vsn| vsn == to)
     }
@@ -217,14 +218,14 @@ impl StatusTable {
 /// | permanent, beside a current | `existing_release` | permanent | permanent | `bad_status` | permanent | `permanent` | permanent |
 /// | old | `existing_release` | current | `bad_status` | permanent | permanent | (none) | old |
 ///
-/// Other releases become old: a release that becomes current, or a permanent one that is installed
-/// again, makes the former current one old; a release that becomes permanent makes the former
-/// permanent one old.
+/// An action can also make another release old. If a release becomes current, or the permanent
+/// release is installed again, the former current release becomes old. If a release becomes
+/// permanent, the former permanent release becomes old.
 ///
-/// OTP: the same, with two exceptions. Unlike in OTP, the current release cannot be removed, since
-/// the node would then run an unknown release. And installing the permanent release while it runs
-/// is `already_installed` here, while OTP looks for a script from a version to itself and returns
-/// `no_matching_relup`.
+/// OTP has the same table, with two exceptions. Unlike in OTP, the current release cannot be
+/// removed, because the node would then run an unknown release. And installing the permanent
+/// release while it runs is `already_installed` here, while OTP looks for a script from a version
+/// to itself and returns `no_matching_relup`.
 ///
 /// # Errors
 /// The refusal in the table.

@@ -1,10 +1,10 @@
 //! Builds an app's library with make, for apps that are not written in Rust.
 //!
 //! The packer calls `make LIBRARY=PATH PROFILE=NAME` in the app's folder, and then takes the file
-//! at `PATH`. So the first target of a Makefile must be `$(LIBRARY)`; the rest is up to the author.
-//! The path is in the folder's `target`, as for cargo. The Makefile is also responsible for
-//! reproducible bytes: `-ffile-prefix-map` keeps the folder's name out of a library, and the packer
-//! sets `SOURCE_DATE_EPOCH`, which keeps the time out.
+//! at `PATH`. The first target of a Makefile must therefore be `$(LIBRARY)`. `PATH` is in the
+//! folder `target` of the app, as with cargo. The Makefile is also responsible for reproducible
+//! bytes: `-ffile-prefix-map` keeps the folder's name out of a library, and the packer sets
+//! `SOURCE_DATE_EPOCH` to keep the time out.
 
 use std::fs;
 use std::io;

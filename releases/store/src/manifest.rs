@@ -1,8 +1,8 @@
 //! `manifest.toml`: the content of a tarball and its requirements for a node.
 //!
-//! It is the first entry of a tarball, so that all later entries can be verified while they stream
-//! in. It is kept with the release on the node, where the code server finds the digest of every
-//! library.
+//! The manifest is the first entry of a tarball, so that all later entries can be verified while
+//! they stream in. The node keeps it with the release. Before each install, the release handler
+//! passes the digests of the libraries to the loader, which compares them with the files.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -49,9 +49,9 @@ pub struct Manifest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Abi {
-    /// Must be equal on both sides.
+    /// The major version, which must be the same for the daemon and the library.
     pub major: u32,
-    /// The daemon's must be at least the library's.
+    /// The minor version. The daemon's must be at least the library's.
     pub minor: u32,
 }
 
@@ -71,10 +71,10 @@ pub struct FileEntry {
     pub size: u64,
     /// The digest of its content.
     pub sha256: Digest,
-    /// Whether the node may run it as a program (ports in `priv/`).
+    /// Whether apps may run the file as a program, such as a port program in `priv/`.
     #[serde(default, skip_serializing_if = "is_false")]
     pub executable: bool,
-    /// Whether the tarball leaves it out: the node must already have it, with this digest.
+    /// Whether the tarball leaves the file out. The node must already have it, with this digest.
     #[serde(default, skip_serializing_if = "is_false")]
     pub not_carried: bool,
 }
@@ -118,7 +118,7 @@ impl Manifest {
     pub fn identity(&self) -> Digest {
         let mut hasher = Hasher::default();
         for file in &self.files {
-            // Paths have no line breaks, so different lists have different texts.
+            // Paths contain no line breaks, so different lists give different texts.
             hasher.update(format!("{}\n{}\n", file.path, file.sha256).as_bytes());
         }
         hasher.digest()
@@ -191,8 +191,8 @@ impl Manifest {
     }
 }
 
-/// Returns the fault of a manifest that cannot be parsed. A manifest for a newer reld may have keys
-/// unknown to this one.
+/// Returns the fault of a manifest that cannot be parsed. The manifest may be for a newer reld and
+/// have keys that this reld does not know.
 fn misfit(text: &str, error: &toml::de::Error) -> Fault {
     #[derive(Deserialize)]
     struct Least {
@@ -205,7 +205,7 @@ fn misfit(text: &str, error: &toml::de::Error) -> Fault {
     }
 }
 
-/// Adds sizes. They are unverified claims, so the sum may overflow.
+/// Adds the sizes of files, without overflow: the sizes are unverified claims.
 fn total<'a>(files: impl Iterator<Item = &'a FileEntry>) -> u64 {
     files.fold(0, |sum, file| sum.saturating_add(file.size))
 }
@@ -214,8 +214,8 @@ fn is_below(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Reports whether a path stays below the root: relative, in `lib/` or `releases/`, every part a
-/// plain name.
+/// Returns whether a path stays below the root: it is relative, in `lib/` or `releases/`, and each
+/// part is a plain name.
 fn is_safe(path: &str) -> bool {
     let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.chars().any(char::is_control);
     let parts: Vec<&str> = path.split('/').collect();

@@ -22,13 +22,13 @@ const DEPTH_MAX: usize = 8;
 pub struct Order {
     /// The `release.toml`; an existing `config.toml` and `relup.toml` beside it are packed too.
     pub release: PathBuf,
-    /// The folder that contains the app folders, at any depth up to a limit.
+    /// The folder that contains the app folders, at a limited depth.
     pub apps: PathBuf,
     /// The tarball; by default `NAME-VSN.tar.gz` in the working folder.
     pub output: Option<PathBuf>,
     /// The cargo profile, such as `release`.
     pub profile: String,
-    /// The apps to leave out: only nodes that already have them accept the tarball.
+    /// The apps to leave out. Only nodes that already have these apps accept the tarball.
     pub without: BTreeSet<AppName>,
     /// The minimum version of reld that may run the release.
     pub reld: Vsn,
@@ -62,17 +62,17 @@ pub struct Probed {
     pub abi: Abi,
     /// The target triple that it was built for.
     pub target: String,
-    /// Why it will stay mapped when it is replaced, if known.
+    /// The reason why the library will stay mapped after it is replaced, if one is known.
     pub stays: Option<String>,
 }
 
-/// Inspects libraries. Opening a library runs its code, so the caller provides this, in a process
-/// of its own: the store only reads and writes files.
+/// Inspects libraries. Opening a library runs its code, so the caller inspects it in a separate OS
+/// process. The store itself only reads and writes files.
 pub trait Probe {
     /// Returns the description of the library in a file.
     ///
     /// # Errors
-    /// An error with a text for people.
+    /// The library cannot be inspected.
     fn probe(&self, library: &Path) -> Result<Probed, Box<dyn std::error::Error + Send + Sync>>;
 }
 
@@ -80,14 +80,13 @@ pub trait Probe {
 /// packs them. Equal sources make an equal tarball.
 ///
 /// # Errors
-/// Errors about documents, app folders, cargo, make and libraries in [`Error`]. No tarball is
-/// written then.
+/// An [`Error`] about documents, app folders, cargo, make or libraries. No tarball is written then.
 pub fn pack(order: &Order, probe: &dyn Probe) -> Result<Packed, Error> {
     let rel = Rel::parse(&order.release.to_string_lossy(), &read(&order.release)?)?;
     check_without(order, &rel)?;
     check_daemon(order, &rel)?;
     let folders = find(&order.apps)?;
-    // Builds are slow, so all errors in documents are reported before the first one.
+    // Builds are slow, so errors in documents are reported before the first build.
     let chosen: Vec<Chosen> =
         rel.apps.iter().map(|app| choose(order, &folders, app)).collect::<Result<_, _>>()?;
     let mut contents = Contents::default();
@@ -116,7 +115,8 @@ fn check_without(order: &Order, rel: &Rel) -> Result<(), Error> {
     }
 }
 
-/// Refuses a release for another daemon version: only that version's packer knows its requirements.
+/// Refuses a release for another daemon version. Only the packer of that version knows the
+/// requirements of that daemon.
 fn check_daemon(order: &Order, rel: &Rel) -> Result<(), Error> {
     if rel.daemon == order.reld {
         return Ok(());
@@ -148,8 +148,8 @@ fn check_instructions(
     if places.is_empty() { Ok(()) } else { Err(Error::Misfits { places }) }
 }
 
-/// Refuses apps that do not form a release, or a release that does not boot. A node would refuse
-/// both later; here the author sees the error.
+/// Refuses apps that do not form a release, and a release that does not boot. A node would refuse
+/// both, but the author should see the error earlier.
 fn check_release(rel: &Rel, apps: Vec<App>, behaviours: &Behaviours) -> Result<(), Error> {
     let docs =
         apps.into_iter().map(|app| AppDocs { app, appup: AppupFile::Missing, schemas: Schemas::default() });
@@ -247,14 +247,14 @@ fn check_platform(folder: &Folder, library: &Probed, platform: &mut Option<Probe
 #[derive(Debug, Default)]
 struct Contents {
     sources: BTreeMap<String, Source>,
-    // Keyed by the same paths, so that the manifest is sorted.
+    // The entries for the manifest. They have the same keys as the sources, and the map sorts them.
     entries: BTreeMap<String, FileEntry>,
 }
 
 impl Contents {
     /// Adds an app: its library under its final name, `app.toml` with the library's modules,
-    /// `schema.json` with their schemas, `appup.toml` and `priv/`. An app that is left out is built
-    /// too, because the manifest needs its digests.
+    /// `schema.json` with their schemas, `appup.toml` and `priv/`. An app that the tarball leaves
+    /// out is built too, because the manifest needs the digests of its files.
     fn add_app(
         &mut self,
         order: &Order,
@@ -336,8 +336,8 @@ fn check_library(folder: &Folder, library: &Probed) -> Result<(), Error> {
     Err(Error::OtherLibrary { folder: folder.path.clone(), library: in_library, document: written })
 }
 
-/// Listing modules is optional. A wrong list is refused, because the author expects other modules
-/// than the packed ones.
+/// Checks the list of modules in an `app.toml`. The list is optional, but a wrong list is refused,
+/// because the author expects other modules than the packed ones.
 fn check_modules(Folder { path, app }: &Folder, library: &Probed) -> Result<(), Error> {
     let without = |list: &[ModuleName], other: &[ModuleName]| -> Vec<ModuleName> {
         list.iter().filter(|module| !other.contains(module)).cloned().collect()
@@ -350,8 +350,9 @@ fn check_modules(Folder { path, app }: &Folder, library: &Probed) -> Result<(), 
     Err(Error::OtherModules { document: path.join("app.toml"), strangers, unlisted })
 }
 
-/// Checks `start`, because a mistake in it would show only on the node. An app with an application
-/// module must name it, and only such a module goes through start phases.
+/// Checks `start`, because a mistake in it would otherwise be found only on the node. An app with
+/// an application module must name it, and only an app with an application module can have start
+/// phases.
 fn check_start(folder: &Folder, library: &Probed) -> Result<(), Error> {
     if folder.app.start.is_none() && !folder.app.start_phases.is_empty() {
         return Err(Error::PhasesWithoutStart { document: folder.path.join("app.toml") });

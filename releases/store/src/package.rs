@@ -1,4 +1,4 @@
-//! Tarballs, `NAME-VSN.tar.gz`: written reproducibly, and read as untrusted input.
+//! Tarballs, `NAME-VSN.tar.gz`. They are written reproducibly, and read as untrusted input.
 //!
 //! ```text
 //! manifest.toml             first, so that the rest can be verified while it streams
@@ -6,7 +6,7 @@
 //! releases/1.1.0/...
 //! ```
 //!
-//! Headers are plain ustar: no extension can change a path or a size after the check.
+//! All headers are plain ustar, so no extension can change a path or a size after the check.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -72,8 +72,8 @@ fn is_executable(file: &Path) -> Result<bool, Error> {
     Ok(metadata.permissions().mode() & 0o100 != 0)
 }
 
-/// Writes a tarball beside `output` and renames it there, so that a failure leaves the previous
-/// file.
+/// Writes a tarball next to `output` and renames it to `output`, so that a failure leaves the
+/// previous file.
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::PathTooLong`], and [`Error::Changed`] if a file no longer matches the
@@ -91,7 +91,8 @@ pub(crate) fn write(
     };
     let failed = || Error::io("write", output);
     let mut new = tempfile::NamedTempFile::new_in(folder).map_err(failed())?;
-    // For reproducible bytes: no name, no time and a fixed operating system in the gzip header.
+    // The gzip header has no name, no time and a fixed operating system, so that the bytes are
+    // reproducible.
     let gzip =
         GzBuilder::new().mtime(0).operating_system(255).write(new.as_file_mut(), Compression::default());
     let mut tar = tar::Builder::new(io::BufWriter::with_capacity(digest::BLOCK, gzip));
@@ -160,7 +161,7 @@ fn header(file: &FileEntry) -> Result<Header, Error> {
 
 fn publish(new: tempfile::NamedTempFile, output: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    // A temporary file is readable only by its owner; a tarball is meant for others too.
+    // A temporary file is readable only by its owner, but other users read the tarball too.
     new.as_file().set_permissions(fs::Permissions::from_mode(MODE_PLAIN))?;
     new.as_file().sync_all()?;
     new.persist(output)?;
@@ -251,8 +252,8 @@ impl Tarball {
         mut self,
         mut take: impl FnMut(&mut Entry<'_>) -> Result<ControlFlow<()>, Failure>,
     ) -> Result<(), Failure> {
-        // Raw, so that the library interprets no extensions, and each is refused as an unknown
-        // type.
+        // Raw entries: the tar library then interprets no extensions, and each extension is refused
+        // as an unknown type.
         for entry in self.archive.entries()?.raw(true) {
             let mut tar_entry = entry?;
             let path = String::from_utf8_lossy(&tar_entry.path_bytes()).into_owned();
@@ -266,7 +267,7 @@ impl Tarball {
     }
 }
 
-/// The files still expected.
+/// The files that the manifest lists and that have not been read yet.
 struct Checklist<'a> {
     open: BTreeMap<&'a str, &'a FileEntry>,
     seen: BTreeSet<String>,

@@ -15,7 +15,7 @@ use crate::verify;
 pub struct Removal {
     /// The release.
     pub version: Vsn,
-    /// Its apps that no other release uses, which are removed with it.
+    /// The apps that only this release uses, which are removed with it.
     pub apps: Vec<KnownApp>,
     /// The number of freed bytes.
     pub bytes: u64,
@@ -24,8 +24,8 @@ pub struct Removal {
 impl StatusTable {
     /// Returns the old releases except the `keep` newest, the newest first.
     ///
-    /// The way back is kept: the running and the permanent release and the releases that ran before
-    /// these two. A release that never ran was unpacked for a future upgrade, and is kept too.
+    /// The running release, the permanent release and the releases that ran before these two are
+    /// kept, so that the node can go back. A release that never ran is kept for a future upgrade.
     pub fn prunable(&self, keep: usize) -> Vec<&KnownRelease> {
         let ways = [self.running(), self.permanent()];
         let before: Vec<&Vsn> = ways.into_iter().flatten().filter_map(|way| way.previous.as_ref()).collect();
@@ -46,7 +46,7 @@ pub fn removals(root: &Root, table: &StatusTable, keep: usize) -> Result<Vec<Rem
         stays.flat_map(|release| &release.apps).map(|app| app.dir.as_str()).collect();
     let mut removals = Vec::new();
     for release in goes {
-        // An app shared by several removed releases is counted for the first.
+        // An app that several removed releases share counts for the first of them.
         let apps: Vec<KnownApp> = release.apps.iter().filter(|app| used.insert(&app.dir)).cloned().collect();
         let mut bytes = size(root, &layout::release_dir(&release.version))?;
         for app in &apps {

@@ -4,8 +4,9 @@
 //! folder is synced too. Whenever the machine stops, the old or the new table is in place. (OTP
 //! rewrites `RELEASES` in place.)
 //!
-//! The first line is the digest of the rest. So a change by another program is found at the start
-//! of the daemon, and not when an operator wants to go back to a release with a wrong record.
+//! The first line is the digest of the other lines. A change by another program is therefore found
+//! when the daemon starts, and not only when an operator needs to go back to a release with a wrong
+//! record.
 
 use std::fs;
 use std::io;
@@ -44,7 +45,7 @@ fn signed(table: &str) -> String {
 /// Writes the status table, without the current status.
 ///
 /// # Errors
-/// [`Error::Io`]; then the old table is kept or, if only the last step failed, the new one is in
+/// [`Error::Io`]; then the old table is kept or, if only the last step failed, the new table is in
 /// place.
 pub(crate) fn write(root: &Root, table: &StatusTable) -> Result<(), Error> {
     let text = toml::to_string(&table.without_current()).expect("a status table has only strings and tables");
@@ -56,9 +57,9 @@ pub(crate) fn is_ours(root: &Root) -> bool {
     fs::read_to_string(root.releases_file()).is_ok_and(|text| text.starts_with(HEAD))
 }
 
-/// Checks a root without a table. The table is written before the first folder is created, so a
-/// missing table beside folders was deleted. This is refused, since a sweep with an empty table
-/// would delete every release.
+/// Checks a root without a table. The table is written before the first folder of an app or a
+/// release is created, so if such folders exist, the table was deleted. Such a root is refused,
+/// because a sweep with an empty table would delete every release.
 fn missing(root: &Root) -> Result<(), Error> {
     for folder in ["lib", "releases"].map(|name| root.path().join(name)) {
         if layout::names(&folder)?.into_iter().any(|name| folder.join(name).is_dir()) {

@@ -1,9 +1,10 @@
 //! The limits on disk space.
 //!
-//! On a full disk a node cannot record its boots, and its apps cannot work. So a release that would
-//! need the reserve is refused before anything is written ([`check`]). A boot may use the reserve
-//! ([`check_boot`]): a boot that fails on a full or read-only disk proves nothing about its
-//! release.
+//! On a full disk, a node cannot record its boots and its apps cannot work. Therefore some space
+//! stays in reserve: an unpack that would need it is refused before anything is written
+//! ([`check`]), but a boot may use it. If a boot fails and has too little space ([`check_boot`]),
+//! the failure does not count: a boot that fails on a full or read-only disk proves nothing about
+//! its release.
 
 use std::path::Path;
 
@@ -15,8 +16,8 @@ use crate::manifest::Manifest;
 /// The maximum reserve, in bytes. It is smaller on a small disk.
 const RESERVE_MAX: u64 = 64 << 20;
 
-/// The space that a boot needs besides copies of its libraries: for tables, logs of apps, the
-/// history.
+/// The space that a boot needs besides the copies of its libraries, for tables, logs of apps and
+/// the history.
 const SLACK: u64 = 1 << 20;
 
 /// The space on a filesystem, in bytes.
@@ -67,7 +68,7 @@ pub(crate) fn check_boot(root: &Root, manifest: Option<&Manifest>) -> Result<(),
     if free < needed {
         return Err(Error::NoRoom { root: path.to_owned(), free, needed });
     }
-    // A read-only disk or a quota shows only at a write.
+    // Only a write detects a read-only disk or a quota.
     let file = root.run_dir().join("room");
     root.disk().create_dir(&root.run_dir()).map_err(Error::io("create", &root.run_dir()))?;
     // A killed daemon may have left the file.

@@ -1,4 +1,4 @@
-//! The releases of one node: the status table and the files below its root, which change together.
+//! The store: the releases of one node, which are the status table and the files below the root.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::{releases_file, room, verify};
 
 /// The releases of one node. There is only one store per root, because it holds the root's lock.
 ///
-/// Every change is complete or, on an error, leaves the table and the files of every known release
+/// Every change is atomic: on an error, the table and the files of every known release are
 /// unchanged. After a crash at any point, [`Store::open`] finds one of these two states.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -100,8 +100,8 @@ impl Store {
         self.unpack_new(tarball, &manifest).inspect_err(|_| self.recover())
     }
 
-    /// Records that the node runs another release now. Nothing is written: a restart goes back to
-    /// the permanent one.
+    /// Records that the node runs another release now. Nothing is written, so a restart goes back
+    /// to the permanent release.
     ///
     /// # Errors
     /// [`Error::Refused`].
@@ -155,15 +155,15 @@ impl Store {
     /// Makes another release permanent in place of one that failed to boot too often. Returns the
     /// new record of the boots, which the caller must still write.
     ///
-    /// The reason is written first: whenever the node stops, it does not boot the other release
-    /// without a reason on disk.
+    /// The reason is written first, so that the node never boots the other release without a reason
+    /// on disk.
     ///
     /// # Errors
     /// [`Error::Refused`] and [`Error::Io`].
     pub fn give_way(&mut self, gave_way: GaveWay) -> Result<Boots, Error> {
         let to = gave_way.to.clone();
         let boots = self.boots().gives_way(gave_way);
-        // A full disk must not keep a node from booting.
+        // A failed write is ignored, because a full disk must not keep a node from booting.
         let _ = self.note_boots(&boots);
         self.reboot_into(&to)?;
         Ok(boots)
@@ -176,7 +176,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Refused`], [`Error::Io`], and [`Error::Leftover`] if the release is removed but
-    /// some file is not.
+    /// some of its files are not.
     pub fn remove(&mut self, vsn: &Vsn) -> Result<(), Error> {
         self.remove_all(std::slice::from_ref(vsn))
     }
@@ -224,8 +224,8 @@ impl Store {
     /// Returns the manifest of a known release, with the digest of every library.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchRelease`], [`Error::Io`], and [`Error::Tampered`] if it is not the unpacked
-    /// one.
+    /// [`Refusal::NoSuchRelease`], [`Error::Io`], and [`Error::Tampered`] if the manifest is not
+    /// the one of the unpacked release.
     pub fn manifest(&self, vsn: &Vsn) -> Result<Manifest, Error> {
         verify::manifest(&self.root, self.release(vsn)?)
     }
@@ -257,8 +257,8 @@ impl Store {
         let unpacked = unpack::unpack(&self.root, &self.table, tarball, manifest)?;
         self.change(&Action::Unpack(unpacked.release.clone()))?;
         self.recheck_damaged(&unpacked.repaired);
-        // Only the empty folder of the staged release is left; a failure to delete it does not
-        // matter.
+        // Only the empty folder of the staged release is left. The next sweep retries a failed
+        // deletion.
         let _ = self.root.sweep(&self.table);
         Ok(unpacked)
     }
@@ -305,9 +305,9 @@ impl Store {
         written
     }
 
-    /// Reports whether a table is on disk. If only the last step of a write failed, a restart would
-    /// read the new table, so the store must use it too: a sweep with the old one would delete
-    /// files of a release that the disk knows.
+    /// Returns whether a table is on disk. If only the last step of a write failed, a restart would
+    /// read the new table, so the store must use the new table too. A sweep with the old table
+    /// would delete files of a release that the table on disk lists.
     fn is_on_disk(&self, table: &StatusTable) -> bool {
         releases_file::read(&self.root).is_ok_and(|read| read == Some(table.without_current()))
     }

@@ -1,10 +1,11 @@
-//! Unpacks a tarball into folders below the root: stage, compare, move.
+//! Unpacks a tarball into folders below the root: stages the files, compares them, and moves them
+//! into place.
 //!
-//! Everything is verified while it streams into `staging/`. Only then are whole folders renamed
-//! into place, and at last the release is written into the status table. A failure or crash in
-//! between leaves folders that no known release uses, and [`Root::sweep`] deletes exactly these.
-//! (OTP extracts over the root without overwriting. So a failure leaves files, and an existing app
-//! version silently keeps its own.)
+//! Each file is verified while it streams into `staging/`. After that, whole folders are renamed
+//! into place, and last the release is written into the status table. A failure or crash in between
+//! leaves folders that no known release uses, and [`Root::sweep`] deletes exactly these folders.
+//! (OTP extracts directly into the root without overwriting files. A failure therefore leaves
+//! files, and an existing app version silently keeps its old files.)
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -74,10 +75,10 @@ pub(crate) fn repair(
 
 /// Replaces damaged files by staged ones.
 ///
-/// Files are replaced one by one, because intact ones may be in use by a running app. Whenever the
-/// machine stops, each file is the old or the new one, and the next repair continues. A stray file
-/// may be the only copy of something. So it is refused and left in place, unless a folder of the
-/// release belongs there.
+/// Files are replaced one by one, because a running app may be using the intact ones. Whenever the
+/// machine stops, each file is either the old or the new file, and the next repair continues. A
+/// stray file may be the only copy of some data. It is therefore left in place and refused, unless
+/// a folder of the release belongs at its path.
 fn put_in_place(root: &Root, staged: &Path, damage: Vec<Damage>) -> Result<Vec<PathBuf>, Failure> {
     let (stray, lost): (Vec<_>, Vec<_>) =
         damage.into_iter().partition(|damage| matches!(damage.fault, Harm::Stray));
@@ -90,7 +91,8 @@ fn put_in_place(root: &Root, staged: &Path, damage: Vec<Damage>) -> Result<Vec<P
     }
     // One barrier for all files: after a power cut, renamed files are complete.
     root.disk().sync_filesystem(staged).map_err(Error::io("sync", staged))?;
-    // Stray files are removed first: a link to a folder would be followed.
+    // Stray files are removed first, because one may be a link to a folder, which the replacement
+    // of files below it would follow.
     for Damage { path, .. } in &stray {
         root.remove(&root.path().join(path))?;
     }
@@ -135,7 +137,7 @@ fn write(root: &Root, path: &Path, file: &FileEntry, content: &mut dyn Read) -> 
     Ok(())
 }
 
-/// The decision about a staged release.
+/// The changes that put a staged release into place.
 #[derive(Default)]
 struct Moves {
     /// The folders to move into place: those that the node does not have yet.
@@ -163,7 +165,7 @@ fn decide(root: &Root, table: &StatusTable, manifest: &Manifest, rel: &Rel) -> R
     Ok(moves)
 }
 
-/// Reports whether a release of the node was unpacked with the same files in a folder.
+/// Returns whether the manifest of a known release lists the same files in a folder.
 fn is_known(root: &Root, table: &StatusTable, manifest: &Manifest, folder: &str) -> bool {
     let same = |known: &Manifest| {
         let one = known.files_below(folder).map(|file| (&file.path, file.sha256));
@@ -183,8 +185,8 @@ fn check_left_out(root: &Root, manifest: &Manifest) -> Result<(), Fault> {
     }
 }
 
-/// Compares the manifest with its release: every app must have its folder, and no other files are
-/// allowed.
+/// Compares the manifest with the `release.toml`: every app must have its library and its
+/// `app.toml`, and files outside of the release's folders are refused.
 fn check_rel(manifest: &Manifest, rel: &Rel) -> Result<(), Fault> {
     if manifest.name != rel.name {
         return Err(Fault::OtherName { manifest: manifest.name.clone(), release: rel.name.clone() });
@@ -456,7 +458,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let mut store = fixture::open(&folder.path().join("root")).unwrap();
             let good = fixture::tarball(folder.path(), "1.0.0", &APPS);
-            // Half of them are corrupted below the compression, which would detect most changes.
+            // Half of the tarballs are corrupted before compression, because gzip would detect most
+            // changes after it.
             let mut bytes = fs::read(&good).unwrap();
             if !is_packed {
                 bytes = fixture::unzipped(&bytes);

@@ -1,4 +1,4 @@
-//! A tarball that arrives in chunks and is checked as early as possible.
+//! Receives a tarball in chunks, and checks it as early as possible.
 //!
 //! ```text
 //! first bytes     must be gzip
@@ -6,8 +6,8 @@
 //! each chunk      must not exceed the possible size of such a tarball, nor touch the reserve
 //! ```
 //!
-//! A refusal comes at the first chunk with a fault, and leaves no file behind. A complete tarball
-//! is then [unpacked](crate::Store::unpack), which verifies all of it.
+//! The first chunk with a fault is refused, and no file is left behind. A complete tarball is then
+//! [unpacked](crate::Store::unpack), and the unpack verifies the whole tarball.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -22,10 +22,11 @@ use crate::fault::Fault;
 use crate::manifest::{MANIFEST_SIZE_MAX, Manifest, Platform};
 use crate::{package, room};
 
-/// The number of bytes decompressed at once. The result is at most a thousand times as large.
+/// The number of compressed bytes that are decompressed at once. The result is at most about a
+/// thousand times as large.
 const PIECE: usize = 1024;
 
-/// The number of bytes after which the free space is checked again.
+/// The number of received bytes after which the free space is checked again.
 const STRIDE: u64 = 1 << 20;
 
 /// An arriving tarball.
@@ -35,7 +36,7 @@ pub struct Upload {
     folder: PathBuf,
     disk: Arc<dyn Disk>,
     platform: Platform,
-    /// The arrived part of the manifest; `None` once it was parsed.
+    /// The part of the manifest that has arrived; `None` after the manifest was parsed.
     head: Option<MultiGzDecoder<Vec<u8>>>,
     size: u64,
     size_max: u64,
@@ -68,8 +69,8 @@ impl Upload {
     /// Takes the next chunk.
     ///
     /// # Errors
-    /// [`Error::Tarball`] with the fault, [`Error::TooFull`] and [`Error::Io`]. The upload must not
-    /// be continued then.
+    /// [`Error::Tarball`] with the fault, [`Error::TooFull`] and [`Error::Io`]. After an error, the
+    /// upload must not be continued.
     pub fn take(&mut self, chunk: &[u8]) -> Result<(), Error> {
         self.look(chunk).map_err(Failure::of(self.file.path()))?;
         self.file.write_all(chunk).map_err(Error::io("write below", &self.folder))

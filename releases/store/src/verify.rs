@@ -1,4 +1,4 @@
-//! Comparison of files with their manifest.
+//! Compares the files of releases with their manifests.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,7 +14,7 @@ use crate::layout::{self, Root};
 use crate::lifecycle::KnownRelease;
 use crate::manifest::{FileEntry, MANIFEST, Manifest};
 
-/// A file that differs from its manifest.
+/// A file that differs from its entry in the manifest.
 #[derive(Debug)]
 pub struct Damage {
     /// The file, as a path below the root.
@@ -31,7 +31,7 @@ pub enum Harm {
     /// The file has other content, is not a regular file, or is a program without execute
     /// permission.
     Changed,
-    /// The file is in no manifest.
+    /// The manifest does not list the file.
     Stray,
     /// The operating system cannot read the file.
     Unreadable(io::Error),
@@ -93,7 +93,7 @@ fn look(root: &Root, release: &KnownRelease) -> Result<(Option<Manifest>, Vec<Da
     }
 }
 
-/// Returns the damage of a known release, compared with a manifest that is known to be its own.
+/// Returns the damage of a known release, given its intact manifest.
 pub(crate) fn damage_by(root: &Root, release: &KnownRelease, own: &Manifest) -> Result<Vec<Damage>, Error> {
     let mut found = damage(root, &release.folders(), own)?;
     if let Err(Error::Tampered { fault, .. }) = manifest(root, release) {
@@ -123,7 +123,8 @@ pub(crate) fn verify(root: &Root, release: &KnownRelease, health: &Health) -> Re
     }
 }
 
-/// Returns the manifest of a known release; its identity must be the one in the status table.
+/// Returns the manifest of a known release. Its identity must be equal to the identity in the
+/// status table.
 pub(crate) fn manifest(root: &Root, release: &KnownRelease) -> Result<Manifest, Error> {
     let path = root.manifest_file(&release.version);
     let text = match documents::text_of_file(&path, &path) {
@@ -142,8 +143,8 @@ fn tampered(root: &Root, release: &KnownRelease, path: &Path, fault: Harm) -> Er
     Error::Tampered { vsn: release.version.clone(), path: root.path().join(path), fault }
 }
 
-/// Returns every file that differs between folders below the root and a manifest: first those that
-/// are missing or not listed.
+/// Returns every file that differs between folders below the root and a manifest. Missing and
+/// unlisted files come first.
 pub(crate) fn damage(
     root: &Root,
     folders: &[impl AsRef<str>],
@@ -169,7 +170,7 @@ pub(crate) fn damage(
 }
 
 /// Returns the files with other content than listed. Several files are read in parallel, because
-/// this takes most of the time of an install with few processes.
+/// reading them is the longest part of an install with few processes.
 fn changed(root: &Root, files: &[(PathBuf, &FileEntry)]) -> Vec<Damage> {
     let next = AtomicUsize::new(0);
     let compare = || {
@@ -183,7 +184,7 @@ fn changed(root: &Root, files: &[(PathBuf, &FileEntry)]) -> Vec<Damage> {
     };
     let others = thread::available_parallelism().map_or(1, usize::from).min(files.len()).saturating_sub(1);
     let mut found = thread::scope(|scope| {
-        // If no thread can be spawned, this one reads all files.
+        // If no thread can be spawned, the current thread reads all files.
         let others: Vec<_> =
             (0..others).filter_map(|_| thread::Builder::new().spawn_scoped(scope, compare).ok()).collect();
         let own = compare();
@@ -214,7 +215,7 @@ fn has_content(path: &Path, file: &FileEntry) -> io::Result<bool> {
     Ok(digest == file.sha256)
 }
 
-/// Returns the paths, below `top`, of everything in a folder that is not a folder itself, sorted
+/// Returns the paths below `top` of all files in a folder, of any kind except folders, sorted
 /// within each folder. A missing folder counts as empty.
 pub(crate) fn files(top: &Path, folder: &str) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();

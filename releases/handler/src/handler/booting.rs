@@ -128,7 +128,7 @@ impl<N: Node> ReleaseHandler<N> {
     }
 
     /// Boots the release that ran before a damaged one. The damaged release stays permanent.
-    /// Returns `None` if no earlier release is intact.
+    /// Returns `None` if there is no previous release or it is damaged too.
     fn stand_in(
         &mut self,
         damaged: &Vsn,

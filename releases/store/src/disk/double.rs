@@ -7,9 +7,9 @@ use super::*;
 /// The behaviour of a [`FaultyDisk`] from its fault on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
-    /// Only that step fails, as if the disk was full for a moment.
+    /// Only the n-th step fails, as if the disk was full for a moment.
     Once,
-    /// Every later step fails too, as after `kill -9`.
+    /// All later steps fail too, as after `kill -9`.
     Dead,
 }
 

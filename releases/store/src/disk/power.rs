@@ -1,7 +1,8 @@
 //! A disk that a power cut may leave in any state that the store's syncs allow.
 //!
-//! It works like the machine's disk, and records every change and every sync. A cut after any of
-//! them keeps all synced changes; each other change is kept, lost or torn on its own:
+//! It works like the machine's disk, and records every change and every sync. A power cut after any
+//! of these events keeps all synced changes. Each unsynced change is kept, lost or torn,
+//! independently of the others:
 //!
 //! | change | synced by | if torn, it leaves |
 //! |---|---|---|
@@ -10,9 +11,9 @@
 //! | a renamed file or folder | a sync of the target folder | a file under both names |
 //! | all of these | a sync of the filesystem | |
 //!
-//! A folder is deleted name by name. Files without a path from the top are gone, so a file needs
-//! the names of its folders as well. Common journaling filesystems guarantee more than this: they
-//! keep the order of names.
+//! A folder is deleted name by name. After a cut, only files with a path from the top exist, so the
+//! names of their folders must be kept too. Common journaling filesystems guarantee more: they keep
+//! the order of changes to names.
 
 mod medium;
 
@@ -36,7 +37,7 @@ enum Event {
     AllSynced,
 }
 
-/// The syncs that a [`PowerDisk`] ignores, as if the store had forgotten them.
+/// The syncs that a [`PowerDisk`] ignores, as if the store had omitted them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Forgets {
     Nothing,
@@ -55,7 +56,7 @@ pub(crate) struct Record {
 #[derive(Debug)]
 struct Recorder {
     record: Record,
-    /// The state that programs see.
+    /// The files and folders as programs see them, with all changes.
     seen: Medium,
     /// Open files by their inode numbers on the machine's disk.
     open: HashMap<u64, Id>,
@@ -70,7 +71,7 @@ pub(crate) struct PowerDisk {
 }
 
 impl PowerDisk {
-    /// Records the changes of the folders below `top`; their present content counts as synced.
+    /// Records the changes below `top`. The content that exists now counts as synced.
     pub(crate) fn below(top: &Path, forgets: Forgets) -> Self {
         let mut medium = Medium(vec![Node::Folder(BTreeMap::new())]);
         for entry in fs::read_dir(top).unwrap().map(Result::unwrap) {
@@ -207,7 +208,8 @@ impl Record {
         self.events.len()
     }
 
-    /// Returns the number of changes before the `at`-th event that are not synced by then.
+    /// Returns the number of changes before the `at`-th event that no sync before that event has
+    /// covered.
     pub(crate) fn pending(&self, at: usize) -> usize {
         self.changes(at).filter(|(is_pending, _)| *is_pending).count()
     }
@@ -224,7 +226,8 @@ impl Record {
         medium.found()
     }
 
-    /// Returns the changes before the `at`-th event, each with a flag whether it is pending then.
+    /// Returns the changes before the `at`-th event. The flag of a change is true if no sync before
+    /// that event has covered it.
     fn changes(&self, at: usize) -> impl Iterator<Item = (bool, &Change)> {
         let events = &self.events[..at];
         events.iter().enumerate().filter_map(move |(place, event)| match event {
@@ -235,7 +238,7 @@ impl Record {
 }
 
 impl Event {
-    /// Reports whether this event syncs an earlier change.
+    /// Returns whether this event syncs an earlier change.
     fn keeps(&self, change: &Change) -> bool {
         let needed = match change {
             Change::Names { name, .. } => name.0,

@@ -314,8 +314,8 @@ fn a_failed_unpack_leaves_no_files_even_without_a_restart() {
     let place = Place::new();
     drop(place.with_old());
     let before = fixture::tree(&place.root());
-    // The first steps belong to the open and the last ones to the table; the steps between are the
-    // unpack's.
+    // The first steps open the store and the last steps write the table. The steps in between
+    // unpack.
     for step in 8..30 {
         let mut store =
             Store::open_on(place.root(), Arc::new(FaultyDisk::new(DiskFault::Once, step))).unwrap();

@@ -1,4 +1,4 @@
-//! The files and folders on a medium, and the effect of changes when the power goes.
+//! The files and folders on a medium, and the effect of a power cut on changes.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -11,7 +11,7 @@ use crate::disk::{MODE_FOLDER, make_folder};
 /// The id of a file or folder, in order of creation.
 pub(super) type Id = usize;
 
-/// The folder below which everything is recorded.
+/// The top folder. Changes below it are recorded.
 pub(super) const TOP: Id = 0;
 
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ enum Item {
 pub(super) struct Medium(pub(super) Vec<Node>);
 
 impl Medium {
-    /// Adds the files and folders that only `other` has, empty and without names.
+    /// Adds the files and folders that only `other` has, without content and without names.
     pub(super) fn extend_empty(&mut self, other: &Self) {
         let empty = |node: &Node| match node {
             Node::Folder(_) => Node::Folder(BTreeMap::new()),
@@ -164,7 +164,7 @@ impl Medium {
 }
 
 impl Found {
-    /// Writes it to a real folder, which must be empty.
+    /// Writes the files and folders to a real folder, which must be empty.
     pub(crate) fn write_to(&self, top: &Path) {
         for (path, item) in &self.0 {
             let path = top.join(path);
