@@ -1,5 +1,5 @@
-//! The errors of relctl. Each is an [`ErrorReport`], whether it comes from the daemon, the planner
-//! or the disk.
+//! The errors of relctl. Each error is an [`ErrorReport`], whether it comes from the daemon, the
+//! planner or the disk.
 
 use std::error::Error;
 use std::io;

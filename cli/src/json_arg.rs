@@ -1,12 +1,12 @@
-//! Values on the command line.
+//! Parses JSON values on the command line.
 
 use serde_json::Value;
 
 /// Parses a value of a command line: JSON, or else a bare word, which becomes a string.
 ///
 /// # Errors
-/// Text that begins like a JSON list, object or string but is not valid JSON: a forgotten quote
-/// must not become a message.
+/// The text begins like a JSON list, object or string but is not valid JSON. It is refused, because
+/// text with a forgotten quote must not be sent as a message.
 pub(crate) fn parse(text: &str) -> Result<Value, String> {
     match serde_json::from_str(text) {
         Ok(value) => Ok(value),

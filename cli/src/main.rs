@@ -1,7 +1,7 @@
 //! The command line of reld: packs, plans and upgrades releases, and inspects and controls a node.
 //!
-//! All knowledge about a node comes from its daemon. Packing and planning work offline, with the
-//! same crates as the daemon. Data goes to stdout, everything else to stderr.
+//! Data about a node comes only from its daemon. Packing and planning work offline, with the crates
+//! that the daemon uses too. Data goes to stdout, all other output to stderr.
 
 mod args;
 mod commands;
@@ -50,7 +50,7 @@ fn print(shown: &Shown, json: bool) -> Result<reld_api::ExitCode, Failure> {
     }
 }
 
-/// Formats JSON. A command that printed its output while it ran has `null` here.
+/// Formats JSON. `null` marks a command that printed its output while it ran, and gives no text.
 fn pretty(json: &Value) -> String {
     if json.is_null() { String::new() } else { format!("{json:#}\n") }
 }

@@ -1,4 +1,4 @@
-//! Words of the API on the command line: their type and spelling are those of the API.
+//! Arguments that take words of the API. Their type and spelling are those of the API.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde::de::DeserializeOwned;

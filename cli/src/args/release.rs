@@ -26,7 +26,7 @@ pub(crate) struct Prune {
     pub(crate) wait: Wait,
 }
 
-/// The choice between waiting and being refused, for an order that cannot begin at once.
+/// Whether an order that cannot begin at once waits or is refused.
 #[derive(Debug, Clone, Copy, Default, ClapArgs)]
 pub(crate) struct Wait {
     /// Queue behind earlier orders instead of being refused while one is under way; Ctrl-C leaves
@@ -45,7 +45,7 @@ pub(crate) struct Timeouts {
     pub(crate) code_change_timeout: Option<u64>,
 }
 
-/// The reaction to obstacles of an upgrade, and how much of it moves at once.
+/// How an upgrade reacts to obstacles, and whether all modules are replaced at once.
 #[derive(Debug, Clone, Copy, Default, ClapArgs)]
 pub(crate) struct Policy {
     /// Allow leaving a running release that is not committed

@@ -21,7 +21,7 @@ use traffic::{Tally, Traffic};
 
 const APP: &str = "counter";
 
-/// The two releases, and further options of the daemon.
+/// The folders of the two releases of the example.
 const RELEASES: [&str; 2] = ["shop-1.0.0", "shop-1.1.0"];
 const OPTIONS: &[&str] = &[];
 

@@ -24,7 +24,7 @@ pub(super) fn diff(args: &Diff) -> Result<Shown, Failure> {
 }
 
 /// Reads a release with the digests of its libraries. A tarball made by `relctl pack` is verified
-/// and has them; other sources have none.
+/// and has these digests; other sources do not.
 fn read(path: &Path) -> Result<PackedRelease, Failure> {
     let mut packed = documents::packed(path)??;
     let manifest = if path.is_dir() { None } else { manifest(path)? };
@@ -36,7 +36,8 @@ fn read(path: &Path) -> Result<PackedRelease, Failure> {
     Ok(packed)
 }
 
-/// Verifies a tarball that has a manifest; `None` for one made by another tool.
+/// Verifies a tarball and returns its manifest; `None` for a tarball of another tool, which has no
+/// manifest.
 fn manifest(tarball: &Path) -> Result<Option<Manifest>, Failure> {
     match docs_of_tarball(tarball) {
         Ok((manifest, _)) => Ok(Some(manifest)),
@@ -45,7 +46,8 @@ fn manifest(tarball: &Path) -> Result<Option<Manifest>, Failure> {
     }
 }
 
-/// Writes all drafts, or none if one of the files exists: it may have been edited.
+/// Writes all drafts. If one of the files exists, none is written, because that file may have been
+/// edited.
 fn write(folder: &Path, diff: &reld_plan::Diff) -> Result<Vec<PathBuf>, Failure> {
     let drafts = diff.apps.iter().filter_map(|app| {
         let (version, draft) = (app.to.as_ref()?, app.draft.as_ref()?);

@@ -11,11 +11,11 @@ use super::Shown;
 use crate::error::Failure;
 use crate::{render, terminal};
 
-/// How long a restart of the node may take: its apps have 80 s to stop, and those of the release
-/// start one by one.
+/// The time limit for a restart of the node. The apps have 80 s to stop, and the apps of the new
+/// release start one by one.
 const RESTART: Duration = Duration::from_secs(600);
 
-/// The interval between questions whether the node is back.
+/// The polling interval while the node restarts.
 const ASK: Duration = Duration::from_millis(200);
 
 pub(super) async fn history(client: &Client, number: Option<u64>) -> Result<Shown, Failure> {

@@ -1,8 +1,8 @@
 //! `relctl limited PROGRAM …`: executes the program with the limits of a probe.
 //!
 //! Inspecting a library runs its constructors, so it needs limits. They must be set inside the
-//! child, and code between fork and exec would be unsafe; so relctl runs itself as the child, which
-//! sets the limits and then executes the program.
+//! child process, but running code between fork and exec would be unsafe. Therefore relctl starts
+//! itself as the child, which sets the limits and then executes the program.
 
 use std::ffi::OsString;
 use std::io;
@@ -13,7 +13,8 @@ use nix::sys::resource::{Resource, setrlimit};
 
 use crate::error::Failure;
 
-/// The address space of a probe. Generous, because allocators reserve much more than they use.
+/// The maximum address space of a probe. It is generous, because allocators reserve much more than
+/// they use.
 const MEMORY_MAX: u64 = 8 << 30;
 
 /// The CPU time of a probe, in seconds.

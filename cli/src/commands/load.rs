@@ -22,7 +22,7 @@ pub(super) async fn load(client: &Client, args: Load) -> Result<Shown, Failure> 
     Ok(Shown::new(&answer, render::loaded(&answer)))
 }
 
-/// Upgrades one app of the running release, or checks that.
+/// Upgrades one app of the running release, or only checks the upgrade.
 pub(super) async fn upgrade_app(client: &Client, app: &str, args: Upgrade) -> Result<Shown, Failure> {
     let dir = Path::new(&args.release);
     let found = document(dir)?.name;
@@ -73,8 +73,8 @@ fn order(dir: &Path, build: &Build, scratch: &TempDir) -> Result<Order, Failure>
     })
 }
 
-/// Returns a release with one app. Its version never reaches a status table: the node only takes
-/// the app.
+/// Returns a release with one app. Its version never enters a status table, because the node uses
+/// only the app.
 fn release_of(app: App) -> Rel {
     Rel {
         name: app.name.clone(),

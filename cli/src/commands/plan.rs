@@ -15,8 +15,8 @@ use super::Shown;
 use crate::args::{Plan, Window};
 use crate::error::Failure;
 
-/// A release, or the OTP error of its documents, which is part of the answer if both directions are
-/// shown.
+/// A release, or OTP's error for its documents. If both directions are shown, the error is part of
+/// the output.
 type Read = Result<PackedRelease, PlanError>;
 
 pub(super) fn plan(args: &Plan) -> Result<Shown, Failure> {
@@ -46,15 +46,15 @@ pub(super) fn plan(args: &Plan) -> Result<Shown, Failure> {
     Ok(Shown::new(&script, script.to_string()))
 }
 
-/// Like the node, refuses a release that does not boot.
+/// Refuses a release that does not boot, as a node does.
 fn boots(to: &PackedRelease) -> Result<(), Failure> {
     let errors = to.release.boot_order(&to.behaviours()).err().unwrap_or_default();
     let message = format!("release {} would not boot", to.release.version());
     refuse("not_bootable", message, errors.iter().map(ToString::to_string))
 }
 
-/// Returns the script, with warnings about the differences to a restart, assuming that every app
-/// that the old release starts is running.
+/// Returns the script, with warnings about how a restart would change the running apps. It assumes
+/// that all apps that the old release starts are running.
 fn script(from: &PackedRelease, to: &PackedRelease) -> Result<Script, Failure> {
     let mut script = reld_plan::plan(&from.release, &to.release)?;
     let misfits = script.misfits(&from.behaviours(), &to.behaviours());
@@ -79,7 +79,7 @@ fn refuse(class: &str, message: String, causes: impl Iterator<Item = String>) ->
     Err(ErrorReport { causes, ..ErrorReport::refused(class, message) }.into())
 }
 
-/// Like the node, refuses another name. Unlike reld, OTP compares no names.
+/// Refuses releases with different names, as a node does. Unlike OTP, which compares no names.
 fn same_name(from: &Release, to: &Release) -> Result<(), Failure> {
     let (from, to) = (&from.rel().name, &to.rel().name);
     if from == to {
@@ -90,7 +90,8 @@ fn same_name(from: &Release, to: &Release) -> Result<(), Failure> {
         .or_hint("choose releases with the same name, or add --rename"))
 }
 
-/// OTP: `make_relup`, whose file holds both directions too.
+/// Returns the `relup.toml` with both directions. OTP: `make_relup`, with both directions in one
+/// file too.
 fn relup(top: &Release, both: Relups) -> Result<RelupFile, PlanError> {
     let (up, down) = (RelupEntry::from(both.up?), RelupEntry::from(both.down?));
     Ok(RelupFile { version: top.version().clone(), up: vec![up], down: vec![down] })

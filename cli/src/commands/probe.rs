@@ -1,4 +1,5 @@
-//! Inspects a library with `reld probe FILE --json`, in a child process that may crash or hang.
+//! Inspects a library with `reld probe FILE --json`, in a child OS process, because the library may
+//! crash or hang.
 
 use std::env;
 use std::ffi::OsStr;

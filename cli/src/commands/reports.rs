@@ -54,7 +54,7 @@ async fn follow<R: Request>(
     }
 }
 
-/// Breaks if the reader of stdout has closed it.
+/// Prints a text. Returns `Break` if the reader of stdout has closed it.
 fn print(text: &str) -> Result<ControlFlow<()>, Failure> {
     match terminal::out(text) {
         Ok(()) => Ok(ControlFlow::Continue(())),
@@ -63,8 +63,8 @@ fn print(text: &str) -> Result<ControlFlow<()>, Failure> {
     }
 }
 
-/// The signals that end a command that does not end by itself. Their default action is off from
-/// [`End::new`] on.
+/// The signals that end a command that does not end by itself. [`End::new`] turns off their default
+/// action.
 struct End {
     interrupt: Signal,
     terminate: Signal,

@@ -15,10 +15,10 @@ use crate::args::{Trace, TraceFormat};
 use crate::error::Failure;
 use crate::{render, terminal};
 
-/// The trace goes on after the command, until no message came for this long.
+/// After the command, the trace continues until no message has come for this time.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// The maximum time to wait for such a pause.
+/// The maximum time that the trace continues after the command.
 const AT_MOST: Duration = Duration::from_secs(2);
 
 pub(super) async fn trace(client: &Client, args: Trace) -> Result<Shown, Failure> {
@@ -47,7 +47,7 @@ pub(super) async fn trace(client: &Client, args: Trace) -> Result<Shown, Failure
                 told.extend(message(event));
             }
         };
-        // A node that is never quiet is cut off.
+        // If the node is never quiet, the trace ends after the maximum time.
         timeout(AT_MOST, rest).await.unwrap_or(());
     }
     let text = match args.format {
@@ -64,7 +64,8 @@ fn message(event: TraceEvent) -> Option<Told> {
     }
 }
 
-/// Ends with the command, or without one after so many seconds or at an interrupt.
+/// Returns when the command has ended or, without a command, after so many seconds or at an
+/// interrupt.
 async fn run_for(client: &Client, command: &[String], seconds: Option<u64>) -> Result<(), Failure> {
     if let Some((program, args)) = command.split_first() {
         return run(client, program, args).await;

@@ -109,8 +109,8 @@ fn settled(args: Settle) -> Result<q::Settle, Failure> {
     Ok(q::Settle { window_ms: args.settle.unwrap_or_default() * 1000, probe: probe.transpose()? })
 }
 
-/// Reads the probe if it is a file: the daemon may not see the file, nor the folder that a relative
-/// path starts in.
+/// Reads the probe if it is a file, because the daemon may have no access to the file or to the
+/// folder of a relative path.
 fn script(command: &str) -> Result<Option<q::Script>, Failure> {
     let path = Path::new(command);
     if !path.is_file() {
@@ -155,8 +155,8 @@ enum Target {
 }
 
 impl Target {
-    /// An argument with a slash or a tarball's ending is a file, and so is the name of an existing
-    /// file or one that is not UTF-8. Anything else is a version.
+    /// Distinguishes files from versions. An argument is a file if it contains a slash, ends like a
+    /// tarball, names an existing file or is not UTF-8. Any other argument is a version.
     fn of(release: OsString) -> Self {
         let is_file =
             |text: &str| text.contains('/') || text.ends_with(".tar.gz") || Path::new(text).is_file();
@@ -172,8 +172,8 @@ fn end(no_commit: bool) -> End {
     if no_commit { End::Current } else { End::Commit }
 }
 
-/// The node plans only with unpacked releases, so the tarball is unpacked, and removed again if the
-/// release is new.
+/// Plans with a tarball on the node. The node plans only with unpacked releases, so the tarball is
+/// unpacked, and a new release is removed again.
 async fn dry_run_of_file(client: &Client, file: &Path, policy: Policy, wait: Wait) -> Result<Shown, Failure> {
     let unpacked = release::upload(client, file, wait).await?;
     let version = unpacked.version;
@@ -215,7 +215,7 @@ pub(super) async fn with_progress<T>(client: &Client, work: impl Future<Output =
 }
 
 async fn show_progress(client: &Client) {
-    // Progress is optional: a node too busy to answer is not waited for.
+    // Progress is optional, so the call has a short time limit for a busy node.
     let status = client.call_within(&q::Status {}, TICK).await;
     if let Some(progress) = status.ok().and_then(|status| status.upgrade) {
         terminal::replace_line(&format!("step {} of {}: {}", progress.step, progress.of, progress.text));

@@ -47,7 +47,7 @@ pub(crate) fn outcome(entry: &HistoryEntry) -> String {
     }
 }
 
-/// Reports that nothing is under way, and the last entry.
+/// Shows that nothing is under way, and the last entry.
 pub(crate) fn idle(last: Option<&HistoryEntry>) -> String {
     let mut text = "nothing is under way\n".to_owned();
     if let Some(last) = last {
@@ -58,7 +58,7 @@ pub(crate) fn idle(last: Option<&HistoryEntry>) -> String {
     text
 }
 
-/// Formats a failure that is the requested output, so not as an error of relctl.
+/// Formats the failure of a past upgrade. It is the requested output and not an error of relctl.
 fn ended(error: &ErrorReport) -> String {
     failure(error).trim_start_matches("error: ").to_owned()
 }

@@ -10,7 +10,7 @@ use super::{duration, line};
 /// The maximum length of a message in a drawing, in characters.
 const WIDTH: usize = 60;
 
-/// The participant that stands for senders and receivers that are no processes.
+/// The participant for all senders and receivers that are not processes.
 const OUTSIDE: &str = "outside";
 
 /// Draws a sequence diagram for mermaid.
@@ -61,7 +61,7 @@ pub(crate) fn text(told: &[Told], labels: &[(String, String)]) -> String {
 }
 
 struct Cast<'a> {
-    /// In the order of their first entry.
+    /// The participants, in the order of their first message.
     order: Vec<&'a str>,
     /// Names by pid. A name seen in any message is used in the whole drawing.
     names: BTreeMap<&'a str, &'a str>,
@@ -106,8 +106,8 @@ fn id(party: Option<&Party>) -> &str {
     party.map_or(OUTSIDE, |party| &party.pid)
 }
 
-/// Solid for a message that expects an answer, dotted for the answer, an open head for one that
-/// expects none, a cross for an exit.
+/// Returns the arrow of a message: solid if it expects an answer, dotted for an answer, with an
+/// open head if it expects no answer, and with a cross for an exit.
 fn arrow(what: &str) -> &'static str {
     match what {
         "reply" => "-->>",

@@ -1,4 +1,4 @@
-//! Every install plans the boot of its target as well, over a real root and a fake node.
+//! Tests that every install also plans the boot of its target, over a real root and a fake node.
 
 use reld_plan::{Behaviours, Windows};
 
@@ -17,8 +17,8 @@ fn behaviours(counter: &str) -> Behaviours {
     modules.map(|(module, word)| (module.parse().unwrap(), word.to_owned())).into_iter().collect()
 }
 
-/// A node that runs 1.0.0 with an app that has an application module. It has unpacked 1.1.0 with
-/// this instruction and these changes.
+/// Returns a node that runs 1.0.0 with an app that has an application module. The node has unpacked
+/// 1.1.0 with this instruction and these changes.
 fn shop(instruction: &str, changes: &[(&str, &str)]) -> (Site, ReleaseHandler<Fake>, Target) {
     let site = Site::new();
     let mut handler = site.handler();
@@ -42,7 +42,7 @@ fn check_obstacles(obstacles: &[Obstacle], expected: &[(&str, &str)]) {
 const UPDATE: &str = "{ update = \"counter\" }";
 
 /// Tests that every order to move to a release with these changes is refused with this obstacle,
-/// and changes nothing.
+/// and that it changes nothing.
 #[track_caller]
 fn check_refused(changes: &[(&str, &str)], expected: (&str, &str)) {
     let (site, mut handler, next) = shop(UPDATE, changes);
@@ -63,7 +63,7 @@ fn check_refused(changes: &[(&str, &str)], expected: (&str, &str)) {
     let Err(Error::Refused { obstacles, .. }) = app else { panic!("not refused: {app:?}") };
     check_obstacles(&obstacles, &[expected]);
     assert_eq!(handler.node().world, before);
-    // An empty node does not boot it either.
+    // A node without a release does not boot it either.
     let empty = Site::new();
     let mut idle = empty.handler();
     idle.node_mut().behaviours = behaviours("gen_server");
@@ -99,7 +99,8 @@ fn a_release_that_could_not_boot_is_refused_by_every_order() {
 fn a_downgrade_to_a_release_that_could_not_boot_is_refused() {
     let (_site, mut handler, next) = shop(UPDATE, &[]);
     handler.goes(&next, Outcome::Installed);
-    // As if an earlier daemon without this check had installed 1.0.0.
+    // The behaviours change after the install of 1.0.0, as if an earlier daemon without this check
+    // had installed it.
     handler.node_mut().behaviours =
         [("counter_app".parse().unwrap(), "task".to_owned())].into_iter().collect();
     check_obstacles(

@@ -1,4 +1,4 @@
-//! The check before an upgrade, over a real root and a fake node.
+//! Tests of the check before an upgrade, over a real root and a fake node.
 
 use crate::fake::Fake;
 use crate::handler::ReleaseHandler;

@@ -1,4 +1,4 @@
-//! One app of the running release is replaced (OTP: upgrade_app), over a real root and a fake node.
+//! Replaces one app of the running release (OTP: upgrade_app), over a real root and a fake node.
 
 use reld_plan::Vsn;
 

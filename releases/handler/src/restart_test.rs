@@ -1,4 +1,4 @@
-//! Restarts into a release, and boots that fail, over a real root and a fake node.
+//! Tests of restarts into a release and of boots that fail, over a real root and a fake node.
 
 use reld_plan::Vsn;
 

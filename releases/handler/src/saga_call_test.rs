@@ -1,5 +1,6 @@
-//! The saga over a fake node, with instructions that call, stop and start. After any failure before
-//! the switch the node is as before; a failed start after the switch is reported.
+//! Tests of the saga over a fake node, with instructions that call functions and stop and start
+//! processes. After any failure before the switch the node is as before. A failed start after the
+//! switch is reported.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +12,8 @@ use crate::step::Program;
 
 const OLD: &[&str] = &["counter", "counter_sup", "helper", "pump"];
 
-/// An upgrade that converts counters, stops and starts a pump and restarts the till, with calls in
-/// between.
+/// Returns an upgrade that converts counters, stops and starts a pump and restarts the till, with
+/// calls in between.
 pub(crate) fn up() -> Program {
     let entries = "[[up]]\nfrom = \"0.1.0\"\ninstructions = [\n\
         { load_object_code = [\"counter\", \"counter_sup\", \"helper\", \"pump\"], app = \"shop\", vsn = \"0.1.1\" },\n\
@@ -35,7 +36,7 @@ fn old() -> reld_plan::Release {
     release("1.0.0", &[("shop", "0.1.0", OLD, ""), ("till", "1.0.0", &["till"], "")])
 }
 
-/// A node with processes 1 to 5: a supervisor, two counters, a pump and the till.
+/// Returns a node with processes 1 to 5: a supervisor, two counters, a pump and the till.
 pub(crate) fn shop() -> Fake {
     let mut fake = booted(&old());
     for module in ["counter_sup", "counter", "counter", "pump", "till"] {
@@ -50,7 +51,7 @@ fn calls() -> Vec<&'static str> {
     fake.calls
 }
 
-/// Runs the upgrade with one failing call.
+/// Runs the upgrade while the call of this number fails.
 fn failing(number: usize) -> (Fake, Report) {
     let mut fake = shop();
     fake.failing = BTreeSet::from([number]);

@@ -1,5 +1,5 @@
-//! The saga with a failure at every effect, combined with failures of its undos: each alone, and
-//! all at once.
+//! Tests of the saga with a failure at every effect, combined with failures of the undos: each undo
+//! alone, and all at once.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -40,7 +40,7 @@ impl Case {
         (fake, report)
     }
 
-    /// Runs with failing undos, and tests that the others are done all the same.
+    /// Runs with failing undos, and tests that the other undos are done all the same.
     #[track_caller]
     fn check(&self, alone: &Fake, effect: usize, undos: &BTreeSet<usize>, has_traffic: bool) {
         let failing = undos.iter().copied().chain([effect]).collect();

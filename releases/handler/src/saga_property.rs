@@ -1,4 +1,5 @@
-//! For any releases, processes and faults, an upgrade ends installed, or with the node as before.
+//! Property test: for any releases, processes and faults, an upgrade ends installed or leaves the
+//! node as before.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The saga over a fake node: after any failure before the switch the node is as before.
+//! Tests of the saga over a fake node: after any failure before the switch the node is as before.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::process::Pid;
 use crate::report::{NotTried, Outcome, Report, Trial};
 use crate::step::Program;
 
-/// A node that runs shop 1.0.0: two counters, their supervisor, a helper and a till.
+/// Returns a node that runs shop 1.0.0: two counters, their supervisor, a helper and a till.
 pub(crate) fn shop() -> Fake {
     let mut fake = booted(&shop_1_0());
     for module in ["counter_sup", "counter", "counter", "helper", "till"] {
@@ -333,7 +333,7 @@ fn an_orphan_is_killed_included_or_ignored_as_was_chosen() {
     check_orphan(OrphanPolicy::Ignore, Some("state 6"));
 }
 
-/// A node with old code 0.0.9 of module counter, where a task (process 6) lingers.
+/// Returns a node with old code 0.0.9 of module counter, which a task (process 6) still runs.
 fn with_lingerer() -> Fake {
     let mut fake = shop();
     let task = fake.spawn("counter", Some(OutsiderKind::Task));

@@ -1,4 +1,4 @@
-//! Settling after an install, over a real root and a fake node.
+//! Tests of settling after an install, over a real root and a fake node.
 
 use std::time::{Duration, Instant};
 
@@ -222,7 +222,7 @@ fn other_orders_are_refused_while_a_release_settles_and_queries_are_answered() {
 
 #[test]
 fn a_probe_is_started_once_and_ended_with_the_settling() {
-    /// A probe without end. The reference count shows the live ones.
+    /// A probe that never ends. The reference count is the number of running probes.
     struct Endless {
         _lives: std::sync::Arc<()>,
     }

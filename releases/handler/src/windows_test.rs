@@ -1,5 +1,5 @@
-//! Upgrades group by group, over a real root and a fake node: after a failure in any window the
-//! node is as before, or its states were converted back.
+//! Tests of upgrades group by group, over a real root and a fake node: after a failure in any
+//! window the node is as before, or its states were converted back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,11 +19,11 @@ use crate::site::{Site, Target, both_ways, check, title, vsn};
 
 const MODULES: &[&str] = &["counter", "helper", "till"];
 
-/// The updates of two modules; the helper has none.
+/// The updates of two modules. The module `helper` has no instruction.
 const UPDATES: &str = "{ update = \"counter\", change = { advanced = 1 } }, { update = \"till\" }";
 
-/// A node that runs 1.0.0 with three counters (the first is the app's process), a helper and a
-/// till, and has unpacked 1.1.0.
+/// Returns a node that runs 1.0.0 with three counters (the first is the app's process), a helper
+/// and a till. The node has unpacked 1.1.0.
 fn shop() -> (Site, ReleaseHandler<Fake>, Target) {
     let site = Site::new();
     let old = site.pack_modules(0, MODULES, "");
@@ -114,8 +114,8 @@ fn after_a_failure_in_any_window_the_node_is_as_before_or_converted_back() {
         for has_traffic in [false, true] {
             let (handler, report) = upgrade(&[number], has_traffic);
             let is_second = number >= second;
-            // Without traffic, some conversions inside the window have no state to convert and do
-            // not fail.
+            // Without traffic, all states are converted before the pause, so some conversions
+            // inside the window have nothing to do and do not fail.
             if report.outcome == Outcome::Installed {
                 assert!(!has_traffic && *call == "convert", "{report}");
                 continue;

@@ -1,5 +1,5 @@
-//! Power cuts at every step of an order: for any subset of unsynced changes that the disk kept, the
-//! node finds the old or the new releases, complete, and continues.
+//! Cuts the power at every step of an order. For any subset of unsynced changes that the disk kept,
+//! the node finds either the old or the new releases with all their files, and continues.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -22,16 +22,16 @@ const MIXTURES: usize = 4;
 
 type Step = fn(&Place, &mut Store) -> Result<(), Error>;
 
-/// An order to a node that loses its power at any time.
+/// An order to a node that may lose its power at any time.
 struct Order<'a> {
     /// The node's root, below an existing folder.
     root: &'static str,
     prepare: fn(&Place),
-    /// The steps; each is complete before the next begins.
+    /// The steps of the order. Each step is complete before the next begins.
     steps: &'a [Step],
 }
 
-/// The state that a start finds.
+/// The state that a start of the node finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Outlook {
     table: StatusTable,
@@ -67,7 +67,7 @@ impl Outlook {
         })
     }
 
-    /// Reports whether they differ at most in damage.
+    /// Returns whether two states differ at most in damage.
     fn is_like(&self, other: &Self) -> bool {
         *self == Self { damaged: self.damaged.clone(), ..other.clone() }
     }
@@ -76,9 +76,9 @@ impl Outlook {
 /// The events of an order.
 struct Played {
     record: Record,
-    /// The states that a start finds before the first step and after each.
+    /// The states that a start finds before the first step and after each step.
     outlooks: Vec<Outlook>,
-    /// The number of events before the first step and after each.
+    /// The number of events before the first step and after each step.
     ends: Vec<usize>,
 }
 
@@ -180,7 +180,7 @@ fn with_both(place: &Place) {
     place.with_old().unpack(&place.new, &fixture::platform()).unwrap();
 }
 
-/// 1.1.0 runs, and 1.0.0 ran before it.
+/// Sets up a root in which 1.1.0 runs, and 1.0.0 ran before it.
 fn moved(place: &Place) {
     let mut store = place.with_old();
     store.unpack(&place.new, &fixture::platform()).unwrap();
@@ -188,14 +188,15 @@ fn moved(place: &Place) {
     store.make_permanent(&vsn("1.1.0")).unwrap();
 }
 
-/// 1.1.0 is permanent and has used up its boot attempts.
+/// Sets up a root in which 1.1.0 is permanent and has used up its boot attempts.
 fn failed(place: &Place) {
     moved(place);
     let failed = Boots { release: Some(vsn("1.1.0")), failed: ATTEMPTS_MAX, ..Boots::default() };
     place.open().note_boots(&failed).unwrap();
 }
 
-/// Files of 1.0.0 are lost or changed, one of them also of 1.1.0.
+/// Sets up a root in which files of 1.0.0 are lost or changed. One of these files also belongs to
+/// 1.1.0.
 fn damaged(place: &Place) {
     with_both(place);
     fs::remove_dir_all(place.root().join("lib/counter-0.1.0/priv")).unwrap();

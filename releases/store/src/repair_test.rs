@@ -1,4 +1,4 @@
-//! Detection and repair of damage on the node, and the removal of old releases.
+//! Tests of the detection and repair of damage on the node, and of the removal of old releases.
 
 use std::error::Error as _;
 use std::fs;
@@ -230,8 +230,8 @@ fn a_release_that_does_not_fit_on_the_disk_is_refused_before_it_is_written() {
     assert_eq!(fs::read_dir(root.join("staging")).unwrap().count(), 0);
 }
 
-/// A node that ran releases 1.0.0 to 1.5.0, now runs the last one, and has 1.6.0 unpacked. All
-/// releases share one app, and each pair shares another one.
+/// Returns a node that ran releases 1.0.0 to 1.5.0, now runs 1.5.0, and has 1.6.0 unpacked. All
+/// releases share one app, and each pair of releases shares another app.
 fn with_many() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let mut store = fixture::open(&folder.path().join("root")).unwrap();

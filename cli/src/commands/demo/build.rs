@@ -55,7 +55,7 @@ async fn daemon(workspace: &Path) -> Result<PathBuf, Failure> {
     found.ok_or_else(|| super::failed("cargo built the daemon but did not report its path".to_owned()))
 }
 
-/// Returns the executable that one of cargo's messages names.
+/// Returns the executable that a message of cargo names, if it names one.
 fn executable(message: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(message).ok()?;
     message.get("executable")?.as_str().map(PathBuf::from)

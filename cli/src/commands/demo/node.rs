@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The number of log lines that an error shows.
 const LOG_LINES: usize = 20;
 
-/// A running daemon, killed when dropped without [`stop`](Node::stop).
+/// A running daemon. It is killed if this value is dropped without [`stop`](Node::stop).
 #[derive(Debug)]
 pub(super) struct Node {
     child: Child,
@@ -62,7 +62,7 @@ impl Node {
 
     /// Stops the daemon with SIGTERM and waits for its end.
     pub(super) async fn stop(mut self) -> Result<(), Failure> {
-        // Without a pid it has already ended, and `wait` returns the status.
+        // If there is no pid, the daemon has already ended, and `wait` returns its status.
         if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
             kill(Pid::from_raw(pid), Signal::SIGTERM)
                 .map_err(|errno| Failure::io("stop", "the node", &errno.into()))?;

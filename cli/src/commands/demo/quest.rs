@@ -19,7 +19,7 @@ const PACE_MS: u64 = 100;
 
 const BOTS: usize = 20;
 
-/// The number of lines shown of a tree: the players all look alike.
+/// The maximum number of lines shown of a tree. The lines of the players are all alike.
 const TREE_LINES: usize = 8;
 
 /// Lets the bots play across both switches and reports their findings.

@@ -83,7 +83,8 @@ impl Place<'_> {
         }
     }
 
-    /// Returns every `release.toml` below `releases/`. Only its path holds the version.
+    /// Returns the path of every `release.toml` below `releases/`. The path contains the version of
+    /// the release.
     fn releases(&self) -> Result<Vec<String>, Failure> {
         let is_release = |path: &&String| path.starts_with("releases/") && path.ends_with("/release.toml");
         match self {
@@ -116,7 +117,8 @@ fn read(place: &Place<'_>, document: &str) -> Result<Result<(Release, Config), P
     let relup = place.find(&relup)?.map(|text| RelupFile::parse(&place.shown(&relup), &text));
     let config = place.find(&config)?.map(|text| Config::parse(&place.shown(&config), &text)).transpose();
     let release = docs.and_then(|docs| Release::new(rel, docs)).and_then(|release| {
-        // No script depends on the configuration, but a node refuses a release with a broken one.
+        // No script depends on the configuration, but a node refuses a release with a broken
+        // configuration.
         let config = config?.unwrap_or_default();
         let release = match relup {
             None => release,

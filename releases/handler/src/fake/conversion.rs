@@ -43,7 +43,7 @@ impl Fake {
         }
     }
 
-    /// Returns the error that the state of the last tried process has no way back.
+    /// Returns the error for a state without a way back: that of the last tried process.
     pub(super) fn no_way_back(&self) -> NodeError {
         let process = self.process(*self.tried.last().unwrap());
         let version = |image: Image| self.world.images[&image].1.clone();

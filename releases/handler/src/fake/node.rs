@@ -91,7 +91,7 @@ impl Node for Fake {
         }
     }
 
-    /// Every name or place means the first process.
+    /// In the fake node, every name or place means the first process.
     fn supervisor(&self, _: &str) -> Option<Pid> {
         self.world.processes.keys().next().copied()
     }
@@ -264,8 +264,8 @@ impl Node for Fake {
         Vec::new()
     }
 
-    /// A failure concerns the last process of the last module, after all others were converted or
-    /// tried. It leaves no shadow state.
+    /// A planned failure happens at the last process of the last module, after all other processes
+    /// were converted or tried. It leaves no shadow state.
     fn precopy(
         &mut self,
         staged: &Staged,
@@ -353,7 +353,8 @@ impl Node for Fake {
         Ok((staged.hold(), Raised { at_rest, precopied, tried, left, doomed }))
     }
 
-    /// A failure concerns the last process without a shadow state, after all others were converted.
+    /// A planned failure happens at the last process without a shadow state, after all other
+    /// processes were converted.
     fn convert(&mut self, _: &Held, conversion: &Conversion, _: Duration) -> Result<Converted, NodeError> {
         let module = &conversion.module;
         assert!(self.world.gate.contains(module), "{module} is converted outside the gate");

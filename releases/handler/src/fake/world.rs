@@ -17,7 +17,7 @@ pub(crate) struct World {
     pub(crate) running_apps: BTreeSet<AppName>,
     pub(crate) processes: BTreeMap<Pid, Proc>,
     pub(crate) gate: BTreeSet<ModuleName>,
-    /// Functions and built-in calls that were done and not undone.
+    /// The functions and built-in calls that were made and not undone.
     pub(crate) applied: Vec<String>,
 }
 
@@ -91,7 +91,7 @@ impl World {
 }
 
 impl Proc {
-    /// Handles the mailbox, which makes the shadow state void.
+    /// Handles the messages in the mailbox, which invalidates the shadow state.
     pub(super) fn serve(&mut self) {
         if !self.is_held && !self.mail.is_empty() {
             self.handled.append(&mut self.mail);
