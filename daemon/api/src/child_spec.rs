@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How a child is started, restarted and stopped. OTP: child specification.
+/// A child spec: how a child is started, restarted and stopped. OTP: child specification.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChildSpec {
@@ -17,14 +17,15 @@ pub struct ChildSpec {
     /// When the child is restarted.
     #[serde(default)]
     pub restart: Restart,
-    /// Whether its final termination counts for the `auto_shutdown` of its supervisor.
+    /// Whether the final termination of this child counts for the `auto_shutdown` of its
+    /// supervisor.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub significant: bool,
-    /// The time limit of its termination; absent: 5000 ms for a worker, no limit for a supervisor,
-    /// as in OTP.
+    /// The time limit for stopping the child. If absent, it is 5000 ms for a worker and unlimited
+    /// for a supervisor, as in OTP.
     #[serde(default)]
     pub shutdown: Option<Shutdown>,
-    /// Worker or supervisor.
+    /// The type of the child: a worker or a supervisor.
     #[serde(default, rename = "type")]
     pub kind: ChildType,
 }
@@ -33,12 +34,12 @@ pub struct ChildSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Restart {
-    /// Always.
+    /// The child is always restarted.
     #[default]
     Permanent,
-    /// After an exit with a reason other than `normal` and `shutdown`.
+    /// The child is restarted after an exit with a reason other than `normal` and `shutdown`.
     Transient,
-    /// Never; its child spec is deleted when it terminates.
+    /// The child is never restarted. Its child spec is deleted when it terminates.
     Temporary,
 }
 
@@ -46,11 +47,11 @@ pub enum Restart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shutdown {
-    /// Kills it at once.
+    /// The supervisor kills the child at once.
     BrutalKill,
-    /// Waits for its termination without limit.
+    /// The supervisor sends `shutdown` and waits without limit.
     Infinity,
-    /// Kills it after this many milliseconds.
+    /// The supervisor sends `shutdown` and kills the child after this many milliseconds.
     Ms(u64),
 }
 
@@ -58,7 +59,7 @@ pub enum Shutdown {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChildType {
-    /// A process that is not a supervisor.
+    /// Any process that is not a supervisor.
     #[default]
     Worker,
     /// A supervisor.

@@ -1,4 +1,4 @@
-//! A small client: one connection per request, and a time limit for every answer.
+//! A small client. It opens one connection per request, and has a time limit for every answer.
 
 mod persistent;
 
@@ -23,19 +23,19 @@ use persistent::Persistent;
 
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// The number of chunks of a tarball that are in flight, each of [`CHUNK`] bytes.
+/// The maximum number of chunks of a tarball that are in flight. A chunk has [`CHUNK`] bytes.
 const CHUNKS_AHEAD: usize = 4;
 const CHUNK: usize = 64 * 1024;
 
-/// A request without an answer.
+/// A request failed, or has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The socket cannot be connected to.
+    /// The client cannot connect to the socket.
     #[error("cannot reach a daemon on {}", socket.display())]
     NoDaemon {
         /// The socket.
         socket: PathBuf,
-        /// Why the connection failed.
+        /// The cause of the failed connection.
         #[source]
         source: std::io::Error,
     },
@@ -59,7 +59,7 @@ pub enum ClientError {
         #[source]
         source: hyper::Error,
     },
-    /// The client does not know the form of the answer: daemon and client have different versions.
+    /// The client cannot parse the answer, because daemon and client have different versions.
     #[error("the answer to {path} has an unknown form")]
     Shape {
         /// The route.
@@ -68,7 +68,7 @@ pub enum ClientError {
         #[source]
         source: serde_json::Error,
     },
-    /// A stream of answers ended before its last line.
+    /// A stream ended, or the daemon closed it early.
     #[error("the answer to {path} ended early")]
     Ended {
         /// The route.
@@ -76,20 +76,20 @@ pub enum ClientError {
     },
 }
 
-/// A client of the daemon behind a socket. It holds no connection, so clones are cheap, and a
-/// restart of the daemon between two requests does not matter.
+/// A client of the daemon behind a socket. The client holds no connection, so clones are cheap, and
+/// a restart of the daemon between two requests does not matter.
 #[derive(Debug, Clone)]
 pub struct Client {
     socket: PathBuf,
 }
 
 impl Client {
-    /// Returns a client for the daemon that listens on `socket`, without connecting yet.
+    /// Returns a client for the daemon that listens on `socket`. This does not connect yet.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
         Self { socket: socket.into() }
     }
 
-    /// Returns the socket.
+    /// Returns the path of the socket.
     pub fn socket(&self) -> &Path {
         &self.socket
     }
@@ -115,8 +115,8 @@ impl Client {
         parse(R::PATH, &answer)
     }
 
-    /// Sends a tarball and waits for the answer. If reading the tarball fails, the upload breaks
-    /// off, and the daemon refuses it.
+    /// Sends a tarball and waits for the answer. If the tarball cannot be read to its end, the
+    /// upload breaks off, and the daemon refuses it.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -138,8 +138,8 @@ impl Client {
         parse(R::PATH, &answer?)
     }
 
-    /// Sends a request with an answer in parts. The response must begin within the route's time
-    /// limit; the parts have none. Dropping the returned value disconnects.
+    /// Sends a request that is answered in parts. The response must begin within the route's time
+    /// limit. There is no time limit for the parts. Dropping the returned value disconnects.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -155,7 +155,8 @@ impl Client {
         within(path, patience, async { collect(path, self.send(sending).await?).await }).await
     }
 
-    /// Sends a request. Returns the unread body of a success, and the parsed error of a failure.
+    /// Sends a request. Returns the unread body of a success response, or the parsed error of a
+    /// failure.
     async fn send(&self, sending: Sending) -> Result<Incoming, ClientError> {
         let path = sending.path;
         let no_daemon = |source| ClientError::NoDaemon { socket: self.socket.clone(), source };
@@ -176,8 +177,8 @@ impl Client {
     }
 }
 
-/// A request without its type, so that the code that sends it is compiled once and not for each
-/// request type.
+/// A request without its Rust type. So the code that sends requests is compiled once and not for
+/// each request type.
 struct Sending {
     method: Method,
     path: &'static str,
@@ -225,17 +226,18 @@ pub struct Lines<R: Request> {
 }
 
 impl<R: Request> Lines<R> {
-    /// Waits for the next part, without limit.
+    /// Waits for the next part, without a time limit.
     ///
     /// # Errors
-    /// [`ClientError::Ended`] after the last part; else see [`ClientError`].
+    /// [`ClientError::Ended`] after the last part; otherwise see [`ClientError`].
     pub async fn next(&mut self) -> Result<R::Response, ClientError> {
         loop {
             let line = self.line().await?;
             if R::METHOD != Method::Watch {
                 return parse(R::PATH, &line);
             }
-            // The data of a server-sent event repeats all its other fields.
+            // Only the data of a server-sent event is read, because it repeats the other fields of
+            // the event.
             if let Some(data) = line.strip_prefix(b"data:") {
                 return parse(R::PATH, data);
             }
@@ -283,7 +285,8 @@ async fn chunks(
             return Ok(());
         }
         if sender.send_data(chunk.into()).await.is_err() {
-            // The daemon has answered without reading everything; the answer gives the reason.
+            // The daemon has answered before it has read everything. The answer contains the
+            // reason.
             return Ok(());
         }
     }

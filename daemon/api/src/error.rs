@@ -23,27 +23,27 @@ pub struct ErrorBody {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ErrorReport {
-    /// A word for programs, such as `no_such_release`, `not_purged`, `already_started`. OTP's word
-    /// if there is one.
+    /// A word for programs, such as `no_such_release`, `not_purged` or `already_started`. It is
+    /// OTP's word if OTP has one.
     pub kind: String,
     /// The message, in one line.
     pub message: String,
     /// The exit code of relctl.
     pub exit_code: ExitCode,
-    /// The release that the node runs now; absent if the request could not have changed it.
+    /// The release that the node runs now. Absent if the request could not have changed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_state: Option<String>,
     /// The step at which an upgrade failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<FailedStep>,
-    /// The causes, outermost first.
+    /// The causes. The outermost cause comes first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
     /// A remedy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Data that belongs to this kind, such as the pid of the child that is `already_started`, or
-    /// the report of an upgrade that was rolled back.
+    /// Data that belongs to this kind of error, such as the pid of the child for `already_started`,
+    /// or the report of an upgrade that was rolled back.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub details: Value,
 }
@@ -55,12 +55,12 @@ pub struct FailedStep {
     pub number: usize,
     /// The number of steps of the script.
     pub of: usize,
-    /// The instruction, with the process if it affects one.
+    /// The instruction. If it affects a process, the text names the process.
     pub text: String,
 }
 
 impl ErrorReport {
-    /// Returns a report with a message and nothing else.
+    /// Returns a report that contains only a message.
     pub fn new(kind: &str, message: impl Into<String>, exit_code: ExitCode) -> Self {
         Self {
             kind: kind.to_owned(),
@@ -74,7 +74,7 @@ impl ErrorReport {
         }
     }
 
-    /// Returns the report of a refused request, which changed nothing.
+    /// Returns the report of a request that was refused and changed nothing.
     pub fn refused(kind: &str, message: impl Into<String>) -> Self {
         Self::new(kind, message, ExitCode::Refused)
     }
@@ -112,27 +112,27 @@ impl fmt::Display for ErrorReport {
 
 impl std::error::Error for ErrorReport {}
 
-/// The exit code of relctl. JSON holds its number.
+/// An exit code of relctl. In JSON it is a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "u8", try_from = "u8")]
 pub enum ExitCode {
-    /// 0: done, or nothing to do.
+    /// 0: the request succeeded, or there was nothing to do.
     Done,
-    /// 1: refused; nothing changed.
+    /// 1: the request was refused, and nothing changed.
     Refused,
     /// 2: the command line or request is wrong.
     Usage,
     /// 3: no daemon answers.
     NoDaemon,
-    /// 4: failed and rolled back, or taken back; the previous release runs, and the report names
-    /// any loss.
+    /// 4: the request failed and was rolled back or taken back. The previous release runs, and the
+    /// report names any loss.
     RolledBack,
-    /// 5: the rollback is incomplete; the node restarts into the permanent release.
+    /// 5: the rollback is incomplete. The node restarts into the permanent release.
     Incomplete,
-    /// 7: the release is installed but not committed, because it could neither be taken back nor
-    /// made permanent, at least not yet. A restart drops it.
+    /// 7: the release is installed but not committed. It could not be taken back, or could not be
+    /// made permanent, or is not permanent yet. A restart drops it.
     Uncommitted,
-    /// 70: a bug in reld.
+    /// 70: there is a bug in reld.
     Bug,
 }
 

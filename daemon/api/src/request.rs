@@ -29,39 +29,41 @@ pub use touch::{
     SpawnLink, Suspend, Terminate, Trace, TraceKind,
 };
 
-/// The client's time limit for answers from the node's tables.
+/// The client's time limit for answers that the daemon reads from its own tables.
 const QUICK: Duration = Duration::from_secs(10);
 
-/// The client's time limit for answers that run app code. The daemon limits each step itself and
-/// answers earlier.
+/// The client's time limit for answers that run app code. The daemon limits each step of such a
+/// request and normally answers much earlier.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// How a request is sent.
+/// The way in which a request is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// `GET` with the request as the query; changes nothing. Allowed for the socket's group.
+    /// `GET` with the request as the query. It changes nothing, and every client of the socket may
+    /// send it.
     Get,
-    /// `POST` with the request as the JSON body. Allowed for the daemon's own user and root.
+    /// `POST` with the request as the JSON body. Only the daemon's own user and root may send it.
     Post,
-    /// `POST` with a tarball as the body and the request as the query. Allowed for the daemon's own
-    /// user and root.
+    /// `POST` with a tarball as the body and the request as the query. Only the daemon's own user
+    /// and root may send it.
     Upload,
-    /// Like [`Post`](Self::Post), answered by a stream of responses, one JSON document per line.
+    /// Like [`Post`](Self::Post), but answered by a stream of responses, one JSON document per
+    /// line.
     Follow,
-    /// Like [`Get`](Self::Get), answered by server-sent events, each with a response as its data. A
-    /// client that reconnects with `Last-Event-ID` gets the events after that one.
+    /// Like [`Get`](Self::Get), but answered by server-sent events. The data of each event is a
+    /// response. A client that reconnects with `Last-Event-ID` gets the events after that one.
     Watch,
 }
 
 /// A request to a node.
 pub trait Request: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static {
-    /// How the request is sent.
+    /// The HTTP method, and the place of the request and the answer in it.
     const METHOD: Method;
     /// The path of the route.
     const PATH: &'static str;
     /// The client's default time limit for the answer.
     const PATIENCE: Duration;
-    /// The answer; for [`Method::Follow`] and [`Method::Watch`] each part of it.
+    /// The answer. With [`Method::Follow`] and [`Method::Watch`] it is one part of the answer.
     type Response: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static;
 }
 
@@ -142,7 +144,7 @@ routes! {
     Post   "/apps/stop"           AppStop        -> AppStopped     within LONG;
 }
 
-/// Parses a request, for servers. An empty body counts as `{}`.
+/// Parses a request on the server side. An empty body counts as `{}`.
 ///
 /// # Errors
 /// A report of kind `bad_request` that names the field.

@@ -1,4 +1,4 @@
-//! All answers. Later versions may add fields; clients skip unknown ones.
+//! All answers. Later versions may add fields, so clients must skip unknown ones.
 
 mod events;
 mod history;

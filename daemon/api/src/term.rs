@@ -20,8 +20,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use rmpv::Value as Term;
 use serde_json::{Map, Number, Value, json};
 
-/// The maximum nesting of a term. serde_json reads 128 levels, and the answer around a term needs
-/// some of them.
+/// The maximum nesting of a term. serde_json reads at most 128 levels, and an answer that contains
+/// a term needs some of them for itself.
 const DEPTH_MAX: usize = 120;
 
 /// A value that cannot be converted.
@@ -39,7 +39,7 @@ pub enum TermError {
     /// The value is nested too deeply for JSON.
     #[error("the value is nested deeper than {DEPTH_MAX} levels of JSON")]
     TooDeep,
-    /// A malformed `$` form.
+    /// A `$` form is malformed.
     #[error("{form} expects {wanted}, found {found}")]
     Form {
         /// The key, such as `$bin`.
@@ -51,10 +51,11 @@ pub enum TermError {
     },
 }
 
-/// Returns the JSON of one MessagePack value.
+/// Returns the JSON form of one MessagePack value.
 ///
 /// # Errors
-/// Bytes that are not a value, strings that are not UTF-8, and nesting too deep for JSON parsers.
+/// The bytes are not exactly one value, a string is not UTF-8, or the nesting is too deep for JSON
+/// parsers.
 pub fn to_json(bytes: &[u8]) -> Result<Value, TermError> {
     let mut rest = bytes;
     let term = rmpv::decode::read_value(&mut rest)?;
@@ -64,7 +65,7 @@ pub fn to_json(bytes: &[u8]) -> Result<Value, TermError> {
     json_of(term, DEPTH_MAX)
 }
 
-/// Returns the MessagePack of a JSON value.
+/// Returns the MessagePack form of a JSON value.
 ///
 /// # Errors
 /// [`TermError::Form`] for a malformed `$` form.
@@ -117,7 +118,8 @@ fn json_of_map(entries: Vec<(Term, Term)>, levels: usize) -> Result<Value, TermE
         });
         return fields.collect::<Result<Map<_, _>, _>>().map(Value::Object);
     }
-    // The parts of a pair are three levels deep: in a list in a list in an object.
+    // The key and the value of a pair are three levels deep: in a pair, in a list of pairs, in an
+    // object.
     let levels = levels.checked_sub(3).ok_or(TermError::TooDeep)?;
     let pairs = entries
         .into_iter()
@@ -125,8 +127,8 @@ fn json_of_map(entries: Vec<(Term, Term)>, levels: usize) -> Result<Value, TermE
     Ok(json!({ "$map": pairs.collect::<Result<Vec<_>, TermError>>()? }))
 }
 
-/// Reports whether a map can be an object: its keys are distinct strings, and it does not look like
-/// a `$` form.
+/// Returns whether a map can be written as an object. Its keys must be distinct strings, and it
+/// must not look like a `$` form.
 fn is_object(entries: &[(Term, Term)]) -> bool {
     let Some(mut keys) = entries.iter().map(|(key, _)| key.as_str()).collect::<Option<Vec<_>>>() else {
         return false;
@@ -239,7 +241,7 @@ mod tests {
         prop_oneof!["\\PC{0,8}", Just("$bin".to_owned()), Just("$map".to_owned()), Just("$float".to_owned())]
     }
 
-    /// Sorts the entries of objects as JSON does; only their order may change.
+    /// Sorts the entries of objects as JSON does. A conversion may change only their order.
     fn sorted(term: Term) -> Term {
         match term {
             Term::Array(items) => Term::Array(items.into_iter().map(sorted).collect()),

@@ -8,10 +8,11 @@ use parking_lot::Mutex;
 
 use crate::ring::Ring;
 
-/// How many alarms are kept. The first ones stay, because later ones are often consequences.
+/// The maximum number of alarms. When it is reached, new alarms are dropped rather than old ones,
+/// because later alarms are often consequences of earlier ones.
 const MOST: usize = 32;
 
-/// How long after an event the alarms are checked.
+/// The pause between an event and the check of the alarms.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A handle to the alarms of the daemon.
@@ -21,7 +22,7 @@ pub(crate) struct Alarms(Arc<Mutex<Raised>>);
 /// A condition that needs the attention of the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Alarm {
-    /// The subject. A new alarm replaces an older one with the same subject.
+    /// The subject of the alarm. A new alarm replaces an older one with the same subject.
     pub(crate) about: String,
     pub(crate) text: String,
 }
@@ -36,12 +37,13 @@ impl Alarm {
 struct Raised {
     /// Each alarm with the number of times that it was raised.
     kept: Vec<(Alarm, u64)>,
-    /// How many raised alarms were not kept.
+    /// The number of raised alarms that were dropped because `kept` was full.
     others: u64,
 }
 
 impl Alarms {
-    /// Raises an alarm. If an alarm with this subject exists, it is counted and its text replaced.
+    /// Raises an alarm. If there is already an alarm with this subject, its text is replaced and
+    /// its counter incremented.
     pub(crate) fn raise(&self, about: &str, text: String) {
         let mut raised = self.0.lock();
         if let Some((known, times)) = raised.kept.iter_mut().find(|(known, _)| known.about == about) {
@@ -54,7 +56,7 @@ impl Alarms {
         }
     }
 
-    /// Clears the alarm with a subject.
+    /// Clears the alarm with this subject.
     pub(crate) fn lower(&self, about: &str) {
         self.0.lock().kept.retain(|(alarm, _)| alarm.about != about);
     }
@@ -72,8 +74,9 @@ impl Alarms {
     }
 }
 
-/// Logs raised and cleared alarms, as long as the daemon runs. It checks the alarms after each
-/// event, and periodically only while a client follows events, so that an idle node never wakes up.
+/// Logs each alarm that is raised or cleared, as long as the daemon runs. The alarms are checked
+/// after each event. Periodic checks run only while a client follows the events, so that an idle
+/// node does not wake up.
 pub(crate) async fn watch_alarms(look: &(impl Fn() -> Vec<Alarm> + Sync), events: &Ring) -> ! {
     let mut reader = events.after(None);
     let mut known = BTreeMap::new();
@@ -88,8 +91,8 @@ pub(crate) async fn watch_alarms(look: &(impl Fn() -> Vec<Alarm> + Sync), events
     }
 }
 
-/// Logs the differences between two sets of alarms. An alarm with a changed text is still the same
-/// alarm.
+/// Logs the alarms that were added or removed between two checks. An alarm with a new text counts
+/// as the same alarm.
 fn report(known: &BTreeMap<String, String>, now: &BTreeMap<String, String>) {
     for (about, text) in now.iter().filter(|(about, _)| !known.contains_key(*about)) {
         tracing::warn!(name: "alarm.raised", about, text, "alarm raised");

@@ -1,8 +1,8 @@
 //! The control API. Each handler decodes a request, makes one call and encodes the answer.
 //!
-//! Every client that may connect may read (`GET`). The mode of the socket allows its owner and its
-//! group. All other requests are reserved for the daemon's user and root, as reported by the socket
-//! (`SO_PEERCRED`).
+//! Any client that can connect may read (`GET`); the socket's mode (0660) lets its owner and group
+//! connect. All other requests are accepted only from the daemon's own user and from root. The
+//! client's user is taken from `SO_PEERCRED`.
 
 mod alarms;
 mod api;
@@ -44,13 +44,14 @@ use crate::next::Next;
 use crate::panics::lasting;
 use crate::socket_file::SocketFile;
 
-/// The longest JSON request in bytes. Larger messages do not belong on a command line.
+/// The maximum size of a JSON request in bytes. It is far above any request that fits on a command
+/// line.
 const BODY_MAX: usize = 16 << 20;
 
-/// Opens the socket, and replaces one that a dead daemon has left.
+/// Opens the socket. A socket file that a dead daemon has left is replaced.
 ///
 /// # Errors
-/// As for [`SocketFile::listen`].
+/// The errors of [`SocketFile::listen`].
 pub(crate) fn bind(socket: &Path) -> std::io::Result<(UnixListener, SocketFile)> {
     if let Some(folder) = socket.parent() {
         make_folder(folder, 0o755)?;
@@ -60,7 +61,7 @@ pub(crate) fn bind(socket: &Path) -> std::io::Result<(UnixListener, SocketFile)>
     Ok((listener, file))
 }
 
-/// Serves until the daemon ends. If the API cannot be served any longer, the daemon ends.
+/// Serves until the daemon ends. If the API can no longer be served, the daemon ends too.
 pub(crate) async fn serve(listener: UnixListener, api: Api, next: watch::Sender<Next>) {
     let (watched, events) = (api.clone(), api.log.events().clone());
     let look = move || alarms::alarms(&watched);
@@ -72,8 +73,8 @@ pub(crate) async fn serve(listener: UnixListener, api: Api, next: watch::Sender<
     }
 }
 
-/// Serves routes forever. A panic of a handler becomes the answer to its request. After a panic of
-/// the accept loop, the loop starts again.
+/// Serves routes forever. If a handler panics, its client gets an error response. If the accept
+/// loop panics, it is started again.
 async fn serve_routes(listener: UnixListener, routes: Router) -> std::io::Result<()> {
     let listener = listener.into_std()?;
     let routes = routes.layer(from_fn(contain));
@@ -84,7 +85,7 @@ async fn serve_routes(listener: UnixListener, routes: Router) -> std::io::Result
     .await
 }
 
-/// Answers a request even if its handler panics.
+/// Sends a response even if the handler panics.
 async fn contain(request: HttpRequest, next: axum::middleware::Next) -> Response {
     contained_task(next.run(request)).await.unwrap_or_else(|panicked| refuse(bug(panicked)))
 }
@@ -145,7 +146,7 @@ mod tests {
         panic!("a bug in line {line} of a stream")
     }
 
-    /// Sends a request over a kept connection, and reads until the answer contains `words`.
+    /// Sends a request over a keep-alive connection, and reads until the answer contains `words`.
     async fn ask(client: &mut UnixStream, path: &str, words: &str) -> String {
         let request = format!("GET {path} HTTP/1.1\r\nHost: reld\r\n\r\n");
         client.write_all(request.as_bytes()).await.unwrap();

@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How many attempts a library gets. Code that crashes or hangs uses one up.
 const ATTEMPTS: usize = 8;
 
-/// How many answers are cached.
+/// The maximum number of cached answers.
 const KEPT_MAX: usize = 10_000;
 
 /// A question to the code of a library.
@@ -58,7 +58,7 @@ pub(crate) enum Kind {
 /// The answer of the code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Answer {
-    /// The spec that init returned; `None` for `ignore`.
+    /// The spec that init returned, or `None` if init returned `ignore`.
     Wants(Option<SupervisorSpec>),
     /// The module can decode the bytes.
     Accepted,
@@ -69,14 +69,14 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
-    /// Returns whether the same code would give the same answer again. A failure may have causes
-    /// outside the code, such as a full disk or a busy machine.
+    /// Returns whether this answer may be cached, because the same code would give it again. A
+    /// failure may have causes outside the code, such as a full disk or a busy machine.
     fn is_lasting(&self) -> bool {
         matches!(self, Self::Wants(_) | Self::Accepted)
     }
 }
 
-/// The contents of the file with the questions.
+/// The contents of the file `questions`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Sheet {
     app: String,
@@ -96,8 +96,8 @@ pub(crate) struct Subject<'a> {
 /// A cache of lasting answers.
 #[derive(Debug)]
 pub(crate) struct Answers {
-    /// The folder for questions and answers. The system's folder for temporary files may be full or
-    /// read-only.
+    /// The folder for questions and answers. It is not the system's folder for temporary files,
+    /// which may be full or read-only.
     folder: PathBuf,
     kept: HashMap<(String, Question), Answer>,
 }
@@ -108,9 +108,9 @@ impl Answers {
         Self { folder, kept: HashMap::new() }
     }
 
-    /// Returns the answers to the questions, in their order. Only questions that are not cached are
-    /// asked; the cache is not locked meanwhile. If `given_up` ends the work, the answers are
-    /// meaningless and not cached.
+    /// Returns the answers in the order of the questions. Only questions that are not cached are
+    /// put to the library, and the cache is not locked meanwhile. If `given_up` ends the work
+    /// early, the answers are meaningless and are not cached.
     pub(crate) fn of(
         answers: &Mutex<Self>,
         library: Subject<'_>,
@@ -141,7 +141,8 @@ impl Answers {
     }
 }
 
-/// Asks in throw-away processes. Each further attempt leaves out the question that got no answer.
+/// Asks the questions in throw-away processes. After a question without an answer, a new process
+/// gets the remaining questions.
 fn ask(library: Subject<'_>, folder: &Path, questions: &[Question], given_up: GivenUp<'_>) -> Vec<Answer> {
     let mut answers: Vec<Answer> = Vec::new();
     let mut attempts = 0..ATTEMPTS;
@@ -159,7 +160,7 @@ fn ask(library: Subject<'_>, folder: &Path, questions: &[Question], given_up: Gi
     answers
 }
 
-/// Returns the answers of one attempt, and the fault that replaced the next one.
+/// Returns the answers of one attempt, and the fault that prevented the next answer.
 fn attempt(
     library: Subject<'_>,
     folder: &Path,
@@ -172,7 +173,7 @@ fn attempt(
         let sheet = Sheet { app, version, questions: questions.to_vec() };
         fs::write(folder.path().join("questions"), serde_json::to_vec(&sheet)?)?;
         let fault = probe::questions(library.file, folder.path(), PATIENCE, given_up);
-        // Without any answer there may be no file.
+        // The file does not exist if the process ended before its first answer.
         let lines = fs::read_to_string(folder.path().join("answers")).unwrap_or_default();
         let answers = lines.lines().map_while(|line| serde_json::from_str(line).ok());
         Ok((answers.take(questions.len()).collect(), fault))
@@ -200,7 +201,7 @@ pub(crate) fn answer(file: &Path, folder: &Path) -> anyhow::Result<()> {
         line.push(b'\n');
         answers.write_all(&line).context("cannot write an answer")?;
     }
-    // The library is not needed any more, and its destructors must not run.
+    // Exits without unloading the library, because its destructors must not run.
     std::process::exit(0)
 }
 

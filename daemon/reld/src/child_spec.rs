@@ -6,10 +6,10 @@ use reld_runtime::ChildSpec;
 use reld_wire::spec::{self, ChildType, Restart, Shutdown};
 use serde_bytes::ByteBuf;
 
-/// Translates a child spec of the API.
+/// Converts a child spec of the API to one of the library boundary.
 ///
 /// # Errors
-/// An id or arguments that cannot be encoded.
+/// The id or the arguments cannot be encoded.
 pub(crate) fn child_spec(spec: &q::ChildSpec) -> Result<spec::ChildSpec, TermError> {
     let child_type = match spec.kind {
         q::ChildType::Worker => ChildType::Worker,
@@ -36,10 +36,10 @@ pub(crate) fn child_spec(spec: &q::ChildSpec) -> Result<spec::ChildSpec, TermErr
     })
 }
 
-/// Translates a child spec to that of the API.
+/// Converts a child spec of the library boundary to one of the API.
 ///
 /// # Errors
-/// An id or arguments that are not MessagePack.
+/// The id or the arguments are not MessagePack.
 pub(crate) fn shown(spec: &ChildSpec) -> Result<q::ChildSpec, TermError> {
     Ok(q::ChildSpec {
         id: to_json(&spec.id)?,

@@ -47,7 +47,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Makes the paths absolute, because an app may change the working directory.
+    /// Makes the paths absolute, because an app may change the working directory later.
     pub(crate) fn absolute(self) -> anyhow::Result<Self> {
         let absolute = |path: &Path| {
             std::path::absolute(path)
@@ -117,7 +117,8 @@ pub(crate) fn probe(
     writeln!(std::io::stdout(), "{text}").context("cannot write the report")
 }
 
-/// Describes the first difference between the modules in `app.toml` and those of the library.
+/// Describes the first difference between the modules listed in `app.toml` and those in the
+/// library.
 pub(crate) fn other_modules(listed: &[&str], has: &[&str]) -> Option<String> {
     let missing = listed.iter().find(|name| !has.contains(name));
     let unlisted = has.iter().find(|name| !listed.contains(name));
@@ -130,7 +131,7 @@ pub(crate) fn other_modules(listed: &[&str], has: &[&str]) -> Option<String> {
 
 /// Prints an error on stderr and returns the exit code of a failure.
 pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
-    // Without stderr there is no place to report the error.
+    // If stderr is closed, the error cannot be reported at all.
     let _ = writeln!(std::io::stderr(), "error: {error:#}");
     ExitCode::FAILURE
 }

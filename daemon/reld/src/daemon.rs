@@ -32,20 +32,21 @@ use crate::program::program;
 use crate::service::Manager;
 use crate::{sockets, threads};
 
-/// How long all apps may take to stop. systemd's limit is longer.
+/// The time limit for stopping all apps. It is shorter than systemd's stop timeout.
 const STOP: Duration = Duration::from_secs(80);
 
-/// How long an upgrade under way may take to end when the daemon stops.
+/// The time limit for an upgrade under way to end when the daemon stops.
 const LEAVE: Duration = Duration::from_secs(5);
 
-/// How long the log may take to be written before the daemon executes itself again.
+/// The time limit for writing the log before the daemon executes itself again.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// How long to wait before a boot that lacked resources is tried again, at first and at most.
+/// The pause before a boot that lacked resources is repeated. It doubles from `PAUSE` to
+/// `PAUSE_MAX`.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// How many threads the daemon starts in addition to those that run processes.
+/// The number of threads that the daemon starts in addition to the worker pool.
 const THREADS: usize = 16;
 
 /// Runs the daemon until it has to stop.
@@ -66,8 +67,9 @@ pub(crate) fn run(
     }
 }
 
-/// Raises the limit of open files to the maximum, because apps and clients hold thousands of
-/// sockets. The lower default protects programs that call `select`.
+/// Raises the soft limit of open files to the hard limit, because apps and clients may hold
+/// thousands of sockets. The soft limit is low by default only to protect programs that call
+/// `select`.
 fn raise_descriptors() -> nix::Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)
@@ -77,7 +79,7 @@ fn raise_descriptors() -> nix::Result<()> {
 fn live(life: impl Future<Output = anyhow::Result<Next>>) -> anyhow::Result<Next> {
     let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let next = contained(|| threads.block_on(life));
-    // The processes have stopped; connections that are still served are cut off.
+    // The processes have stopped. Open API connections are cut off after one second.
     threads.shutdown_timeout(Duration::from_secs(1));
     next?
 }
@@ -92,7 +94,7 @@ async fn serve(
     reld_loader::own_signals();
     let mut store = Store::open(&config.root)
         .with_context(|| format!("cannot use the node's root {}", config.root.display()))?;
-    // From here on the store holds the lock on the root.
+    // The store now holds the lock on the root.
     store.override_config(config.environment());
     let runtime = Runtime::new(pool_width(config));
     let sockets = sockets::Tokio::current();
@@ -111,7 +113,7 @@ async fn serve(
     runtime.end_waits_when(move || interrupt.is_given_up());
     let (next, mut life) = watch::channel(Next::Serve);
     let operator = Operator::start(handler, records, next.clone())?;
-    // Before the socket is open, so that the boot comes before every order.
+    // The boot is queued before the socket opens, so that it precedes every order.
     let boot = boot(operator.boot(), operator.clone(), alarms.clone());
     let (listener, socket) = api_server::bind(&config.socket)
         .with_context(|| format!("cannot open the socket {}", config.socket.display()))?;
@@ -159,24 +161,26 @@ async fn serve(
         Next::Restart => manager.restarting(),
         Next::Serve | Next::Stop | Next::Fail => manager.stopping(),
     }
-    // An upgrade that continued while its processes stop would only see failures.
+    // First end the upgrade under way. Otherwise it would see its processes stop, and report
+    // failures.
     if tokio::time::timeout(LEAVE, operator.stop()).await.is_err() {
         tracing::error!(name: "daemon.stop", "the upgrade under way did not end in time");
     }
     stop(runtime, next).await;
-    // Here instead of at process exit, because a destructor may not return.
+    // Unload the libraries here and not at process exit, because a library's destructor may never
+    // return.
     let _ = tokio::task::spawn_blocking(move || libraries.finish()).await;
-    // The processes have ended and closed their ports.
+    // All processes have ended and closed their ports; only queued bytes remain to be sent.
     sockets.all_sent().await;
     served.abort();
-    // Without the file, clients find out sooner that no daemon runs.
+    // Without the socket file, clients find out sooner that the daemon is gone.
     if let Err(error) = socket.remove() {
         tracing::debug!(name: "daemon.unlink", %error, "cannot remove the socket file");
     }
     Ok(next)
 }
 
-/// Waits for the boot, and repeats it as long as the machine has not enough resources.
+/// Waits for the boot, and repeats it as long as the machine lacks resources.
 async fn boot(
     first: impl Future<Output = Result<Booted, ErrorReport>>,
     operator: Operator,
@@ -197,8 +201,8 @@ async fn boot(
     Ok(booted)
 }
 
-/// Starts the loader. The threads of the pool run the thread-local destructors of purged libraries
-/// for it.
+/// Starts the loader. The pool's threads run the thread-local destructors of purged libraries for
+/// the loader.
 fn start_loader(store: &Store, runtime: &Runtime) -> anyhow::Result<Loader> {
     runtime.on_call(reld_loader::flush);
     runtime.on_frames(reld_loader::frames);
@@ -225,7 +229,7 @@ fn ready(config: &config::Daemon, manager: &Manager) {
     manager.ready();
 }
 
-/// Recreates a folder empty. Its previous contents were temporary files of an earlier daemon.
+/// Empties a folder, or creates it. It contains only temporary files of an earlier daemon.
 fn emptied(folder: PathBuf) -> anyhow::Result<PathBuf> {
     let removed = match std::fs::remove_dir_all(&folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -242,7 +246,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
-    /// Whether SIGHUP means that the terminal of the daemon is gone.
+    /// Whether the daemon runs at a terminal. If so, SIGHUP means that the terminal is gone.
     at_terminal: bool,
 }
 
@@ -256,9 +260,9 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal that ends the daemon. For a service, SIGHUP means "reload the
-    /// configuration". The daemon has nothing to reload, and must not end with all its states
-    /// either, so it ignores SIGHUP.
+    /// Waits for a signal that ends the daemon. A daemon without a terminal ignores SIGHUP. For a
+    /// service, SIGHUP means "reload the configuration"; the daemon has nothing to reload, and
+    /// ending would lose the states of all processes.
     async fn end(&mut self) {
         loop {
             tokio::select! {
@@ -275,7 +279,7 @@ impl Signals {
     }
 }
 
-/// Waits until a signal or the daemon itself ends it.
+/// Waits until a signal arrives or the daemon decides to end.
 async fn end_of(mut signals: Signals, life: &mut watch::Receiver<Next>) -> anyhow::Result<Next> {
     tokio::select! {
         () = signals.end() => Ok(Next::Stop),
@@ -283,21 +287,21 @@ async fn end_of(mut signals: Signals, life: &mut watch::Receiver<Next>) -> anyho
     }
 }
 
-/// Stops the daemon with a failure when `when` ends. A panic of `when` has the same effect;
-/// otherwise the event could be missed.
+/// Ends the daemon with a failure when `when` completes or panics. After a panic `when` can no
+/// longer report its event, so the daemon must not continue.
 async fn go_down(next: watch::Sender<Next>, when: impl Future<Output = ()>) {
-    // The panic hook has reported a panic.
+    // The panic hook has already reported a panic.
     let _ = contained_task(when).await;
     next.send_replace(Next::Fail);
 }
 
-/// Waits for the abnormal end of an app that takes the node down. OTP: permanent applications.
+/// Waits until an app that takes the node down ends abnormally. OTP: permanent applications.
 async fn application_down(runtime: Runtime, operator: Operator) {
     let (down, mut downs) = mpsc::unbounded_channel();
-    // Fails only when the node stops already.
+    // The receiver is gone only when the node is already stopping.
     runtime.on_node_down(move |app| down.send(app.to_owned()).unwrap_or(()));
     while let Some(app) = downs.recv().await {
-        // A running upgrade may be the cause, and may be about to undo it.
+        // An upgrade under way may have caused the end of the app, and may be about to undo it.
         operator.pass().await;
         if operator.board().restarts {
             continue;
@@ -309,7 +313,7 @@ async fn application_down(runtime: Runtime, operator: Operator) {
     }
 }
 
-/// Stops all apps, the one started last first.
+/// Stops all apps in reverse start order.
 async fn stop(runtime: Runtime, next: Next) {
     let cause = if next == Next::Restart { StopCause::NodeRestarts } else { StopCause::NodeStops };
     let stop = move || runtime.stop_all_applications(cause, Instant::now() + STOP);
@@ -321,11 +325,11 @@ async fn stop(runtime: Runtime, next: Next) {
     }
 }
 
-/// Executes the daemon again with the same arguments and variables, in the same process.
+/// Executes the daemon again in the same OS process, with the same arguments and variables.
 fn restart(environment: &Environment, log: &Log) -> anyhow::Result<()> {
     tracing::info!(name: "daemon.restart", "the daemon restarts by executing itself again");
     log.flush(FLUSH);
-    // If the folder is gone, only relative paths on the command line suffer.
+    // If the folder no longer exists, only relative paths on the command line are affected.
     let _ = environment.folder().map(std::env::set_current_dir);
     let mut again = std::process::Command::new(program()?);
     let error = again.args(std::env::args_os().skip(1)).envs(environment.all()).exec();
@@ -340,7 +344,7 @@ mod tests {
     fn a_panic_of_the_main_thread_fails_the_daemon_even_if_a_task_still_runs() {
         let (end, ends) = std::sync::mpsc::channel::<()>();
         let life = async {
-            // Like a call without a timeout.
+            // The receiver waits without a timeout, like a callback in a call without a timeout.
             tokio::task::spawn_blocking(move || ends.recv().unwrap_or(()));
             panic!("a bug in its life")
         };

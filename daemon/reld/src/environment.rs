@@ -1,8 +1,9 @@
-//! Environment variables that are meant for the daemon alone, or for a probe of another daemon.
+//! Environment variables that are meant only for the daemon, or for a probe that another daemon has
+//! started.
 //!
-//! The daemon removes them at its start. Otherwise apps, probes and their child processes could
-//! notify the service manager in the daemon's name, or use the socket of another node. When the
-//! daemon executes itself again, it passes them on.
+//! The daemon removes these variables at its start. Otherwise apps, probes and their child
+//! processes could notify the service manager in the daemon's name, or use the socket of another
+//! node. When the daemon executes itself again, it passes the variables on.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ const NAMES: [&str; 12] = [
     "RELD_TO",
 ];
 
-/// The variables and the working directory at the start of the daemon.
+/// The removed variables, and the working directory at the start of the daemon.
 #[derive(Debug, Clone)]
 pub(crate) struct Environment {
     taken: Vec<(&'static str, OsString)>,
@@ -31,14 +32,14 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// Removes the variables from the environment. Call this while the program has a single thread.
+    /// Removes the variables from the environment. Call this while the program has only one thread.
     pub(crate) fn take() -> Self {
         let taken = |name| Some((name, reld_loader::take_variable(name)?));
         let folder = std::env::current_dir().ok();
         Self { taken: NAMES.into_iter().filter_map(taken).collect(), folder }
     }
 
-    /// Returns the working directory at the start; apps may change it later.
+    /// Returns the daemon's working directory at its start. Apps may have changed it since.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
@@ -48,7 +49,7 @@ impl Environment {
         self.taken.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_os_str())
     }
 
-    /// Returns all variables, for the next daemon in this process.
+    /// Returns all removed variables, to be passed to the next daemon in this OS process.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &OsStr)> {
         self.taken.iter().map(|(name, value)| (*name, value.as_os_str()))
     }

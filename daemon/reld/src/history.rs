@@ -24,7 +24,7 @@ impl Records {
         Self(history)
     }
 
-    /// Begins an entry. It has no number if it could not be written.
+    /// Begins an entry. The entry has no number if it could not be written to disk.
     pub(crate) fn begin(&self, origin: &Origin, from: Option<String>, to: String) -> HistoryEntry {
         let mut entry = HistoryEntry {
             number: None,
@@ -45,7 +45,7 @@ impl Records {
         entry
     }
 
-    /// Completes an entry.
+    /// Completes an entry with the result of its order.
     pub(crate) fn end(&self, entry: &mut HistoryEntry, ended: &mut Result<Ended, Error>) {
         if entry.number.is_none()
             && let Ok(Ended::Moved(report)) = ended
@@ -77,8 +77,8 @@ impl Records {
         Some(HistoryEntry { number: Some(number), ..entry })
     }
 
-    /// Marks the unfinished entries of an earlier daemon. Returns the uncommitted release that was
-    /// given up when that daemon ended, if there was one.
+    /// Marks the entries that an earlier daemon left unfinished. If that daemon ended while it ran
+    /// an uncommitted release, this release is returned.
     pub(crate) fn interrupted(&self, boots: Option<&str>) -> Option<String> {
         let mut entries = self.list();
         let unfinished = |entry: &&mut HistoryEntry| {
@@ -91,7 +91,7 @@ impl Records {
         given_up(entries.last()?, boots)
     }
 
-    /// Completes the entries of restarts, with the result of this boot.
+    /// Completes the entries of restarts with the result of this boot.
     pub(crate) fn restarted(&self, boot: &Report) {
         let restarts =
             |entry: &HistoryEntry| entry.outcome == Outcome::UnderWay && entry.kind == HistoryKind::Restart;
@@ -134,7 +134,7 @@ fn complete(entry: &mut HistoryEntry, ended: &Result<Ended, Error>) {
     }
 }
 
-/// Returns the release that ran last without a commit, unless it is the one that boots now.
+/// Returns the release of the last entry if it ran without a commit, unless it boots now.
 fn given_up(last: &HistoryEntry, boots: Option<&str>) -> Option<String> {
     let ran = matches!(last.outcome, Outcome::Installed | Outcome::Interrupted);
     (ran && !last.committed && boots != Some(&last.to)).then(|| last.to.clone())

@@ -36,24 +36,25 @@ use tracing_subscriber::{EnvFilter, Layer};
 use crate::record::Record;
 use crate::ring::Ring;
 
-/// The limits of the queue. The thread writes without a pause, so the queue grows only if the
+/// The limits of the queue. The thread writes without pauses, so the queue grows only while the
 /// reader of stderr is too slow.
 const LINES_MAX: usize = 20_000;
 const BYTES_MAX: usize = 4 << 20;
 
-/// The longest entry in text form, in characters.
+/// The maximum length of an entry in text form, in characters.
 const ENTRY_MAX: usize = 64 << 10;
 
-/// How many bytes of events are kept.
+/// The size of the kept events in bytes.
 const EVENTS_BYTES_MAX: usize = 4 << 20;
 
-/// How much of its buffer the writer keeps between writes.
+/// The capacity of its buffer that the writer keeps between writes.
 const KEPT: usize = 64 << 10;
 
-/// How long the writer pauses when stderr is non-blocking and not ready.
+/// The pause of the writer when stderr is non-blocking and not ready.
 const REST: Duration = Duration::from_millis(10);
 
-/// How long lost lines raise an alarm. The counter in the metrics stays.
+/// The time for which lost lines raise an alarm. After it, only the counter in the metrics shows
+/// them.
 const ALARM: Duration = Duration::from_secs(3600);
 
 const WRITER: &str = "reld-log";
@@ -83,10 +84,10 @@ struct Shared {
 struct Queue {
     text: Vec<u8>,
     lines: usize,
-    /// The number of lines that did not fit after `text`. Until the writer takes `text`, no line is
-    /// accepted, so that lines keep their order.
+    /// The number of lines that were dropped after `text` filled up. All further lines are dropped
+    /// until the writer takes `text`, so that the gap is in one position of the log.
     refused: u64,
-    /// The number of lines that the writer is writing.
+    /// The number of lines that the writer is currently writing.
     writing: Option<usize>,
     lost: u64,
     last_loss: Option<(Instant, String)>,
@@ -96,9 +97,9 @@ impl Log {
     /// Starts a log on stderr that keeps `kept` bytes in memory.
     ///
     /// # Errors
-    /// The system has no descriptor or no thread left.
+    /// The system has no free descriptor or thread.
     pub(crate) fn to_stderr(form: Form, kept: usize) -> io::Result<Self> {
-        // A separate descriptor, because a blocked writer would hold the lock of the standard
+        // Duplicates the descriptor, because a blocked writer would hold the lock of the standard
         // library's stderr.
         let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
         Self::start(stderr, form, kept)
@@ -119,7 +120,7 @@ impl Log {
         Ok(log)
     }
 
-    /// Installs the tracing subscriber: it logs the entries that `RELD_LOG` selects, and keeps the
+    /// Installs the tracing subscriber. It logs the entries that `RELD_LOG` selects, and keeps the
     /// events of the node.
     pub(crate) fn subscribe(&self, asked: Option<&str>) {
         let filter =
@@ -138,42 +139,42 @@ impl Log {
         tracing_subscriber::registry().with(text.with_filter(filter())).with(kept).init();
     }
 
-    /// Returns the last lines.
+    /// Returns the ring of the last lines.
     pub(crate) fn lines(&self) -> &Ring {
         &self.0.lines
     }
 
-    /// Returns the last events of the node.
+    /// Returns the ring of the last events.
     pub(crate) fn events(&self) -> &Ring {
         &self.0.events
     }
 
-    /// Logs an error at any level of `RELD_LOG`, without tracing.
+    /// Logs an error without tracing, whatever level `RELD_LOG` selects.
     pub(crate) fn error(&self, message: &str) {
         self.0.push(self.0.form.line("ERROR", message).as_bytes());
         self.0.lines.push(Record::plain(Level::ERROR, message));
     }
 
-    /// Writes a line without time and level: the final error of the daemon.
+    /// Writes a line without time and level. The daemon's final error has this form.
     pub(crate) fn plain(&self, line: &str) {
         self.0.push(format!("{line}\n").as_bytes());
     }
 
     /// Waits until all earlier lines are written, but no longer than `at_most`.
     pub(crate) fn flush(&self, at_most: Duration) {
-        // The writer would wait for itself.
+        // The writer's own thread would wait for itself.
         if thread::current().name() != Some(WRITER) {
             self.0.flush(at_most);
         }
     }
 
-    /// Returns how many lines wait to be written.
+    /// Returns the number of lines that wait to be written.
     pub(crate) fn waiting(&self) -> usize {
         let queue = self.0.queue.lock();
         queue.lines + queue.writing.unwrap_or_default()
     }
 
-    /// Returns how many lines were dropped since the start.
+    /// Returns the number of lines that were dropped since the start.
     pub(crate) fn lost(&self) -> u64 {
         self.0.queue.lock().lost
     }
@@ -190,11 +191,12 @@ impl Log {
     }
 }
 
-/// A layer that keeps log entries in memory. An entry that is a line and an event is stored once.
+/// A layer that keeps log entries in memory. An entry that is both a line and an event is stored
+/// once.
 struct Kept {
     lines: Ring,
     events: Ring,
-    /// Selects the entries that are lines.
+    /// Selects the entries that are kept as lines.
     asked: EnvFilter,
 }
 
@@ -273,7 +275,8 @@ impl Shared {
         }
     }
 
-    /// Waits for lines and takes all of them. Returns how many lines are missing after them.
+    /// Waits for lines and takes all of them. Returns the number of lines that were dropped after
+    /// them.
     fn take(&self, text: &mut Vec<u8>) -> u64 {
         let mut queue = self.queue.lock();
         while queue.is_empty() {
@@ -306,8 +309,8 @@ impl Queue {
 }
 
 impl Form {
-    /// Formats an entry for output. Text from apps and clients cannot control a terminal, look like
-    /// another entry, or be endless.
+    /// Formats an entry for output. Text from apps and clients cannot control a terminal, imitate
+    /// another entry, or exceed the maximum length.
     fn shown(self, entry: &[u8]) -> Cow<'_, [u8]> {
         let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
         if let Some((b'\n', line)) = entry.split_last()
@@ -319,7 +322,7 @@ impl Form {
         let text = String::from_utf8_lossy(entry);
         let text = match self {
             Self::Text => bounded(text.trim_end(), ENTRY_MAX).replace('\n', "\n    ") + "\n",
-            // A shortened JSON line would not parse.
+            // A JSON line is not cut, because a cut line would not parse.
             Self::Json => text.into_owned(),
         };
         Cow::Owned(printable(&text).into_owned().into_bytes())
@@ -345,13 +348,13 @@ impl Form {
 struct Writer<W> {
     out: W,
     form: Form,
-    /// How many lines are missing at the current position of the log.
+    /// The number of lines that are missing at the current position of the log.
     missing: u64,
-    /// Whether only the beginning of the last line was written.
+    /// Whether the last write failed in the middle of a line.
     is_cut: bool,
 }
 
-/// An incomplete write.
+/// The lines that an incomplete write has lost.
 #[derive(Debug, PartialEq, Eq)]
 struct Cut {
     lines: u64,
@@ -365,7 +368,7 @@ impl Cut {
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes lines, followed by a note if `missing` lines are missing after them.
+    /// Writes lines, followed by a note if lines are missing after them.
     fn write(&mut self, text: &[u8], missing: u64) -> Result<(), Cut> {
         let written = contained(|| {
             self.fill_gap().map_err(|gap| Cut::all(text, gap.why))?;
@@ -374,7 +377,7 @@ impl<W: Write> Writer<W> {
         let written = written.unwrap_or_else(|panicked| Err(Cut::all(text, panicked.to_string())));
         self.missing += written.as_ref().map_or_else(|cut| cut.lines, |()| 0) + missing;
         if written.is_ok() {
-            // On failure, the note is written before the next lines.
+            // If this fails, the note is written before the next lines.
             let _ = contained(|| self.fill_gap());
         }
         written
@@ -397,7 +400,7 @@ impl<W: Write> Writer<W> {
         self.put_bytes(text).map_err(|(rest, error)| Cut::all(rest, error.to_string()))
     }
 
-    /// Writes all bytes, or returns the rest and the error.
+    /// Writes all bytes, or returns the unwritten bytes and the error.
     fn put_bytes<'a>(&mut self, text: &'a [u8]) -> Result<(), (&'a [u8], io::Error)> {
         let mut rest = text;
         while !rest.is_empty() {

@@ -40,16 +40,16 @@ use crate::config::{Arguments, Command};
 use crate::environment::Environment;
 use crate::log::{Form, Log};
 
-/// How long the daemon waits at its end until the log is written.
+/// The time limit for writing the log when the daemon ends.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// Libraries forward their allocations to it, too.
+/// The daemon's allocator. Libraries forward their allocations to it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // Before any other thread starts: threads inherit the signal mask, which the parent process
-    // chose.
+    // This must precede the start of any thread. Threads inherit the signal mask, which the parent
+    // OS process has chosen.
     reld_loader::reset_signals();
     let environment = Environment::take();
     let arguments = Arguments::parse();
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the daemon. Its final error goes to the log, too.
+/// Runs the daemon. Its final error is also logged.
 fn run(config: config::Daemon, environment: &Environment) -> ExitCode {
     let config = match config.absolute() {
         Ok(config) => config,

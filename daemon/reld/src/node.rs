@@ -39,7 +39,7 @@ pub(crate) use self::words::chain;
 use self::words::runtime_pid;
 use crate::ask::Answers;
 
-/// How long to wait for killed processes.
+/// The time limit for killed processes to end.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
 /// The release handler of this daemon.
@@ -51,18 +51,19 @@ pub(crate) struct RuntimeNode {
     runtime: Runtime,
     shared: Arc<Mutex<Shared>>,
     libraries: Libraries,
-    /// The folder for temporary files; the next daemon empties it.
+    /// The folder for temporary files. The next daemon empties it.
     scratch: PathBuf,
     harmless: Arc<Harmless>,
-    /// The cached answers of libraries to questions in a throw-away process.
+    /// The cached answers of libraries. Throw-away processes run the library code that answers.
     answers: Arc<Mutex<Answers>>,
-    /// Whether the client of this node has left. Its throw-away processes are then killed.
+    /// Whether the client that this handle works for has disconnected. Its throw-away processes are
+    /// then killed.
     left: Arc<AtomicBool>,
     window: Option<Window>,
     /// The result of the last finished window.
     over: Over,
     stops: Stops,
-    /// The environments of running apps as they were before the first switch of the upgrade.
+    /// The environments of running apps before the first switch of the upgrade.
     environments: Environments,
 }
 
@@ -88,8 +89,8 @@ impl RuntimeNode {
         }
     }
 
-    /// Returns a second handle to this node that only answers questions. Setting `left` cancels
-    /// them.
+    /// Returns a second handle to this node, for questions only. Setting `left` cancels the
+    /// questions.
     pub(crate) fn for_questions(&self, left: Arc<AtomicBool>) -> Self {
         let (runtime, loader) = (self.runtime.clone(), Arc::clone(self.libraries.loader()));
         let node = Self::new(runtime, loader, Arc::clone(&self.shared), self.scratch.clone());
@@ -109,7 +110,7 @@ impl RuntimeNode {
         Forecast { runtime: &self.runtime, answers: &self.answers, left: &self.left }
     }
 
-    /// Loads one app's library by hand: its modules become current at once.
+    /// Loads one app's library by hand. Its modules become current at once.
     pub(crate) fn load_by_hand(
         &mut self,
         library: &Library,
@@ -131,7 +132,7 @@ impl RuntimeNode {
         Ok(())
     }
 
-    /// Records that the node does not run exactly the code of its release.
+    /// Marks the node as dirty: it no longer runs exactly the code of its release.
     pub(crate) fn changed_by_hand(&mut self) {
         self.shared.lock().dirty = true;
     }
@@ -143,13 +144,13 @@ impl RuntimeNode {
     }
 }
 
-/// Returns the open window. Callers have a token (`Staged`, `Held`, `Switched`) that proves that
-/// one is open.
+/// Returns the open window. The caller has a token (`Staged`, `Held` or `Switched`), which proves
+/// that a window is open.
 fn opened(window: &mut Option<Window>) -> &mut Window {
     window.as_mut().expect("a token exists only while a window is open")
 }
 
-/// Why a library was not loaded by hand.
+/// The reason why a library was not loaded by hand.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadByHandError {
     #[error(transparent)]
@@ -233,7 +234,8 @@ impl Node for RuntimeNode {
     }
 
     fn unload(&mut self, _image: Image) -> Result<(), NodeError> {
-        // The new images are not staged and will not be. An image that is in some slot stays.
+        // The new images are not staged and will not be staged. An image whose modules are already
+        // in use stays loaded.
         self.libraries.nothing_awaited();
         self.libraries.drop_unused(&self.runtime);
         Ok(())

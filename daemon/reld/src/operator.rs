@@ -1,7 +1,8 @@
-//! The thread that carries out orders, one after the other, each to its end.
+//! The thread that carries out orders, one after the other. Each order runs to its end.
 //!
-//! An order begins at once, or is refused with the reason, or waits in a visible queue until its
-//! client leaves. Reads never wait for an order: they use the [`Board`].
+//! A new order begins at once, or is refused with a reason, or waits in a queue that `relctl
+//! status` shows. A waiting order leaves the queue when its client disconnects. Reads do not wait
+//! for orders, because they use the [`Board`].
 
 mod board;
 mod desk;
@@ -26,7 +27,7 @@ use crate::history::{Origin, Records};
 use crate::next::Next;
 use crate::node::{Handler, RuntimeNode};
 
-/// A handle that gives orders to the thread.
+/// A handle to the thread. It gives orders.
 #[derive(Debug, Clone)]
 pub(crate) struct Operator {
     jobs: mpsc::Sender<Job>,
@@ -36,7 +37,7 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    /// Starts the thread. It sets `next` when an order requires a restart of the node.
+    /// Starts the thread. When an order requires a restart of the node, the thread sets `next`.
     pub(crate) fn start(
         handler: Handler,
         records: Records,
@@ -50,11 +51,12 @@ impl Operator {
         Ok(Self { jobs, board, interrupt, records })
     }
 
-    /// Carries out an order when its turn has come. Once begun, the order runs to its end even if
-    /// the client hangs up.
+    /// Waits for the order's turn, then carries the order out. An order that has begun runs to its
+    /// end even if the client disconnects.
     ///
     /// # Errors
-    /// `busy` if the order cannot begin at once and must not wait; `stopping`.
+    /// `busy` if the order cannot begin at once and must not wait; `stopping` if the daemon is
+    /// stopping.
     pub(crate) async fn carry_out(
         &self,
         order: Order,
@@ -66,8 +68,8 @@ impl Operator {
         ended.await.map_err(|_| bug())
     }
 
-    /// Like [`carry_out`](Self::carry_out), but returns as soon as the order has begun to change
-    /// the node.
+    /// Like [`carry_out`](Self::carry_out), but returns as soon as the order begins to change the
+    /// node.
     pub(crate) async fn begin_only(
         &self,
         order: Order,
@@ -128,8 +130,8 @@ impl Operator {
         self.done(turn, work).await
     }
 
-    /// Answers a question about an install, on a thread of its own. Refused at once while an order
-    /// is carried out. The work ends early if the client leaves.
+    /// Answers a question about an install, on a thread of its own. The question is refused while
+    /// an order is carried out. The work ends early if the client disconnects.
     pub(crate) async fn ask<R: Send + 'static>(
         &self,
         what: &str,
@@ -157,15 +159,15 @@ impl Operator {
     ) -> Result<R, ErrorReport> {
         let (done, answer) = oneshot::channel();
         self.send(turn, move |desk| {
-            // The client left before its order began.
+            // The client disconnected before its order began.
             if done.is_closed() {
                 return;
             }
             match catch_unwind(AssertUnwindSafe(|| desk.change(work))) {
-                // Fails if the client has left meanwhile.
+                // The send fails if the client has disconnected.
                 Ok(answer) => drop(done.send(answer)),
                 Err(panic) => {
-                    // After a panic, too, the turn ends before the client is answered.
+                    // End the turn before the client gets its answer, as after a success.
                     desk.end_turn();
                     drop(done);
                     resume_unwind(panic);
@@ -175,8 +177,8 @@ impl Operator {
         answer.await.map_err(|_| bug())
     }
 
-    /// Queues a job. Its turn ends before the answer, so that the client can give its next order at
-    /// once.
+    /// Queues a job. The job's turn ends before its client gets the answer, so that the client can
+    /// give its next order at once.
     fn send(&self, turn: Turn, work: impl FnOnce(&mut Desk) + Send + 'static) -> Result<(), ErrorReport> {
         let job: Job = Box::new(move |desk| {
             desk.begin(turn);
@@ -187,8 +189,8 @@ impl Operator {
         self.jobs.send(job).map_err(|_| stopping())
     }
 
-    /// Queues the boot of the permanent release and returns its result. Call this before orders are
-    /// possible.
+    /// Queues the boot of the permanent release, and returns a future of its result. Call this
+    /// before orders can arrive.
     pub(crate) fn boot(&self) -> impl Future<Output = Result<Booted, ErrorReport>> + use<> {
         self.boot_in(queue::first_turn(&self.board, "the boot"))
     }
@@ -208,25 +210,27 @@ impl Operator {
         }
     }
 
-    /// Asks the upgrade under way to end early.
+    /// Makes the upgrade under way end early.
     pub(crate) fn abort(&self) {
         self.interrupt.ask(Wish::Abort);
-        // Makes the thread check a settling release once more. Fails if the thread is gone.
+        // This job makes the thread check a settling release once more. Sending fails if the thread
+        // is gone.
         let _ = self.send(Turn::none(), |_| ());
     }
 
-    /// Ends the upgrade under way early because the daemon stops, and waits for its end.
+    /// Makes the upgrade under way end early because the daemon stops, and waits until it has
+    /// ended.
     pub(crate) async fn stop(&self) {
         self.interrupt.ask(Wish::Stop);
-        // Refuses all waiting orders, because the daemon will not get to them.
+        // Waiting orders are refused, because the daemon will not carry them out.
         self.board.send_modify(|board| board.stops = true);
         self.pass().await;
     }
 
-    /// Waits until earlier jobs are done and a settling release was checked.
+    /// Waits until all earlier jobs are done and a settling release was checked.
     pub(crate) async fn pass(&self) {
         let (done, passed) = oneshot::channel();
-        // Fails if the thread is gone; then nothing is under way.
+        // Sending fails if the thread is gone. In that case no order is under way.
         if self
             .send(Turn::none(), |desk| {
                 desk.look();
@@ -243,7 +247,7 @@ impl Operator {
         self.board.borrow().clone()
     }
 
-    /// Returns a receiver of the board and its changes.
+    /// Returns a receiver that follows the board.
     pub(crate) fn follow(&self) -> watch::Receiver<Board> {
         self.board.subscribe()
     }
@@ -254,14 +258,14 @@ impl Operator {
     }
 }
 
-/// Returns whether an order may begin while a release settles. An order that may wait does not
-/// interrupt the settling.
+/// Returns a test whether the order may begin while a release settles. An order that may wait does
+/// not begin then, but waits until the release has settled.
 fn fits<'a>(order: &'a Order, entry: &Entry) -> impl Fn(&Board) -> bool + use<'a> {
     let waits = entry.waits();
     move |board| !waits && board.settling.as_ref().is_some_and(|settling| order.fits(settling.trip()))
 }
 
-/// Records on drop that a client has left.
+/// A client. Dropping this value records that the client has disconnected.
 #[derive(Debug, Default)]
 struct Client(Arc<AtomicBool>);
 
@@ -271,7 +275,7 @@ impl Drop for Client {
     }
 }
 
-/// The early answer to an order.
+/// The answer of [`Operator::begin_only`].
 #[derive(Debug)]
 pub(crate) enum Begun {
     UnderWay(Box<Report>),
@@ -279,7 +283,7 @@ pub(crate) enum Begun {
     Ended(Done),
 }
 
-/// The answer of a job that was dropped without one: it has panicked.
+/// The error of a job that was dropped without an answer, because it has panicked.
 fn bug() -> ErrorReport {
     let message = "the daemon panicked while it carried out the order; this is a bug in reld";
     ErrorReport::new("bug", message, ExitCode::Bug)
@@ -332,8 +336,8 @@ mod tests {
         let (begun, has_begun) = oneshot::channel();
         let first = tokio::spawn({
             let operator = operator.clone();
-            // It takes no turn, so the order gets the turn and waits behind it in the thread's
-            // queue.
+            // This job takes no turn. So the next order gets the turn and waits behind the job in
+            // the thread's queue.
             async move {
                 let work = move |_: &mut Handler| {
                     begun.send(()).unwrap();

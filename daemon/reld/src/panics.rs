@@ -1,4 +1,4 @@
-//! Panics of the daemon. Each one is a bug; it is logged and raised as an alarm.
+//! Panics of the daemon. Each panic is a bug. It is logged and raises an alarm.
 //!
 //! A table in `ARCHITECTURE.md` shows the effect of a panic on the work around it.
 
@@ -13,16 +13,17 @@ use reld_runtime::contained_task;
 use crate::alarms::Alarms;
 use crate::log::Log;
 
-/// How long a panic waits until the log is written, because the panic may end the daemon.
+/// The time limit for writing the log after a panic. The panicking thread waits, because the panic
+/// may end the daemon.
 const FLUSH: Duration = Duration::from_millis(200);
 
-/// How long a task pauses after a panic before it starts again.
+/// The pause of a task between its panic and its next start.
 const REST: Duration = Duration::from_secs(1);
 
-/// How much of a panic's message an alarm shows.
+/// The maximum length of a panic's message in an alarm.
 const MESSAGE_MAX: usize = 200;
 
-/// Installs the panic hook. The default hook writes to stderr, and would block if stderr does.
+/// Installs the panic hook. Rust's default hook writes to stderr, where a full pipe would block it.
 pub(crate) fn report(log: Log, alarms: Alarms) {
     std::panic::set_hook(Box::new(move |info| report_one(info, &log, &alarms)));
 }
@@ -46,7 +47,7 @@ fn report_one(info: &PanicHookInfo<'_>, log: &Log, alarms: &Alarms) {
     log.flush(FLUSH);
 }
 
-/// Runs a task that the node depends on. After a panic the task starts again.
+/// Runs a task that the node depends on. If the task panics, it is started again.
 pub(crate) async fn lasting<T, F: Future<Output = T>>(name: &str, begin: impl Fn() -> F) -> T {
     loop {
         if let Ok(ended) = contained_task(async { begin().await }).await {

@@ -1,13 +1,14 @@
-//! Paths in supervision trees: `shop` is the root supervisor of the app shop, `shop/tills` its
-//! child `tills`.
+//! Paths in supervision trees. `shop` is the root supervisor of the app shop, and `shop/tills` is
+//! its child with the id `tills`.
 
 use reld_api::term;
 use reld_runtime::{AppStatus, Behaviour, Runtime};
 use reld_wire::Pid;
 use serde_json::Value;
 
-/// Finds a supervisor by its registered name, or by its path in the tree of an app. A registered
-/// process that is no supervisor is skipped, because a server may have the name of the app.
+/// Finds a supervisor by its registered name, or by its path in the tree of an app. A process that
+/// is registered under the name but is no supervisor is skipped, because a server may have the same
+/// name as its app.
 pub(crate) fn supervisor(runtime: &Runtime, place: &str) -> Result<Pid, String> {
     let is_supervisor =
         |pid: &Pid| runtime.process(*pid).is_some_and(|info| info.behaviour == Behaviour::Supervisor);
@@ -35,7 +36,8 @@ pub(crate) fn at(runtime: &Runtime, place: &str) -> Result<Pid, String> {
     })
 }
 
-/// Compares a child id with a part of a path. An id can be any value; a path has it as text.
+/// Compares a child id with a part of a path. An id can be any value, and a path contains its text
+/// form.
 fn is_called(id: &[u8], part: &str) -> bool {
     let name = match term::to_json(id) {
         Ok(Value::String(name)) => name,

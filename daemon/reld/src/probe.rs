@@ -1,4 +1,4 @@
-//! Probes: programs that report success or failure by their exit code.
+//! Probes: child programs that report success or failure by their exit code.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,42 +17,43 @@ use reld_handler::{Behaviours, Library, ModuleName, Probe, Probed, Probing};
 use reld_loader::{ProbeReport, ProbedModule};
 use tempfile::{NamedTempFile, TempPath};
 
-/// How many of the last output lines are kept.
+/// The number of output lines that are kept, counted from the last.
 const LINES_MAX: usize = 20;
 
-/// The longest output line, in bytes.
+/// The maximum length of an output line, in bytes.
 const LINE_MAX: u64 = 500;
 
 /// The interval between checks whether a probe has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long the shell may look for a program.
+/// The time limit of the shell for finding a program.
 const FIND: Duration = Duration::from_secs(5);
 
-/// How long a library may take to be loaded.
+/// The time limit for loading a library.
 const LIBRARY: Duration = Duration::from_secs(30);
 
-/// How long to wait for output after the end of a probe: a left-over child process may hold the
-/// pipe open.
+/// The time limit for output after the end of a probe. A left-over child process may hold the pipe
+/// open.
 const OUTPUT: Duration = Duration::from_millis(200);
 
-/// Returns whether the result is not needed any more.
+/// A function that returns whether the result is not needed any more.
 pub(crate) type GivenUp<'a> = &'a dyn Fn() -> bool;
 
-/// A command of an operator, to be run at the end of the settle window.
+/// A command of an operator that runs at the end of the settle window.
 #[derive(Debug)]
 pub(crate) struct OperatorProbe {
     command: String,
-    /// An uploaded program, which is run instead of the command.
+    /// An uploaded program that runs instead of the command.
     script: Option<TempPath>,
     timeout: Duration,
 }
 
 impl OperatorProbe {
-    /// Prepares a command. An uploaded script is a file in the folder until this is dropped.
+    /// Prepares a command. An uploaded script is stored as a file in `folder` until this value is
+    /// dropped.
     ///
     /// # Errors
-    /// The reason why the daemon cannot run the command, for people.
+    /// The reason why the daemon cannot run the command, as text for people.
     pub(crate) fn new(probe: q::Probe, folder: &Path) -> Result<Self, String> {
         let q::Probe { command, script, timeout_ms } = probe;
         let script = match script {
@@ -71,7 +72,7 @@ fn keep(script: &[u8], folder: &Path) -> std::io::Result<TempPath> {
     let mut file = NamedTempFile::new_in(folder)?;
     file.write_all(script)?;
     file.as_file().set_permissions(Permissions::from_mode(0o700))?;
-    // Closes the file: a file that is open for writing cannot be executed.
+    // Close the file, because a file that is open for writing cannot be executed.
     Ok(file.into_temp_path())
 }
 
@@ -98,7 +99,7 @@ pub(crate) fn probe(run: OperatorProbe, socket: PathBuf) -> Probe {
         let mut program = Command::new("sh");
         let version = |vsn: Option<&reld_handler::Vsn>| vsn.map(ToString::to_string).unwrap_or_default();
         match &script {
-            // The shell also runs a script that does not name its interpreter.
+            // `sh` also runs a script that has no `#!` line.
             Some(file) => program.args(["-c", "\"$0\""]).arg(file),
             None => program.arg("-c").arg(&command),
         };
@@ -109,11 +110,12 @@ pub(crate) fn probe(run: OperatorProbe, socket: PathBuf) -> Probe {
     })
 }
 
-/// Loads a library in a throw-away process, where its constructors cannot harm the node, and
-/// returns the behaviours of its modules. The process writes them into a file in the folder.
+/// Loads a library in a throw-away OS process, where its constructors cannot harm the node, and
+/// returns the behaviours of its modules. That process writes the behaviours into a file in
+/// `folder`.
 ///
 /// # Errors
-/// The fault, for people.
+/// The fault, as text for people.
 pub(crate) fn library(library: &Library, folder: &Path, given_up: GivenUp<'_>) -> Result<Behaviours, String> {
     let report = NamedTempFile::new_in(folder).map_err(|error| format!("cannot run the probe: {error}"))?;
     let mut program = own(&library.file);
@@ -122,7 +124,7 @@ pub(crate) fn library(library: &Library, folder: &Path, given_up: GivenUp<'_>) -
     program.arg("--modules").arg(modules.join(",")).arg("--report").arg(report.path());
     match fault_of(run(program, LIBRARY, given_up)) {
         Some(fault) => Err(fault),
-        // A constructor may end the process with exit code 0.
+        // A constructor may have ended the OS process with exit code 0.
         None => behaviours(report.path()).ok_or_else(|| "the probe ended before it was done".to_owned()),
     }
 }
@@ -133,8 +135,8 @@ fn behaviours(report: &Path) -> Option<Behaviours> {
     report.modules.into_iter().map(word).collect()
 }
 
-/// Asks a library questions in a throw-away process (see [`crate::ask`]). Returns the fault, if
-/// there was one.
+/// Puts questions to a library in a throw-away OS process (see [`crate::ask`]). Returns the fault,
+/// if there was one.
 pub(crate) fn questions(
     file: &Path,
     folder: &Path,
@@ -146,8 +148,8 @@ pub(crate) fn questions(
     fault_of(run(program, timeout, given_up))
 }
 
-/// Returns a command that runs `reld probe FILE` with the program of this daemon, even if its file
-/// was replaced meanwhile.
+/// Returns a command that runs `reld probe FILE` with the program of this daemon, even if the
+/// program's file was replaced.
 fn own(file: &Path) -> Command {
     let link = PathBuf::from("/proc/self/exe");
     let mut program = Command::new(match link.read_link() {
@@ -158,21 +160,21 @@ fn own(file: &Path) -> Command {
     program
 }
 
-/// Chooses between the kernel's link to the running program and the path that the link contains.
-/// Only the link leads to a daemon with a replaced file. Under valgrind the link leads to valgrind
-/// itself, and only reading the link returns the path of the daemon.
+/// Returns the kernel's link to the running program, or the path that the link names. If the
+/// daemon's file was replaced, only the link leads to the running program. Under valgrind, the link
+/// leads to valgrind itself, and only the path that it names is the daemon's.
 fn daemon(link: PathBuf, named: PathBuf) -> PathBuf {
     let file = |path: &Path| path.metadata().ok().map(|file| (file.dev(), file.ino()));
     let is_emulated = file(&named).is_some_and(|named| Some(named) != file(&link));
     if is_emulated { named } else { link }
 }
 
-/// Returns the fault of a probe, with the last line of its output.
+/// Returns the fault of a probe, followed by the last line of its output.
 fn fault_of(Probed { fault, output }: Probed) -> Option<String> {
     fault.map(|fault| output.last().map(|line| format!("{fault}: {line}")).unwrap_or(fault))
 }
 
-/// Runs a program to its end, or kills it when the result is not needed any more.
+/// Runs a program to its end, or kills it as soon as its result is not needed any more.
 fn run(program: Command, timeout: Duration, given_up: GivenUp<'_>) -> Probed {
     let mut running = Running::start(program, timeout, None);
     loop {
@@ -186,15 +188,15 @@ fn run(program: Command, timeout: Duration, given_up: GivenUp<'_>) -> Probed {
     }
 }
 
-/// A started program, or the reason why it could not be started. Dropping it kills the program and
-/// all processes that the program has started.
+/// A started program, or the reason why it did not start. Dropping this value kills the program and
+/// all OS processes that it has started.
 enum Running {
     Program {
         group: Group,
         deadline: Instant,
         timeout: Duration,
         lines: mpsc::Receiver<String>,
-        /// The file of the uploaded script; a script may be read while it runs.
+        /// The file of the uploaded script. It must exist as long as the shell reads it.
         _script: Option<TempPath>,
     },
     NotStarted(String),
@@ -209,7 +211,8 @@ impl Running {
         };
         let both = writer.try_clone().map(|copy| program.stdout(writer).stderr(copy));
         let spawned = both.and_then(|program| program.stdin(Stdio::null()).process_group(0).spawn());
-        // The command holds write ends of the pipe. Until it is dropped, the output does not end.
+        // The command holds write ends of the output pipe. The output ends only after the command
+        // is dropped.
         drop(program);
         match spawned {
             Ok(child) => {
@@ -250,13 +253,14 @@ fn judge(status: ExitStatus) -> Option<String> {
     }
 }
 
-/// A probe and all processes that it has started. Dropping the group kills them.
+/// The process group of a probe. Dropping it kills the probe and all OS processes that the probe
+/// has started.
 struct Group(Child);
 
 impl Group {
     fn kill(&self) {
         if let Ok(id) = i32::try_from(self.0.id()) {
-            // Fails if all processes have ended.
+            // This fails if all OS processes of the group have ended.
             let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
         }
     }
@@ -265,12 +269,12 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.kill();
-        // Fails if the child was reaped already.
+        // This fails if the child was already reaped.
         let _ = self.0.wait();
     }
 }
 
-/// Reads lines on a thread of its own, which ends at the end of the output.
+/// Reads lines on a separate thread, which ends at the end of the output.
 fn collect(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::sync_channel(LINES_MAX);
     let read = move || {
@@ -284,10 +288,10 @@ fn collect(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
             }
             line.clear();
         }
-        // Fails if the receiver has stopped waiting.
+        // This fails if the receiver has stopped waiting.
         last.into_iter().for_each(|line| drop(sender.send(line)));
     };
-    // Without a thread only the output is lost, not the verdict.
+    // If the thread cannot start, the output is lost, but not the verdict.
     let _ = thread::Builder::new().name("reld-probe".to_owned()).spawn(read);
     lines
 }
@@ -366,8 +370,8 @@ mod tests {
         check_within(timeout, &command, Some("the probe did not end within 3s"), &[]);
         let pid: i32 = std::fs::read_to_string(path).unwrap().trim().parse().unwrap();
         let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // SIGKILL takes effect at the next scheduling; then the process is a zombie until its new
-        // parent reaps it.
+        // SIGKILL takes effect when the process is scheduled next. The process is then a zombie
+        // until its new parent reaps it.
         let is_gone = |state: &str| state.is_empty() || state.contains(") Z");
         let begin = Instant::now();
         while !is_gone(&state()) {

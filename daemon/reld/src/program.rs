@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use reld_handler::Vsn;
 
-/// Returns the path of the daemon's executable. If the file was replaced since the start, the path
-/// leads to the new file.
+/// Returns the path of the daemon's executable. If the file was replaced since the start, this is
+/// the path of the new file.
 pub(crate) fn program() -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe().context("cannot find the daemon's executable")?;
     let replaced = path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);

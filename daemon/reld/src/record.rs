@@ -1,4 +1,4 @@
-//! Log entries in memory: with separate fields instead of formatted text.
+//! Log entries in memory, with separate fields instead of formatted text.
 //!
 //! The fields are stored as one JSON text, because entries are written often and read seldom.
 
@@ -10,11 +10,11 @@ use serde::{Serialize, Serializer};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-/// The longest field value, in bytes.
+/// The maximum length of a field's value, in bytes.
 const VALUE_MAX: usize = 8 << 10;
 
-/// A field that only the log on stderr has. Clients do not get it, because a module may hide its
-/// messages from clients that may only read.
+/// A field that only the log on stderr contains. Clients do not get the field, because a module may
+/// hide its messages from clients with read access only.
 const HIDDEN: &str = "last_message";
 
 /// An entry of the log.
@@ -23,9 +23,9 @@ pub(crate) struct Record {
     pub(crate) at: SystemTime,
     pub(crate) level: Level,
     pub(crate) target: &'static str,
-    /// An object of the fields, including `message`, and `kind` with the name of the entry.
+    /// A JSON object of all fields, including `message`, and with the entry's name as `kind`.
     json: Vec<u8>,
-    /// The position of the app's name in `json`, if the entry has an app.
+    /// The position of the app's name within `json`, if the entry has an app.
     app: Option<Range<usize>>,
 }
 
@@ -68,7 +68,7 @@ impl Record {
         std::str::from_utf8(&self.json[self.app.clone()?]).ok()
     }
 
-    /// Returns the size in memory.
+    /// Returns the record's size in memory.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>() + self.json.capacity()
     }
@@ -86,11 +86,11 @@ impl Record {
             json.push(b':');
             serde_json::to_writer(&mut *json, &value)
         };
-        // Fails for a number that JSON cannot represent.
+        // This fails for a number that JSON cannot represent.
         if pair(&mut self.json).is_err() {
             self.json.truncate(before);
         } else if name == "app" {
-            // The range between the quotes. App names need no escapes.
+            // The range of the name, without its quotes. App names contain no JSON escapes.
             self.app = Some(before + r#","app":""#.len()..self.json.len() - 1);
         }
     }
@@ -122,7 +122,7 @@ impl Visit for Record {
     }
 }
 
-/// Text that is cut after [`VALUE_MAX`] bytes, or where formatting fails.
+/// Text that is cut after [`VALUE_MAX`] bytes, or at the first formatting error.
 struct Bounded<T>(T);
 
 impl<T: Display> Serialize for Bounded<T> {
@@ -141,7 +141,7 @@ impl<T: Display> Display for Bounded<T> {
     }
 }
 
-/// Writes as much text as fits.
+/// Writes as much of a text as fits.
 struct Rest<'a, 'f> {
     out: &'a mut fmt::Formatter<'f>,
     left: usize,

@@ -10,7 +10,7 @@ use reld_plan::bounded;
 
 use crate::node::chain;
 
-/// Translates a check without obstacles.
+/// Converts a check without obstacles.
 pub(crate) fn checked(check: &Check) -> r::Checked {
     let steps = check.script.iter().flat_map(|script| (1..).zip(&script.steps));
     let step = |(number, step): (usize, &handler::Step)| r::Step {
@@ -27,7 +27,8 @@ pub(crate) fn checked(check: &Check) -> r::Checked {
     }
 }
 
-/// Translates a check with obstacles. The error lists all of them, and has the kind of the first.
+/// Converts a check with obstacles. The error lists all obstacles, and has the kind of the first
+/// one.
 pub(crate) fn check_error(what: &str, check: &Check) -> ErrorReport {
     let mut report = refused(what, check.from.as_ref(), &check.obstacles);
     report.message = format!("cannot install {what}");
@@ -35,7 +36,7 @@ pub(crate) fn check_error(what: &str, check: &Check) -> ErrorReport {
     report
 }
 
-/// Translates the obstacles to a load by hand.
+/// Converts the obstacles to a load by hand.
 pub(crate) fn load_refused(what: &str, obstacles: &[handler::Obstacle]) -> ErrorReport {
     let mut report = refused(what, None, obstacles);
     report.message = format!("cannot load {what}: processes would crash");
@@ -77,7 +78,7 @@ fn runs(running: Option<&handler::Vsn>) -> String {
     handler::AsBefore(running).to_string()
 }
 
-/// Translates a refusal of the handler, which changed nothing.
+/// Converts an error of the handler that changed nothing.
 pub(crate) fn error(error: &handler::Error) -> ErrorReport {
     match error {
         handler::Error::Refused { what, running, obstacles } => refused(what, running.as_ref(), obstacles),
@@ -100,7 +101,7 @@ pub(crate) fn error(error: &handler::Error) -> ErrorReport {
     }
 }
 
-/// Translates the failure to unpack a tarball.
+/// Converts the error of a tarball that was not unpacked.
 pub(crate) fn not_unpacked_by(error: &handler::Error) -> ErrorReport {
     match error {
         handler::Error::Store(store) => not_unpacked(store),
@@ -108,7 +109,7 @@ pub(crate) fn not_unpacked_by(error: &handler::Error) -> ErrorReport {
     }
 }
 
-/// Translates a fault of a tarball. The error leaves out the path of the temporary file.
+/// Converts an error in a tarball. The path of the temporary file is left out.
 pub(crate) fn not_unpacked(store: &reld_store::Error) -> ErrorReport {
     let reld_store::Error::Tarball { source, .. } = store else {
         return ErrorReport::refused(store_kind(store), "cannot unpack the tarball").caused_by(chain(store));
@@ -122,17 +123,17 @@ pub(crate) fn not_unpacked(store: &reld_store::Error) -> ErrorReport {
     }
 }
 
-/// Translates a refusal of the store, which changed nothing.
+/// Converts an error of the store that changed nothing.
 pub(crate) fn store_error(store: &reld_store::Error) -> ErrorReport {
     let mut report = ErrorReport::refused(store_kind(store), chain(store));
     report.hint = hint(store_kind(store)).map(str::to_owned);
     report
 }
 
-/// The longest text of an error, in characters. Some texts quote an app or a request.
+/// The maximum length of a text in an error, in characters. Some texts quote an app or a request.
 const TEXT_MAX: usize = 8 << 10;
 
-/// Shortens the texts of an error.
+/// Shortens the texts of an error to [`TEXT_MAX`].
 pub(crate) fn brief(mut error: ErrorReport) -> ErrorReport {
     let texts = [&mut error.message].into_iter().chain(&mut error.causes).chain(&mut error.hint);
     for text in texts.chain(error.step.as_mut().map(|step| &mut step.text)) {
@@ -141,7 +142,7 @@ pub(crate) fn brief(mut error: ErrorReport) -> ErrorReport {
     error
 }
 
-/// Returns the kind of an error. For refusals of the status table it is the word of OTP.
+/// Returns the kind of a store error. Errors of the status table have the word that OTP uses.
 fn store_kind(error: &reld_store::Error) -> &'static str {
     match error {
         reld_store::Error::Refused(refusal) => handler::Obstacle::Refused(refusal.clone()).class(),
@@ -181,8 +182,8 @@ pub(crate) fn wire(report: &handler::Report) -> r::Report {
     }
 }
 
-/// Translates the result of an order that changes the node. A failure has the report in its
-/// details.
+/// Converts the result of an order that changes the node. The details of a failure contain the
+/// report.
 pub(crate) fn moved(ended: &Ended) -> Result<r::Report, ErrorReport> {
     match ended {
         Ended::Moved(report) => match failure(report) {
@@ -210,7 +211,7 @@ pub(crate) fn failure(report: &handler::Report) -> Option<ErrorReport> {
     }
 }
 
-/// Returns the start and the target of an order: two releases, or two versions of one app.
+/// Returns the start and the target of an order, as two releases or two versions of one app.
 pub(crate) fn journey(journey: &handler::Journey<'_>) -> (Option<String>, String) {
     match journey.app {
         Some(app) => (Some(format!("{}-{}", app.app, app.from)), format!("{}-{}", app.app, app.to)),
@@ -221,7 +222,7 @@ pub(crate) fn journey(journey: &handler::Journey<'_>) -> (Option<String>, String
 /// Returns the start and the target of an order that has changed the node.
 pub(crate) fn changed(ended: &Result<Ended, handler::Error>) -> Option<(Option<String>, String)> {
     match ended {
-        // A downgrade that failed to take back a settling release.
+        // The downgrade that should have taken back a settling release has failed.
         Ok(Ended::Moved(report)) if report.settled.is_some() && report.outcome != Outcome::Installed => {
             let to = report.from.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
             Some((Some(report.to.to_string()), to))
@@ -285,7 +286,7 @@ fn settled(settled: &handler::Settled) -> r::Settled {
     }
 }
 
-/// The error of a release that was taken back: the causes and the output of the probe.
+/// Returns the error of a release that was taken back, with the causes and the output of the probe.
 fn taken_back(report: &handler::Report) -> ErrorReport {
     let message = format!("{} was taken back", report.what());
     let mut error = ErrorReport::new("taken_back", message, ExitCode::RolledBack);
@@ -299,7 +300,7 @@ fn taken_back(report: &handler::Report) -> ErrorReport {
     error
 }
 
-/// The error of a release that runs but could not be committed.
+/// Returns the error of a release that runs but could not be committed.
 fn not_committed(report: &handler::Report, error: &str) -> ErrorReport {
     let message = format!("{} runs, and is not committed", report.what());
     ErrorReport::new("not_committed", message, ExitCode::Uncommitted).caused_by(error).with_hint(
@@ -307,7 +308,7 @@ fn not_committed(report: &handler::Report, error: &str) -> ErrorReport {
     )
 }
 
-/// The error of a release that should be taken back and could not: it keeps running.
+/// Returns the error of a release that could not be taken back and keeps running.
 fn not_taken_back(report: &handler::Report) -> ErrorReport {
     let mut error = ErrorReport::new("not_taken_back", report.not_taken_back(), ExitCode::Uncommitted);
     error.causes = unsettled(report);
@@ -386,8 +387,8 @@ fn window(window: &handler::WindowReport) -> r::Window {
     }
 }
 
-/// Returns the processes that ended and were not restarted: those that the upgrade killed, and
-/// those that ended by themselves meanwhile.
+/// Returns the processes that ended and were not restarted. The upgrade killed some of them; the
+/// others ended by themselves during the upgrade.
 fn ended(report: &handler::Report) -> Vec<r::Ended> {
     let killed = report.killed.iter().map(|process| end_of(process, "killed"));
     let exits = report.exits.iter().map(|exited| end_of(&exited.process, &exited.reason));
@@ -431,7 +432,8 @@ fn unpurged(report: &handler::Report) -> Vec<String> {
     modules
 }
 
-/// Returns the fields that converted states have lost, if the release was installed.
+/// Returns the fields that converted states have lost. The map is empty unless the release was
+/// installed.
 fn dropped(report: &handler::Report) -> BTreeMap<String, Vec<String>> {
     let script = report.script.iter().filter(|_| report.outcome == Outcome::Installed);
     let dropped = script.flat_map(|script| script.dropped());

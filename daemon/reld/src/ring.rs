@@ -18,10 +18,10 @@ use tokio::sync::watch;
 
 use crate::record::Record;
 
-/// How many records a reader copies at once. Writers wait meanwhile.
+/// The maximum number of records that a reader copies at once. Writers wait meanwhile.
 const AT_ONCE: usize = 256;
 
-/// A handle to the kept records.
+/// A handle to a ring of records.
 #[derive(Debug, Clone)]
 pub(crate) struct Ring(Arc<watch::Sender<Kept>>);
 
@@ -30,7 +30,7 @@ struct Kept {
     records: VecDeque<Arc<Record>>,
     bytes: usize,
     bytes_max: usize,
-    /// The number of the first record of this daemon, and that of the next one.
+    /// The numbers of this daemon's first record and of its next record.
     first: u64,
     next: u64,
 }
@@ -56,8 +56,8 @@ pub(crate) struct Missed {
 }
 
 impl Ring {
-    /// Makes an empty ring of this size. The numbers start from the time, so that they differ from
-    /// those of the previous daemon.
+    /// Makes an empty ring that keeps `bytes_max` bytes. The first number is derived from the
+    /// current time, so that it differs from all numbers of the previous daemon.
     pub(crate) fn new(bytes_max: usize) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let first = u64::try_from(since.as_micros()).unwrap_or(u64::MAX / 2).max(1);
@@ -69,7 +69,7 @@ impl Ring {
         Self(Arc::new(watch::Sender::new(kept)))
     }
 
-    /// Keeps a record. Never waits for a reader.
+    /// Adds a record. This never waits for a reader.
     pub(crate) fn push(&self, record: impl Into<Arc<Record>>) {
         let record = record.into();
         self.0.send_modify(|kept| kept.push(record));
@@ -80,14 +80,14 @@ impl Ring {
         self.0.receiver_count() > 1
     }
 
-    /// Adds a reader, and wakes the waiters of [`Reader::changed`].
+    /// Adds a reader, and wakes the readers that wait in [`Reader::changed`].
     fn subscribe(&self) -> watch::Receiver<Kept> {
         let ring = self.0.subscribe();
         self.0.send_modify(|_| ());
         ring
     }
 
-    /// Returns a reader of the records after this number; without a number, of new records.
+    /// Returns a reader of the records after this number, or of new records if there is no number.
     pub(crate) fn after(&self, number: Option<u64>) -> Reader {
         let ring = self.subscribe();
         let (first, next) = {
@@ -103,7 +103,7 @@ impl Ring {
         }
     }
 
-    /// Returns a reader that starts at the last `count` wanted records.
+    /// Returns a reader that starts `count` wanted records before the end.
     pub(crate) fn last(&self, count: usize, wanted: impl Fn(&Record) -> bool) -> Reader {
         let ring = self.subscribe();
         let next = {
@@ -141,12 +141,12 @@ impl Kept {
 pub(crate) struct Reader {
     ring: watch::Receiver<Kept>,
     next: u64,
-    /// Whether the number that it started from is of another daemon.
+    /// Whether this reader started from a number of another daemon.
     restarted: bool,
 }
 
 impl Reader {
-    /// Returns the next batch of records; empty if there are no more for now.
+    /// Returns the next batch of records. The batch is empty if there are no new records.
     pub(crate) fn read(&mut self) -> Vec<Found> {
         let kept = self.ring.borrow_and_update();
         let oldest = kept.oldest();
@@ -166,7 +166,7 @@ impl Reader {
         found
     }
 
-    /// Waits for the next batch; empty if the ring is gone.
+    /// Waits for the next batch of records. The batch is empty if the ring is gone.
     pub(crate) async fn wait(&mut self) -> Vec<Found> {
         loop {
             let found = self.read();
@@ -180,7 +180,7 @@ impl Reader {
 impl Reader {
     /// Waits for a new record or a new reader.
     pub(crate) async fn changed(&mut self) {
-        // Fails if the ring is gone.
+        // This fails if the ring is gone.
         let _ = self.ring.changed().await;
     }
 }
@@ -200,7 +200,7 @@ mod tests {
         fields["message"].as_str().unwrap().to_owned()
     }
 
-    /// A ring with room for three records of one letter.
+    /// Makes a ring with room for three records with one-letter texts.
     fn ring(texts: &[&str]) -> Ring {
         let ring = Ring::beginning_with(100, 3 * record("a").bytes());
         texts.iter().for_each(|text| ring.push(record(text)));

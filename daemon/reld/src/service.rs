@@ -1,10 +1,10 @@
-//! Notifications to the service manager in systemd's protocol: readiness, status, watchdog.
+//! Notifications to the service manager in systemd's protocol: readiness, status and watchdog.
 //!
 //! Without `NOTIFY_SOCKET` in the environment nothing is sent. With `WATCHDOG_USEC` (systemd:
-//! `WatchdogSec=`) the daemon sends a keep-alive twice in each interval, but only while the worker
-//! pool runs jobs: a daemon that serves its API but runs no processes should be restarted. App code
-//! that does not return is harmless here, because its worker is replaced. So is an upgrade, because
-//! its gate holds processes but no threads.
+//! `WatchdogSec=`) the daemon sends two keep-alives in each interval, but only while the worker
+//! pool runs jobs. A daemon that serves its API but runs no processes should be restarted. App code
+//! that does not return does not stop the keep-alives, because its worker is replaced. An upgrade
+//! does not stop them either, because its gate holds processes but no threads.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -23,9 +23,9 @@ use crate::operator::{Board, Operator};
 /// The service manager, if there is one.
 #[derive(Debug, Clone)]
 pub(crate) struct Manager {
-    /// Its socket. A leading `@` marks an abstract socket name.
+    /// The socket of the service manager. A leading `@` marks an abstract socket name.
     socket: Option<OsString>,
-    /// The interval in which it expects a keep-alive.
+    /// The interval in which the service manager expects a keep-alive.
     watchdog: Option<Duration>,
 }
 
@@ -37,7 +37,7 @@ impl Manager {
         Self { socket: environment.get("NOTIFY_SOCKET").map(OsStr::to_owned), watchdog }
     }
 
-    /// Reports that the node runs its release, or waits for the first one.
+    /// Reports that the node runs its release, or is ready for its first one.
     pub(crate) fn ready(&self) {
         self.notify(&[NotifyState::Ready]);
     }
@@ -47,11 +47,11 @@ impl Manager {
         self.notify(&[NotifyState::Stopping]);
     }
 
-    /// Reports that the daemon will execute itself again; the new daemon reports
-    /// [`ready`](Self::ready). This is not [`stopping`](Self::stopping), after which systemd kills
-    /// the service at its stop timeout.
+    /// Reports that the daemon will execute itself again. The new daemon then reports
+    /// [`ready`](Self::ready). [`stopping`](Self::stopping) would be wrong here, because systemd
+    /// kills a stopping service at the stop timeout.
     pub(crate) fn restarting(&self) {
-        // The permanent release is not the running one.
+        // The restart boots the permanent release, which is not the running one.
         let status = NotifyState::Status("stopping apps to restart into another release");
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.notify(&[NotifyState::Reloading, now, status]),
@@ -75,7 +75,7 @@ impl Manager {
         }
     }
 
-    /// Sends keep-alives, as long as the daemon runs, if the service manager expects them.
+    /// Sends keep-alives as long as the daemon runs, if the service manager expects them.
     pub(crate) async fn watchdog(self, runtime: Runtime) {
         let Some(interval) = self.watchdog else { return };
         let pause = interval / 2;

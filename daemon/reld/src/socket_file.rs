@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::UnixListener;
 
-/// The file of a socket that this process has opened.
+/// A socket file that this OS process has opened.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
-    /// Device and inode.
+    /// The device number and the inode of the file.
     id: (u64, u64),
 }
 
 impl SocketFile {
-    /// Listens at a path. A left-over socket that nothing listens at is replaced.
+    /// Listens at a path. A left-over socket file without a listener is replaced.
     ///
     /// # Errors
-    /// Those of the system; `AddrInUse` with a description if the path is in use.
+    /// The errors of the system; `AddrInUse` with a description if the path is in use.
     pub(crate) fn listen(path: &Path) -> io::Result<(UnixListener, Self)> {
         let listener = match UnixListener::bind(path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
@@ -37,8 +37,8 @@ impl SocketFile {
         Ok(Self { path: path.to_owned(), id: (found.dev(), found.ino()) })
     }
 
-    /// Removes the file, unless another socket has replaced it. The next daemon replaces a file
-    /// that stays.
+    /// Removes the file, unless it was replaced by another socket. If the file cannot be removed,
+    /// the next daemon replaces it.
     pub(crate) fn remove(self) -> io::Result<()> {
         match Self::of(&self.path) {
             Ok(found) if found.id == self.id => std::fs::remove_file(self.path),
@@ -47,7 +47,7 @@ impl SocketFile {
     }
 }
 
-/// Checks that the path is a socket that nothing listens at.
+/// Checks that the path is a socket without a listener.
 fn replaceable(path: &Path) -> io::Result<()> {
     let in_use = |why| Err(io::Error::new(io::ErrorKind::AddrInUse, why));
     if !std::fs::symlink_metadata(path)?.file_type().is_socket() {

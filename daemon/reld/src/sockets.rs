@@ -22,16 +22,16 @@ use tokio::sync::watch;
 use crate::panics::lasting;
 use crate::socket_file::SocketFile;
 
-/// How many bytes are read at once.
+/// The number of bytes that are read at once.
 const CHUNK: usize = 16 * 1024;
 
-/// How long a closed connection may take to send its queued bytes.
+/// The time limit for sending the queued bytes of a closed connection.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// How long a listener pauses when the system has no more sockets.
+/// The pause of a listener when the system has no free descriptors.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
-/// Sockets of tokio.
+/// The sockets, served on a tokio runtime.
 #[derive(Clone)]
 pub(crate) struct Tokio {
     handle: Handle,
@@ -45,8 +45,8 @@ impl Tokio {
         Self { handle: Handle::current(), served: watch::Sender::new(0) }
     }
 
-    /// Waits until all queued bytes are sent, at most [`LINGER`]. Call this when every port is
-    /// closed.
+    /// Waits until all queued bytes are sent, but no longer than [`LINGER`]. Call this after all
+    /// ports are closed.
     pub(crate) async fn all_sent(&self) {
         let mut served = self.served.subscribe();
         if tokio::time::timeout(LINGER, served.wait_for(|served| *served == 0)).await.is_err() {
@@ -55,7 +55,7 @@ impl Tokio {
     }
 }
 
-/// A connection that is served, counted until this is dropped.
+/// Counts a connection as served until this value is dropped.
 struct Served(watch::Sender<usize>);
 
 impl Served {
@@ -113,7 +113,7 @@ impl Address {
     }
 }
 
-/// Makes the error of a port, with the address.
+/// Makes the error of a port from a system error and the address.
 fn port_error(address: &str, error: &io::Error) -> PortError {
     let reason = match error.kind() {
         io::ErrorKind::AddrInUse => Reason::AddressInUse,
@@ -131,13 +131,13 @@ fn port_error(address: &str, error: &io::Error) -> PortError {
 
 fn listen_tcp(asked: &str, backlog: u32) -> io::Result<tokio::net::TcpListener> {
     let address: SocketAddr = asked.parse().map_err(|_| {
-        // Looking up a name could block a pool thread for seconds.
+        // Host names are refused, because looking one up could block a pool thread for seconds.
         let why =
             "not an address to listen at; use a form like 127.0.0.1:8080, [::1]:8080 or unix:/run/app.sock";
         io::Error::new(io::ErrorKind::InvalidInput, why)
     })?;
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // Otherwise old connections of the daemon could keep a restarted daemon from binding.
+    // Otherwise connections of the previous daemon could prevent a restarted daemon from binding.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(backlog)
@@ -190,7 +190,7 @@ async fn serve_unix(
     }
 }
 
-/// Accepts as many connections as the listener wants, until it is closed.
+/// Accepts connections while the listener wants them, until it is closed.
 async fn accept_while_open<T, F>(listener: &Listener, accept: impl Fn() -> F, take: impl Fn(T))
 where
     F: Future<Output = io::Result<T>>,
@@ -209,7 +209,7 @@ where
     }
 }
 
-/// Runs an attempt to connect; `None` if the port is closed first.
+/// Runs an attempt to connect. Returns `None` if the port is closed first.
 async fn given_up<T>(connection: &Connection, attempt: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         () = poll_fn(|context| connection.poll_closing(context)) => None,
@@ -240,7 +240,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite, connection: Arc<Connection>,
     connection.drive(pump(stream, &connection)).await;
 }
 
-/// Moves bytes in both directions until the port is closed and all bytes are sent.
+/// Moves bytes in both directions until the port is closed and all queued bytes are sent.
 async fn pump(stream: impl AsyncRead + AsyncWrite, connection: &Connection) {
     let (reader, writer) = split(stream);
     let mut reading = pin!(read(reader, connection));
@@ -259,7 +259,7 @@ async fn pump(stream: impl AsyncRead + AsyncWrite, connection: &Connection) {
     }
 }
 
-/// Reads as long as the port has room, until the peer sends no more.
+/// Reads while the port has room, until the peer has closed its sending side.
 async fn read<S: AsyncRead>(mut reader: ReadHalf<S>, connection: &Connection) {
     while let Some(room) = poll_fn(|context| connection.poll_room(context)).await {
         match read_some(&mut reader, room, connection).await {
@@ -270,7 +270,7 @@ async fn read<S: AsyncRead>(mut reader: ReadHalf<S>, connection: &Connection) {
     }
 }
 
-/// Reads once. The buffer is on the stack instead of in the task, so an idle connection has no
+/// Reads once. The buffer is on the stack and not in the task, so that idle connections have no
 /// buffer.
 async fn read_some<S: AsyncRead>(
     reader: &mut ReadHalf<S>,
@@ -298,7 +298,7 @@ async fn write<S: AsyncWrite>(mut writer: WriteHalf<S>, connection: &Connection)
         }
         connection.written();
     }
-    // Fails if the peer is gone.
+    // This fails if the peer is gone.
     let _ = writer.shutdown().await;
 }
 

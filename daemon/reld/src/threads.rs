@@ -1,4 +1,4 @@
-//! The threads that the daemon needs at its start.
+//! A check of the number of threads that the daemon needs.
 
 use std::io;
 use std::sync::mpsc;
@@ -6,8 +6,8 @@ use std::thread::{self, Builder};
 
 use anyhow::Context;
 
-/// Checks that the system allows this number of threads. A thread that cannot start later would
-/// leave a daemon without a socket, or kill it while apps start.
+/// Checks that the system allows this number of threads. If a thread could not start later, the
+/// daemon would have no socket, or would die while apps start.
 pub(crate) fn check(count: usize) -> anyhow::Result<()> {
     start_all(count).with_context(|| {
         format!(
@@ -21,7 +21,7 @@ fn start_all(count: usize) -> io::Result<()> {
     let (hold, held) = mpsc::channel::<()>();
     let held = parking_lot::Mutex::new(held);
     thread::scope(|scope| {
-        // Dropped on failure, too, so that the started threads end.
+        // Dropped on failure as well, so that the started threads end.
         let _hold = hold;
         (0..count).try_for_each(|_| {
             let wait = || {

@@ -1,4 +1,4 @@
-//! A connection that delivers an early refusal, although the request was not completely sent.
+//! A connection that delivers the daemon's answer even if the request was not sent completely.
 
 use std::io;
 use std::pin::Pin;
@@ -7,11 +7,12 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
-/// A stream that drops writes after the daemon has closed the connection.
+/// A stream that ignores failed writes after the daemon has closed the connection.
 ///
-/// A daemon that refuses a request during its body answers and closes the connection. The next
-/// write then fails, and hyper would drop the connection with the answer unread. Without that
-/// failure it continues to read: the answer, or the end.
+/// A daemon that refuses a request while it receives the body sends an answer and closes the
+/// connection. The client's next write then fails, and hyper would drop the connection before it
+/// reads the answer. With this stream, hyper continues to read until the answer or the end of the
+/// connection.
 #[derive(Debug)]
 pub(super) struct Persistent(pub(super) UnixStream);
 
@@ -22,7 +23,7 @@ impl AsyncRead for Persistent {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match ready!(Pin::new(&mut self.0).poll_read(context, buffer)) {
-            // Everything that the daemon had sent has been read.
+            // Everything that the daemon had sent was read. The connection ends.
             Err(error) if has_hung_up(&error) => Poll::Ready(Ok(())),
             read => Poll::Ready(read),
         }

@@ -1,5 +1,5 @@
-//! Look verbs. They change nothing and run no app code, except [`State`], which serializes the
-//! state.
+//! Look verbs. They change nothing. They run no app code, except that [`State`] runs the code that
+//! serializes a state.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,25 +9,26 @@ use serde_json::Value;
 #[serde(deny_unknown_fields)]
 pub struct Status {}
 
-/// `relctl tree`: the supervision trees. Refused for an unknown supervisor, or a worker in its
-/// place.
+/// `relctl tree`: the supervision trees. The request is refused if `supervisor` is unknown or is
+/// not a supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tree {
-    /// Only this app's tree.
+    /// The app whose tree is wanted; absent: all apps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// Only the tree below this supervisor: a pid, a registered name or a place in a tree.
+    /// The supervisor whose tree is wanted: a pid, a registered name or a place in a tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supervisor: Option<String>,
 }
 
-/// `relctl ps`: all processes, inside and outside the trees.
+/// `relctl ps`: all processes, in supervision trees and outside them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Processes {}
 
-/// `relctl top`: the busiest processes. The node measures for a while, then answers. OTP: `etop`.
+/// `relctl top`: the busiest processes. The node measures for the given time, then answers. OTP:
+/// `etop`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Top {
@@ -37,7 +38,7 @@ pub struct Top {
     /// The maximum number of processes; absent: 20.
     #[serde(default = "twenty")]
     pub count: usize,
-    /// How long the node measures; absent: 1000, at most 10000.
+    /// The duration of the measurement; absent: 1000, at most 10000.
     #[serde(default = "a_second")]
     pub for_ms: u64,
 }
@@ -83,12 +84,12 @@ pub struct Process {
 #[serde(deny_unknown_fields)]
 pub struct Apps {}
 
-/// `relctl code [MODULE]`: the current and old version of each module, the processes in old code,
-/// and the libraries that stay mapped.
+/// `relctl code [MODULE]`: the current and old version of each module, the processes that run old
+/// code, and the libraries that stay mapped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Code {
-    /// Only this module.
+    /// The module to list; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,
 }
@@ -136,8 +137,8 @@ pub struct MessageLog {
 pub struct ChildSpecOf {
     /// The supervisor: a pid, a registered name or a place in a tree.
     pub supervisor: String,
-    /// The child's id, as JSON text, because a query cannot hold other JSON values. Under
-    /// `simple_one_for_one` its pid.
+    /// The child's id, as JSON text, because a query cannot hold other JSON values. For a child of
+    /// a `simple_one_for_one` it is the pid.
     #[serde(with = "json_text")]
     pub id: Value,
 }
@@ -151,12 +152,12 @@ pub struct Children {
     pub supervisor: String,
 }
 
-/// `relctl events`: the events from now on.
+/// `relctl events`: a stream of the node's events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Events {
-    /// Starts after the event with this id, as far back as the daemon keeps events; 0: with all
-    /// kept events.
+    /// The id of the last known event. The stream starts after it, as far as the daemon has kept
+    /// events. With 0 it starts with the oldest kept event; without an id, with the next new event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<u64>,
 }
@@ -165,22 +166,22 @@ pub struct Events {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Logs {
-    /// Only lines printed or logged by this app, or about it.
+    /// Limits the answer to lines that this app has printed or logged, or that are about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// The number of lines, the newest ones; absent: all.
+    /// The number of lines, counted from the newest; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<usize>,
 }
 
-/// `relctl logs --follow`: the last lines of the log, then the new ones.
+/// `relctl logs --follow`: the last lines of the log, followed by new lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FollowLogs {
-    /// Only lines printed or logged by this app, or about it.
+    /// Limits the answer to lines that this app has printed or logged, or that are about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// The number of old lines, the newest ones; absent: none.
+    /// The number of old lines, counted from the newest; absent: none.
     #[serde(default)]
     pub lines: usize,
 }

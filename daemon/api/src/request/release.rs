@@ -6,40 +6,41 @@ use serde::{Deserialize, Serialize};
 
 use super::is_default;
 
-/// `relctl unpack FILE`: unpacks a release. The body is the tarball itself, so that file
-/// permissions never matter.
+/// `relctl unpack FILE`: unpacks a release. The body is the tarball itself and not a path, because
+/// the daemon may lack permission to read the client's files.
 ///
-/// Unpacking the same content again repairs damaged files on the node and changes nothing else.
-/// Different content under a known version is refused.
+/// If the same content is unpacked again, damaged files on the node are repaired, and nothing else
+/// changes. Different content under a known version is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unpack {
-    /// Whether to queue if the order cannot begin at once; refused otherwise. The order leaves the
-    /// queue when its client disconnects.
+    /// Whether the order is queued if it cannot begin at once. Otherwise it is refused. A queued
+    /// order is dropped when its client disconnects.
     #[serde(default, skip_serializing_if = "is_default")]
     pub wait: bool,
 }
 
-/// `relctl check VSN`, and `--dry-run`: returns the steps of an install, and every obstacle that is
-/// known beforehand. OTP: `check_install_release`. Unlike OTP's, it runs no app code in the node.
+/// `relctl check VSN`, and `--dry-run`: returns the steps of an install, and every obstacle that
+/// can be found beforehand. OTP: `check_install_release`. Unlike OTP's, it runs no app code in the
+/// node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
-    /// The release to go to, newer or older than the running one.
+    /// The version of the target release, newer or older than the running one.
     pub version: String,
-    /// Whether the running release may be left although it is not committed.
+    /// Whether the running release may be replaced although it is not committed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub supersede: bool,
     /// The action for orphans.
     #[serde(default, skip_serializing_if = "is_default")]
     pub orphans: Orphans,
-    /// Whether the modules would switch group by group.
+    /// Whether the install would switch the modules group by group.
     #[serde(default, skip_serializing_if = "is_default")]
     pub group_windows: bool,
     /// Whether the release may have another name than the running one.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rename: bool,
-    /// Whether a release without a way back is accepted.
+    /// Whether a release that cannot be converted back is accepted.
     #[serde(default, skip_serializing_if = "is_default")]
     pub one_way: bool,
 }
@@ -48,19 +49,19 @@ pub struct Check {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Install {
-    /// The release to go to.
+    /// The version of the target release.
     pub version: String,
-    /// The time limits of its parts.
+    /// The time limits for parts of the install.
     #[serde(default)]
     pub timeouts: Timeouts,
-    /// The reaction to obstacles, and how much moves at once.
+    /// The reactions to obstacles, and the grouping of the windows.
     #[serde(default, skip_serializing_if = "is_default")]
     pub policy: Policy,
-    /// Whether the running release may be left although it is not committed.
+    /// Whether the running release may be replaced although it is not committed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub supersede: bool,
-    /// Whether to queue if the order cannot begin at once; refused otherwise. The order leaves the
-    /// queue when its client disconnects.
+    /// Whether the order is queued if it cannot begin at once. Otherwise it is refused. A queued
+    /// order is dropped when its client disconnects.
     #[serde(default, skip_serializing_if = "is_default")]
     pub wait: bool,
 }
@@ -69,37 +70,38 @@ pub struct Install {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Commit {
-    /// The release; absent: the running one.
+    /// The version of the release; absent: the running one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Whether to queue if the order cannot begin at once; refused otherwise. The order leaves the
-    /// queue when its client disconnects.
+    /// Whether the order is queued if it cannot begin at once. Otherwise it is refused. A queued
+    /// order is dropped when its client disconnects.
     #[serde(default, skip_serializing_if = "is_default")]
     pub wait: bool,
 }
 
-/// `relctl remove VSN`: removes a release that is neither current nor permanent, with the files
-/// that no other release uses.
+/// `relctl remove VSN`: removes a release that is neither current nor permanent. Files that another
+/// release uses are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Remove {
-    /// The release.
+    /// The version of the release.
     pub version: String,
-    /// Whether to queue if the order cannot begin at once; refused otherwise. The order leaves the
-    /// queue when its client disconnects.
+    /// Whether the order is queued if it cannot begin at once. Otherwise it is refused. A queued
+    /// order is dropped when its client disconnects.
     #[serde(default, skip_serializing_if = "is_default")]
     pub wait: bool,
 }
 
-/// `relctl prune --keep N`: removes old releases except the newest. The running and the permanent
-/// release, the releases that ran before these two, and releases that never ran are always kept.
+/// `relctl prune --keep N`: removes old releases except the newest N. Four kinds of releases are
+/// always kept: the running release, the permanent release, the releases that ran before these two,
+/// and releases that never ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prune {
     /// The number of old releases to keep.
     pub keep: u64,
-    /// Whether to queue if the order cannot begin at once; refused otherwise. The order leaves the
-    /// queue when its client disconnects.
+    /// Whether the order is queued if it cannot begin at once. Otherwise it is refused. A queued
+    /// order is dropped when its client disconnects.
     #[serde(default, skip_serializing_if = "is_default")]
     pub wait: bool,
 }
@@ -112,12 +114,12 @@ pub struct CheckPrune {
     pub keep: u64,
 }
 
-/// `relctl verify [VSN]`: compares every file of the releases with their manifests. It only reads,
-/// and can run beside any order.
+/// `relctl verify [VSN]`: compares the files of the releases with the manifests. It only reads, and
+/// can run at the same time as any order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Verify {
-    /// Only this release; absent: all.
+    /// The version of the release to verify; absent: all releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
@@ -127,117 +129,117 @@ pub struct Verify {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RebootOld {
-    /// The release.
+    /// The version of the release.
     pub version: String,
-    /// Whether to queue if the order cannot begin at once; refused otherwise. The order leaves the
-    /// queue when its client disconnects.
+    /// Whether the order is queued if it cannot begin at once. Otherwise it is refused. A queued
+    /// order is dropped when its client disconnects.
     #[serde(default, skip_serializing_if = "is_default")]
     pub wait: bool,
 }
 
-/// `relctl upgrade VSN`: checks and installs a release and, unless it is to stay uncommitted,
-/// commits it. Boots an idle node.
+/// `relctl upgrade VSN`: checks and installs a release, and commits it unless `end` is
+/// [`End::Current`]. If the node is idle, the release is booted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upgrade {
-    /// The release to go to; the running one needs no upgrade.
+    /// The version of the target release. The running release is accepted and needs no upgrade.
     pub version: String,
-    /// Whether the release becomes permanent.
+    /// Whether the release becomes permanent at the end.
     #[serde(default)]
     pub end: End,
-    /// The time limits of its parts.
+    /// The time limits for parts of the upgrade.
     #[serde(default)]
     pub timeouts: Timeouts,
-    /// The reaction to obstacles, and how much moves at once.
+    /// The reactions to obstacles, and the grouping of the windows.
     #[serde(default, skip_serializing_if = "is_default")]
     pub policy: Policy,
     /// The checks before the release becomes permanent; only with [`End::Commit`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub settle: Settle,
-    /// Whether the running release may be left although it is not committed.
+    /// Whether the running release may be replaced although it is not committed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub supersede: bool,
-    /// Whether the answer comes as soon as the upgrade has begun. [`Attach`] follows the upgrade
-    /// then.
+    /// Whether the answer is sent as soon as the upgrade has begun. [`Attach`] can then follow the
+    /// upgrade.
     #[serde(default, skip_serializing_if = "is_default")]
     pub detach: bool,
-    /// Live, or by a restart of the node.
+    /// Whether the upgrade is live or restarts the node.
     #[serde(default, skip_serializing_if = "is_default")]
     pub mode: Mode,
-    /// Whether to queue if the order cannot begin at once; refused otherwise. The order leaves the
-    /// queue when its client disconnects.
+    /// Whether the order is queued if it cannot begin at once. Otherwise it is refused. A queued
+    /// order is dropped when its client disconnects.
     #[serde(default, skip_serializing_if = "is_default")]
     pub wait: bool,
 }
 
-/// `relctl downgrade [VSN]`: like [`Upgrade`], to a release that ran before.
+/// `relctl downgrade [VSN]`: like [`Upgrade`], but to a release that ran before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Downgrade {
-    /// The release to go to, which must have run before; absent: the one that ran before the
-    /// running one. Required with `wait`, because the running release may change until the order's
-    /// turn.
+    /// The version of the target release, which must have run before; absent: the release that ran
+    /// before the running one. It is required with `wait`, because another release may run when the
+    /// order's turn comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Whether the release becomes permanent.
+    /// Whether the release becomes permanent at the end.
     #[serde(default)]
     pub end: End,
-    /// The time limits of its parts.
+    /// The time limits for parts of the downgrade.
     #[serde(default)]
     pub timeouts: Timeouts,
-    /// The reaction to obstacles, and how much moves at once.
+    /// The reactions to obstacles, and the grouping of the windows.
     #[serde(default, skip_serializing_if = "is_default")]
     pub policy: Policy,
     /// The checks before the release becomes permanent; only with [`End::Commit`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub settle: Settle,
-    /// Whether the running release may be left although it is not committed.
+    /// Whether the running release may be replaced although it is not committed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub supersede: bool,
-    /// Whether the answer comes as soon as the upgrade has begun. [`Attach`] follows the upgrade
-    /// then.
+    /// Whether the answer is sent as soon as the downgrade has begun. [`Attach`] can then follow
+    /// the downgrade.
     #[serde(default, skip_serializing_if = "is_default")]
     pub detach: bool,
-    /// Whether to queue if the order cannot begin at once; refused otherwise. The order leaves the
-    /// queue when its client disconnects.
+    /// Whether the order is queued if it cannot begin at once. Otherwise it is refused. A queued
+    /// order is dropped when its client disconnects.
     #[serde(default, skip_serializing_if = "is_default")]
     pub wait: bool,
 }
 
-/// `relctl upgrade --app APP DIR --dry-run`: returns the steps of [`UpgradeApp`]. The body is the
-/// same.
+/// `relctl upgrade --app APP DIR --dry-run`: returns the steps of [`UpgradeApp`]. Both requests
+/// have the same body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckApp {}
 
-/// `relctl upgrade --app APP DIR`: switches one app of the running release to another version, up
-/// or down. The node becomes dirty: the status table does not record the change, and a restart
-/// discards it. OTP: `upgrade_app`, `downgrade_app`. The body is a release tarball with only that
-/// app.
+/// `relctl upgrade --app APP DIR`: switches one app of the running release to another version,
+/// newer or older. The body is a release tarball that contains only this app. The node becomes
+/// dirty: the status table does not record the change, and a restart discards it. OTP:
+/// `upgrade_app`, `downgrade_app`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpgradeApp {
-    /// Whether to queue if the order cannot begin at once; refused otherwise. The order leaves the
-    /// queue when its client disconnects.
+    /// Whether the order is queued if it cannot begin at once. Otherwise it is refused. A queued
+    /// order is dropped when its client disconnects.
     #[serde(default, skip_serializing_if = "is_default")]
     pub wait: bool,
 }
 
-/// The time limits of the parts of an upgrade, in milliseconds. If one is exceeded, the upgrade is
+/// The time limits for parts of an upgrade, in milliseconds. If a limit is exceeded, the upgrade is
 /// rolled back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timeouts {
-    /// For the affected processes to come to rest; absent: the appup's value, else 1000. OTP:
-    /// `suspend_timeout`.
+    /// The time limit for the affected processes to come to rest; absent: the value in the appup,
+    /// or else 1000. OTP: `suspend_timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend_ms: Option<u64>,
-    /// For the conversion of each state; absent: 5000. OTP: `code_change_timeout`.
+    /// The time limit for the conversion of each state; absent: 5000. OTP: `code_change_timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_change_ms: Option<u64>,
 }
 
-/// The reaction to obstacles of an upgrade, and how much of it moves at once.
+/// The reactions of an upgrade to obstacles, and the grouping of its windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
@@ -247,21 +249,21 @@ pub struct Policy {
     /// The action for processes of updated modules that do not come to rest in time.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unrest: Unrest,
-    /// The action for processes that crash in new code, between two windows or while the release
-    /// settles.
+    /// The action for processes that crash in new code before the commit: between two windows, or
+    /// while the release settles.
     #[serde(default, skip_serializing_if = "is_default")]
     pub crashes: Crashes,
-    /// Whether the modules switch group by group, each group in a window of its own, as in OTP. If
-    /// a later window fails, the earlier ones are reverted by a down-conversion. Default: one
-    /// window for everything, which happens completely or not at all.
+    /// Whether each group of modules switches in a window of its own, as in OTP. If a later window
+    /// fails, the earlier ones are reverted by a downgrade. By default there is one window for all
+    /// modules, so the switch happens completely or not at all.
     #[serde(default, skip_serializing_if = "is_default")]
     pub group_windows: bool,
     /// Whether the release may have another name than the running one.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rename: bool,
-    /// Whether a release without a way back is accepted. Default: if the release settles, or a step
-    /// after the switch can fail, the way back of each state is tried before the switch, and a
-    /// state without one stops the install.
+    /// Whether a release that cannot be converted back is accepted. By default, if the release
+    /// settles or a step after the switch can fail, each new state is converted back before the
+    /// switch as a trial. A state that cannot be converted back stops the install.
     #[serde(default, skip_serializing_if = "is_default")]
     pub one_way: bool,
 }
@@ -271,14 +273,15 @@ pub struct Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Orphans {
-    /// The upgrade is refused.
+    /// The upgrade is refused if there are orphans.
     #[default]
     Refuse,
-    /// They are killed, right after the switch.
+    /// The orphans are killed right after the switch.
     Kill,
-    /// They are converted like all other processes.
+    /// The orphans are converted like all other processes.
     Include,
-    /// They are left alone: their next message meets new code with an old state. OTP does this.
+    /// The orphans are left alone. Their next message is handled by new code with an old state, as
+    /// in OTP.
     Ignore,
 }
 
@@ -289,9 +292,9 @@ pub enum Unrest {
     /// The upgrade is rolled back.
     #[default]
     Abort,
-    /// It is killed, right after the switch.
+    /// The process is killed right after the switch.
     Kill,
-    /// It continues in old code, and is converted when its callback returns.
+    /// The process continues in old code, and is converted when its callback returns.
     Leave,
 }
 
@@ -300,21 +303,21 @@ pub enum Unrest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Crashes {
-    /// The release is taken back at the first crash.
+    /// The first crash makes the node take the release back.
     #[default]
     Abort,
-    /// The crash is reported, and the supervisor acts as usual. OTP does this.
+    /// The crash is reported, and the supervisor acts as usual, as in OTP.
     Ignore,
 }
 
-/// The end of a successful upgrade.
+/// The status of the release at the end of a successful upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// The release becomes permanent.
     #[default]
     Commit,
-    /// The release stays current: a restart of the node goes back.
+    /// The release stays current. A restart of the node returns to the permanent release.
     Current,
 }
 
@@ -323,38 +326,41 @@ pub enum End {
 #[serde(deny_unknown_fields)]
 pub struct Releases {}
 
-/// The checks between an install and its commit. A release that fails them is taken back by a
+/// The checks between an install and its commit. A release that fails the checks is taken back by a
 /// downgrade.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settle {
-    /// How long crashes of the release's processes are watched; [`Crashes`] defines the reaction.
+    /// The time for which crashes of the release's processes are watched. [`Crashes`] defines the
+    /// reaction.
     #[serde(default)]
     pub window_ms: u64,
-    /// The command that runs after that time.
+    /// The command that runs at the end of that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<Probe>,
 }
 
 /// A command that accepts or rejects a release by its exit code.
 ///
-/// The daemon runs it with `sh -c`, as its own user, in its own process group, with `RELD_SOCKET`,
-/// `RELD_FROM` and `RELD_TO` in its environment. `RELD_FROM` is empty if the node was idle. The
-/// order is refused if the command begins with a program that the daemon does not find.
+/// The daemon runs the command with `sh -c`, as the daemon's user, in a process group of its own.
+/// The environment contains `RELD_SOCKET`, `RELD_FROM` and `RELD_TO`. `RELD_FROM` is empty if the
+/// node was idle. If the daemon cannot find the program at the start of the command, the order is
+/// refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
-    /// The command. With a script, only its display name.
+    /// The command. If there is a script, this is only its display name.
     pub command: String,
-    /// The program itself, which the daemon runs without arguments.
+    /// A program that the daemon runs without arguments, instead of the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<Script>,
-    /// The time limit. After it the whole process group is killed, and the release is taken back.
+    /// The time limit. When it expires, the whole process group is killed, and the release is taken
+    /// back.
     pub timeout_ms: u64,
 }
 
-/// A program sent by the client, for a daemon that may not read the client's files. Base64 text in
-/// JSON.
+/// A program that the client sends, because the daemon may lack permission to read the client's
+/// files. In JSON it is base64 text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Script(pub Vec<u8>);
@@ -373,15 +379,16 @@ impl TryFrom<String> for Script {
     }
 }
 
-/// How the node gets to a release.
+/// The way in which the node gets to a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// While everything runs.
+    /// The release is installed while everything runs.
     #[default]
     Live,
-    /// All apps are stopped in order and the node boots the release. If it does not boot at once,
-    /// the previous release is booted. No appup is needed. An idle node boots live.
+    /// All apps are stopped in order, and the node boots the release. If the first boot fails, the
+    /// previous release is booted. No appup is needed. An idle node boots the release without a
+    /// restart.
     Restart,
 }
 
@@ -389,7 +396,7 @@ pub enum Mode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct History {
-    /// Only this entry.
+    /// The number of the wanted entry; absent: all entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,
 }
@@ -399,7 +406,7 @@ pub struct History {
 #[serde(deny_unknown_fields)]
 pub struct Attach {}
 
-/// `relctl abort`: aborts and undoes the upgrade under way, and answers when that is done.
+/// `relctl abort`: aborts the upgrade under way, and answers when the upgrade is undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Abort {}

@@ -1,4 +1,4 @@
-//! Touch verbs: they act on the running node. Code changes by hand make it dirty.
+//! Touch verbs. They act on the running node. The verbs that change code make the node dirty.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub struct Call {
     pub process: String,
     /// The request, as the app defines it.
     pub request: Value,
-    /// How long the node waits for the reply; absent: 5000, as in OTP.
+    /// The time limit of the call; absent: 5000, as in OTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
 }
@@ -30,47 +30,48 @@ pub struct Cast {
     pub message: Value,
 }
 
-/// `relctl spawn MODULE JSON`: starts a process outside every tree, which no supervisor restarts.
+/// `relctl spawn MODULE JSON`: starts a process without a supervisor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spawn {
-    /// The module; its current code is used.
+    /// The module of the process. Its current code is used.
     pub module: String,
     /// The start arguments.
     #[serde(default)]
     pub args: Value,
 }
 
-/// `relctl spawn --link MODULE JSON`: like [`Spawn`], linked to the connection from its start.
+/// `relctl spawn --link MODULE JSON`: like [`Spawn`], but the process is linked to the connection.
 ///
-/// The answer has two lines, one at the start and one at the exit of the process. A client that
-/// disconnects before the second line sends the process an exit signal with reason `shutdown`, like
-/// the end of a session in OTP.
+/// The answer has two lines: one when the process has started, and one when it has exited. If the
+/// client disconnects before the second line, the process receives an exit signal with reason
+/// `shutdown`, like a linked process when an OTP shell session ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpawnLink {
-    /// The module; its current code is used.
+    /// The module of the process. Its current code is used.
     pub module: String,
     /// The start arguments.
     #[serde(default)]
     pub args: Value,
 }
 
-/// `relctl load DIR`: loads one app's library by hand. Its modules become current, the replaced
-/// ones old. Refused with `not_purged` while a module has old code. Also refused if a process would
-/// be killed because the new code does not take its state or a message in its mailbox. The body is
-/// a release tarball with only that app.
+/// `relctl load DIR`: loads one app's library by hand. The body is a release tarball that contains
+/// only this app. The app's modules become current, and the modules that they replace become old.
+/// The request is refused with `not_purged` while a module has old code. It is also refused if a
+/// process would have to be killed, because the new code does not accept its state or a message in
+/// its mailbox.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
-    /// Whether to skip that check of states and messages: processes that the new code does not take
-    /// are killed, as in OTP.
+    /// Whether to skip the check of states and messages. Processes that the new code does not
+    /// accept are then killed, as in OTP.
     #[serde(default, skip_serializing_if = "is_default")]
     pub force: bool,
 }
 
-/// `relctl suspend PID|NAME`: suspends the process: it handles no messages until it is resumed.
-/// OTP: `sys:suspend`.
+/// `relctl suspend PID|NAME`: suspends a process. It handles no messages until it is resumed. OTP:
+/// `sys:suspend`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suspend {
@@ -86,30 +87,30 @@ pub struct Resume {
     pub process: String,
 }
 
-/// `relctl sys replace-state PID|NAME JSON`: replaces the state of a process; its code decodes the
-/// new one. OTP: `sys:replace_state`.
+/// `relctl sys replace-state PID|NAME JSON`: replaces the state of a process. The code of the
+/// process decodes the new state. OTP: `sys:replace_state`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplaceState {
     /// A pid, a registered name or a place in a tree.
     pub process: String,
-    /// The state, in the form that `relctl state` prints.
+    /// The new state, in the form that `relctl state` prints.
     pub state: Value,
 }
 
-/// `relctl sys terminate PID|NAME`: terminates a process in order, suspended or not. OTP:
-/// `sys:terminate`.
+/// `relctl sys terminate PID|NAME`: makes a process call its terminate and end, even if it is
+/// suspended. OTP: `sys:terminate`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terminate {
     /// A pid, a registered name or a place in a tree.
     pub process: String,
-    /// `normal`, `shutdown`, or any other text, which is an error.
+    /// The exit reason: `normal`, `shutdown`, or any other text, which counts as an error.
     pub reason: String,
 }
 
-/// `relctl sys statistics PID|NAME --on|--off`: starts or stops the message counts of a process,
-/// from 0. OTP: `sys:statistics`.
+/// `relctl sys statistics PID|NAME --on|--off`: starts or stops counting the messages of a process.
+/// The counters start at 0. OTP: `sys:statistics`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CountMessages {
@@ -119,21 +120,21 @@ pub struct CountMessages {
     pub on: bool,
 }
 
-/// `relctl sys log PID|NAME --keep N|--off`: sets how many of its last messages a process keeps.
-/// OTP: `sys:log`.
+/// `relctl sys log PID|NAME --keep N|--off`: sets the number of recent messages that a process
+/// keeps. OTP: `sys:log`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeepLog {
     /// A pid, a registered name or a place in a tree.
     pub process: String,
-    /// The number of messages; absent: none.
+    /// The number of messages; absent: the process keeps none.
     #[serde(default)]
     pub max: Option<u32>,
 }
 
 /// `relctl trace [--proc PID|NAME]... [-- COMMAND]`: shows the messages between processes until the
 /// client disconnects. Messages may be secret, so this is not a look verb. Only one trace can run
-/// at a time; another one is refused. OTP: `erlang:trace`.
+/// at a time; a second one is refused. OTP: `erlang:trace`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trace {
@@ -177,24 +178,24 @@ pub struct NoDebug {
 }
 
 /// `relctl change-code PID|NAME MODULE FROM_VSN [EXTRA]`: converts the state of a process with the
-/// `change_code` of the module's current code. Refused unless the process is suspended. OTP:
-/// `sys:change_code`.
+/// `change_code` of the module's current code. The request is refused unless the process is
+/// suspended. OTP: `sys:change_code`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeCode {
     /// A pid, a registered name or a place in a tree.
     pub process: String,
-    /// The module that the process runs.
+    /// The module of the process.
     pub module: String,
-    /// The version argument of `change_code`.
+    /// The version that is passed to `change_code`.
     pub from_version: String,
-    /// The extra argument of `change_code`.
+    /// The extra argument that is passed to `change_code`.
     #[serde(default)]
     pub extra: Value,
 }
 
-/// `relctl purge MODULE`: purges the old code and kills the processes that still run it. OTP:
-/// `code:purge`.
+/// `relctl purge MODULE`: purges the old code of a module, and kills the processes that still run
+/// it. OTP: `code:purge`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Purge {
@@ -202,8 +203,8 @@ pub struct Purge {
     pub module: String,
 }
 
-/// `relctl soft-purge MODULE`: purges the old code unless a process still runs it. OTP:
-/// `code:soft_purge`.
+/// `relctl soft-purge MODULE`: purges the old code of a module, unless a process still runs it.
+/// OTP: `code:soft_purge`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SoftPurge {
@@ -211,14 +212,14 @@ pub struct SoftPurge {
     pub module: String,
 }
 
-/// `relctl kill PID|NAME [REASON]`: sends an exit signal. OTP: `exit/2`.
+/// `relctl kill PID|NAME [REASON]`: sends an exit signal to a process. OTP: `exit/2`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kill {
     /// A pid, a registered name or a place in a tree.
     pub process: String,
-    /// `kill` cannot be trapped; `shutdown` and `normal` have their OTP meanings; any other text is
-    /// an error.
+    /// The exit reason. `kill` cannot be trapped, `shutdown` and `normal` have their OTP meanings,
+    /// and any other text counts as an error.
     #[serde(default = "kill")]
     pub reason: String,
 }
@@ -227,7 +228,7 @@ fn kill() -> String {
     "kill".to_owned()
 }
 
-/// `relctl child start SUP SPEC`. OTP: `supervisor:start_child`.
+/// `relctl child start SUP SPEC`: starts a child of a supervisor. OTP: `supervisor:start_child`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChildStart {
@@ -243,7 +244,8 @@ pub struct ChildStart {
 pub enum NewChild {
     /// A child with its own spec.
     Spec(ChildSpec),
-    /// One more child of the supervisor's only spec, with these arguments instead of the spec's.
+    /// A further child of a `simple_one_for_one`, with these arguments instead of those in its
+    /// spec.
     Args(Value),
 }
 
@@ -279,7 +281,7 @@ pub struct ChildDelete {
     pub id: Value,
 }
 
-/// `relctl app start APP`: starts an app of the running release, after the apps it needs.
+/// `relctl app start APP`: starts the apps that an app of the running release needs, then the app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AppStart {
@@ -287,7 +289,7 @@ pub struct AppStart {
     pub app: String,
 }
 
-/// `relctl app stop APP`: calls prep_stop, terminates the tree, calls stop. OTP:
+/// `relctl app stop APP`: calls the app's prep_stop, terminates its tree, then calls its stop. OTP:
 /// `application:stop`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

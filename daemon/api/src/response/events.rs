@@ -8,12 +8,12 @@ use super::release::Outcome;
 /// An event of the node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// The number, which grows by one per event. A daemon starts with the time of its start in
-    /// microseconds, so that two daemons share no numbers.
+    /// The number of the event. Numbers grow by one per event. The first number of a daemon is the
+    /// time of its start in microseconds, so that two daemons never use the same number.
     pub id: u64,
-    /// The time, RFC 3339 in UTC.
+    /// The time in RFC 3339 format, in UTC.
     pub time: String,
-    /// The event itself.
+    /// The kind and the fields of the event.
     #[serde(flatten)]
     pub what: What,
 }
@@ -22,7 +22,7 @@ macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $kind:literal {
         $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
     })*) => {
-        /// An event by its `kind`. The log uses the same names.
+        /// The kind and the fields of an event. The log uses the same names.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(tag = "kind")]
         pub enum What {
@@ -30,7 +30,7 @@ macro_rules! kinds {
         }
 
         impl What {
-            /// Every kind.
+            /// The names of all kinds.
             pub const KINDS: &[&str] = &[$($kind),*];
 
             /// Returns the kind of the event.
@@ -45,7 +45,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// The node has booted its release, or waits for its first one.
+    /// The node has booted its release, or is ready for its first one.
     Ready = "daemon.ready" {}
     /// The node is stopping.
     Stopping = "daemon.stopping" {}
@@ -74,7 +74,7 @@ kinds! {
         /// The cause.
         cause: String,
     }
-    /// A step is being undone.
+    /// An earlier step is being undone.
     Undo = "release.install.undo" {
         /// The release that was to be installed.
         #[serde(alias = "vsn")]
@@ -89,7 +89,7 @@ kinds! {
         version: String,
         /// The undo action.
         undo: String,
-        /// Why the action failed.
+        /// The cause of the failure.
         error: String,
     }
     /// An install has ended.
@@ -100,20 +100,20 @@ kinds! {
         /// The outcome.
         outcome: Outcome,
     }
-    /// A release that ran is being taken back.
+    /// A release that has run is being taken back.
     TakeBack = "release.take_back" {
         /// The release.
         #[serde(alias = "vsn")]
         version: String,
-        /// The reason.
+        /// The reason for taking it back.
         fault: String,
     }
-    /// A release has settled.
+    /// The checks of a release have ended.
     Settled = "release.settled" {
         /// The release.
         #[serde(alias = "vsn")]
         version: String,
-        /// The outcome.
+        /// The outcome of the checks.
         outcome: Outcome,
     }
     /// A release became permanent.
@@ -147,9 +147,9 @@ kinds! {
     Crash = "process.crash" {
         /// The process.
         pid: String,
-        /// The app of its module.
+        /// The app of the process's module.
         app: String,
-        /// Its module.
+        /// The module of the process.
         module: String,
         /// The version of the module.
         version: String,
@@ -160,9 +160,9 @@ kinds! {
     Restart = "supervisor.restart" {
         /// The new process.
         pid: String,
-        /// The child's id, as JSON text.
+        /// The id of the child, as JSON text.
         child: String,
-        /// The child's module.
+        /// The module of the child.
         module: String,
         /// The supervisor.
         supervisor: String,
@@ -171,11 +171,11 @@ kinds! {
     Intensity = "supervisor.intensity" {
         /// The supervisor.
         pid: String,
-        /// Its module.
+        /// The module of the supervisor.
         module: String,
         /// The maximum number of restarts.
         intensity: u64,
-        /// The period of that maximum.
+        /// The period in which restarts are counted.
         period_ms: u64,
     }
 
@@ -186,7 +186,7 @@ kinds! {
         /// Its version.
         version: String,
     }
-    /// A version of a module was purged: no process runs it.
+    /// A version of a module was purged. No process runs it.
     CodePurged = "code.purged" {
         /// The module.
         module: String,
@@ -203,27 +203,27 @@ kinds! {
         version: String,
     }
 
-    /// `relctl status` shows a new alarm.
+    /// An alarm was raised. `relctl status` shows it.
     AlarmRaised = "alarm.raised" {
-        /// The subject, equal in the event that clears the alarm.
+        /// The subject of the alarm. The event that clears the alarm has the same subject.
         about: String,
-        /// The alarm.
+        /// The text of the alarm.
         text: String,
     }
-    /// `relctl status` no longer shows an alarm.
+    /// An alarm was cleared. `relctl status` no longer shows it.
     AlarmCleared = "alarm.cleared" {
-        /// The subject.
+        /// The subject of the alarm.
         about: String,
         /// The last text of the alarm.
         text: String,
     }
 
-    /// Events are missing: the client was too slow, or reconnected too late.
+    /// Events are missing, because the client was too slow or reconnected too late.
     Dropped = "dropped" {
         /// The number of missed events of this daemon.
         missed: u64,
-        /// Whether the daemon has restarted since the event that the client named. The events of
-        /// the previous daemon are lost.
+        /// Whether the daemon has restarted since the event that the client named. If so, the
+        /// events of the previous daemon are lost.
         restarted: bool,
     }
 }
@@ -238,19 +238,20 @@ pub struct LogList {
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// The number, which grows by one per line; like [`Event::id`], but counted separately.
+    /// The number of the line. Numbers are assigned like those of [`Event::id`], but lines and
+    /// events are counted separately.
     pub id: u64,
-    /// The time, RFC 3339 in UTC.
+    /// The time in RFC 3339 format, in UTC.
     pub time: String,
     /// The severity.
     pub level: LogLevel,
-    /// The part of the daemon that logged it; `app` for lines that apps print and log.
+    /// The part of the daemon that logged the line. It is `app` for lines that apps print and log.
     pub target: String,
-    /// The app that wrote the line or that the line is about, if known.
+    /// The app that wrote the line, or that the line is about. Absent if unknown.
     pub app: Option<String>,
     /// The text.
     pub message: String,
-    /// Further fields: the module, the pid, …
+    /// Further fields, such as the module and the pid.
     pub fields: Map<String, Value>,
 }
 
@@ -260,23 +261,23 @@ pub struct LogLine {
 pub enum LogLevel {
     /// A failure.
     Error,
-    /// An unexpected condition.
+    /// A condition that needs attention.
     Warn,
     /// A normal event.
     Info,
     /// Details for debugging.
     Debug,
-    /// Everything.
+    /// The finest details.
     Trace,
 }
 
-/// An item of a followed log.
+/// A part of a followed log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Followed {
-    /// A line.
+    /// A line of the log.
     Line(LogLine),
-    /// Lines are missing, as in [`What::Dropped`]; counts the lines of all apps.
+    /// Lines are missing, as in [`What::Dropped`]. The lines of all apps are counted.
     Dropped {
         /// The number of missed lines of this daemon.
         missed: u64,

@@ -15,7 +15,7 @@ pub struct HistoryList {
     pub entries: Vec<HistoryEntry>,
 }
 
-/// One upgrade, downgrade, restart or boot. Stored on disk in the same form.
+/// One upgrade, downgrade, restart or boot. The history on disk has the same form.
 ///
 /// ```json
 /// {"number": 12, "begun": "2026-11-22T22:08:03Z", "kind": "upgrade", "uid": 1000, "from": "1.0.0", "to": "1.1.0",
@@ -23,13 +23,13 @@ pub struct HistoryList {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HistoryEntry {
-    /// The number, from 1 for each node; absent if the entry is not on disk.
+    /// The number of the entry, counted from 1 on each node. Absent if the entry is not on disk.
     pub number: Option<u64>,
-    /// The time of its beginning: RFC 3339, UTC.
+    /// The time at which the order began, in RFC 3339 format, in UTC.
     pub begun: String,
     /// The kind of order.
     pub kind: HistoryKind,
-    /// The user of the order; absent if the daemon acted by itself.
+    /// The user who gave the order. Absent if the daemon acted by itself.
     pub uid: Option<u32>,
     /// The previous release; absent if the node was idle.
     pub from: Option<String>,
@@ -41,7 +41,7 @@ pub struct HistoryEntry {
     pub committed: bool,
     /// The report, if steps were executed.
     pub report: Option<Report>,
-    /// The error and exit code of relctl, if the order failed.
+    /// The error that relctl printed, if the order failed. It contains the exit code.
     pub failure: Option<ErrorReport>,
 }
 
@@ -53,7 +53,7 @@ pub enum HistoryKind {
     Upgrade,
     /// A live upgrade of a single app.
     UpgradeApp,
-    /// An upgrade by a restart of the node.
+    /// An upgrade that restarted the node.
     Restart,
     /// A downgrade.
     Downgrade,
@@ -82,18 +82,18 @@ impl fmt::Display for HistoryKind {
     }
 }
 
-/// A part of the answer to [`Attach`](crate::request::Attach). [`Idle`](Self::Idle) and
-/// [`Ended`](Self::Ended) come last.
+/// A part of the answer to [`Attach`](crate::request::Attach). The last part is
+/// [`Idle`](Self::Idle) or [`Ended`](Self::Ended).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Attached {
-    /// The current step. Steps that end too soon to be seen are left out.
+    /// The current step. Steps that end very quickly may be left out.
     Step(Progress),
     /// The upgrade has ended.
     Ended(Box<HistoryEntry>),
-    /// Nothing is under way.
+    /// No upgrade is under way.
     Idle {
-        /// The last entry since the daemon started.
+        /// The last entry since the daemon started, if there is one.
         last: Option<Box<HistoryEntry>>,
     },
 }

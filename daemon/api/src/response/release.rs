@@ -11,13 +11,13 @@ use serde_json::Value;
 pub struct Unpacked {
     /// The release's name.
     pub name: String,
-    /// The release's version, which identifies it in all other verbs.
+    /// The release's version. All other verbs name the release by it.
     pub version: String,
-    /// Its apps, such as `counter-0.1.1`.
+    /// The apps of the release, such as `counter-0.1.1`.
     pub apps: Vec<String>,
-    /// False if exactly this release was already unpacked.
+    /// False if exactly this release was unpacked before.
     pub changed: bool,
-    /// The repaired files, as paths below the root.
+    /// The files that were repaired, as paths relative to the root.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repaired: Vec<String>,
 }
@@ -25,7 +25,7 @@ pub struct Unpacked {
 /// The steps that an install would take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checked {
-    /// The running release; absent on an idle node.
+    /// The running release. Absent if the node is idle.
     pub from: Option<String>,
     /// The requested release.
     pub to: String,
@@ -33,18 +33,18 @@ pub struct Checked {
     pub changed: bool,
     /// The script, which was not executed.
     pub script: Vec<Step>,
-    /// Warnings before the install, such as lingerers or lost state; none of them forbids it.
+    /// Warnings, such as lingerers or lost state. They do not prevent the install.
     pub warnings: Vec<String>,
 }
 
 /// One instruction of a script.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// The number, from 1.
+    /// The number of the step, from 1.
     pub number: usize,
     /// The instruction as text.
     pub text: String,
-    /// The instruction as the planner's JSON.
+    /// The instruction in the JSON form of the planner.
     pub instruction: Value,
 }
 
@@ -54,26 +54,27 @@ pub struct Step {
 pub struct Report {
     /// The outcome.
     pub outcome: Outcome,
-    /// The previous release; absent if the node was idle. For an upgrade of a single app, its name
-    /// and version, such as `counter-0.1.0`.
+    /// The previous release. Absent if the node was idle. For an upgrade of a single app, this is
+    /// the app's name and previous version, such as `counter-0.1.0`.
     pub from: Option<String>,
     /// The requested release or app.
     pub to: String,
-    /// False if it was already running.
+    /// False if it was running already.
     pub changed: bool,
     /// Whether the release is permanent now.
     pub committed: bool,
-    /// The executed steps.
+    /// The steps that were executed.
     pub steps: Vec<StepRun>,
     /// The total time, including the check.
     pub took_us: u64,
-    /// The pauses of processes; of several windows, the longest.
+    /// How long processes were paused. With several windows, `processes` is the total, and the
+    /// durations are those of the window with the longest pause.
     pub pauses: Pauses,
     /// The windows, if the modules switched group by group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<Window>,
-    /// The processes that ended during the upgrade, killed by it or by themselves, except normal
-    /// exits.
+    /// The processes that ended during the upgrade, except those with a normal exit. The upgrade
+    /// killed some of them; others ended by themselves.
     pub killed: Vec<Ended>,
     /// The processes that were started or restarted during the upgrade.
     pub restarted: Vec<Started>,
@@ -84,16 +85,18 @@ pub struct Report {
     pub lingering: Vec<Lingerer>,
     /// The modules with old code that could not be purged.
     pub unpurged: Vec<String>,
-    /// The places dropped from states in a downgrade, by module: only the newer version has them.
+    /// The fields that a downgrade dropped from states, by module. The older version does not have
+    /// these fields.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dropped: BTreeMap<String, Vec<String>>,
-    /// The trial of the way back before the switch; absent if no step could have needed it.
+    /// The trial conversion of new states back to the previous version, before the switch. Absent
+    /// if no later step could have required a conversion back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,
     /// The checks of the release before it was committed or taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<Settled>,
-    /// The report of the way back, if the release was taken back.
+    /// The report of the downgrade that took the release back, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way_back: Option<Box<Self>>,
     /// Further warnings.
@@ -105,56 +108,56 @@ pub struct Report {
 pub struct Window {
     /// The number, from 1.
     pub window: usize,
-    /// The modules that it made, or should have made, current.
+    /// The modules that became current in this window, or would have become current.
     pub modules: Vec<String>,
-    /// The outcome of the window. A completed window is taken back if a later one fails.
+    /// The outcome of the window. If a later window fails, a completed window is taken back.
     pub outcome: Outcome,
-    /// The pauses of its processes.
+    /// How long processes were paused.
     pub pauses: Pauses,
-    /// The number of converted states.
+    /// The number of states that were converted.
     pub converted: u64,
 }
 
-/// The trial of the way back before the switch. It does not cover states that the new code produces
-/// later.
+/// The trial conversion of new states back to the previous version. It does not cover states that
+/// the new code produces after the switch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trial {
-    /// The number of states that were converted back to their original code.
+    /// The number of states that were converted back by the code that will be replaced.
     pub tried: u64,
-    /// The states without a trial.
+    /// The states that were not tried.
     pub not_tried: Vec<NotTried>,
-    /// The total time over all states.
+    /// The total time for all states.
     pub took_us: u64,
 }
 
-/// States without a trial of their way back.
+/// A group of states that were not converted back in the trial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotTried {
-    /// Their number.
+    /// The number of processes with such a state.
     pub processes: u64,
-    /// The reason.
+    /// The reason why they were not tried.
     pub why: String,
 }
 
 /// The checks of a release before it was committed or taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
-    /// Their duration, including the probe.
+    /// The duration of the checks, including the probe.
     pub took_us: u64,
-    /// The crashed processes.
+    /// The processes that crashed.
     pub crashes: Vec<Ended>,
-    /// The result of the probe; absent if it did not run.
+    /// The result of the probe. Absent if the probe did not run.
     pub probe: Option<Probed>,
-    /// Why the release was taken back; absent if it was committed.
+    /// The reason for taking the release back. Absent if it was committed.
     pub fault: Option<String>,
 }
 
 /// The result of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probed {
-    /// Whether it accepted the release.
+    /// Whether the probe accepted the release.
     pub passed: bool,
-    /// The last lines of its output.
+    /// The last lines of the probe's output.
     pub output: Vec<String>,
 }
 
@@ -164,19 +167,21 @@ pub struct Probed {
 pub enum Outcome {
     /// The requested release runs.
     Installed,
-    /// Code and state are exactly as before; in the details of an error with exit code 4.
-    RolledBack,
-    /// The rollback failed as well; in the details of an error with exit code 5.
-    NeedsRestart,
-    /// The release ran, failed its checks or was aborted, and the node went back; in the details of
+    /// A step failed and was rolled back. Code and states are as before. Reported in the details of
     /// an error with exit code 4.
+    RolledBack,
+    /// A step failed and so did the rollback; the node restarts. Reported in the details of an
+    /// error with exit code 5.
+    NeedsRestart,
+    /// The release ran, but failed its checks or was aborted, and the node returned to the previous
+    /// release. Reported in the details of an error with exit code 4.
     TakenBack,
-    /// The release should have been taken back, but the way back failed: it keeps running,
-    /// uncommitted.
+    /// The release failed its checks or was aborted, but the downgrade failed as well. The release
+    /// keeps running, uncommitted.
     NotTakenBack,
     /// The upgrade has begun and has not ended.
     UnderWay,
-    /// The daemon ended before the upgrade.
+    /// The daemon ended before the upgrade did.
     Interrupted,
     /// The upgrade was refused, and nothing was changed.
     Refused,
@@ -200,22 +205,22 @@ impl fmt::Display for Outcome {
 /// An executed step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRun {
-    /// The number, from 1.
+    /// The number of the step, from 1.
     pub number: usize,
     /// The instruction as text.
     pub text: String,
-    /// The duration.
+    /// The duration of the step.
     pub took_us: u64,
 }
 
-/// The pauses of processes, from the closing of the gate to its opening.
+/// How long processes were paused. A pause lasts from the closing of the gate to its opening.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Pauses {
     /// The number of paused processes.
     pub processes: u64,
-    /// The median of their pauses.
+    /// The median of the pauses.
     pub p50_us: u64,
-    /// The 99th percentile of their pauses.
+    /// The 99th percentile of the pauses.
     pub p99_us: u64,
     /// The longest pause.
     pub max_us: u64,
@@ -226,22 +231,22 @@ pub struct Pauses {
 pub struct Ended {
     /// The process.
     pub pid: String,
-    /// Its registered name.
+    /// The registered name of the process.
     pub name: Option<String>,
-    /// Its module.
+    /// The module of the process.
     pub module: String,
-    /// Its exit reason.
+    /// The exit reason of the process.
     pub reason: String,
 }
 
-/// A process started during the upgrade, by its supervisor after an exit or by request.
+/// A process that was started during the upgrade, by request or by a supervisor after an exit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
     /// The process.
     pub pid: String,
-    /// Its registered name.
+    /// The registered name of the process.
     pub name: Option<String>,
-    /// Its module.
+    /// The module of the process.
     pub module: String,
 }
 
@@ -250,15 +255,15 @@ pub struct Started {
 pub struct Lingerer {
     /// The process.
     pub pid: String,
-    /// Its registered name.
+    /// The registered name of the process.
     pub name: Option<String>,
-    /// Its supervisor: registered name or pid; absent outside a tree.
+    /// The supervisor, as a registered name or a pid. Absent outside a tree.
     pub supervisor: Option<String>,
     /// The module.
     pub module: String,
-    /// The old version that it runs.
+    /// The old version that the process runs.
     pub version: String,
-    /// The time since its code became old.
+    /// The time since that version became old.
     pub since_ms: u64,
 }
 
@@ -269,7 +274,7 @@ pub struct Committed {
     pub version: String,
     /// False if it was already permanent.
     pub changed: bool,
-    /// The processes that were killed because they still ran code that the script purges brutally.
+    /// The processes that were killed because they still ran old code with the purge mode brutal.
     pub killed: Vec<Ended>,
     /// The processes that still run old code.
     pub lingering: Vec<Lingerer>,
@@ -289,7 +294,7 @@ pub struct Removed {
 pub struct Pruned {
     /// The releases, latest first.
     pub releases: Vec<PrunedRelease>,
-    /// The total number of freed bytes.
+    /// The number of bytes that are freed in total.
     pub bytes: u64,
 }
 
@@ -300,30 +305,31 @@ pub struct PrunedRelease {
     pub version: String,
     /// The app versions that are removed with it, such as `counter-0.1.1`.
     pub apps: Vec<String>,
-    /// The number of freed bytes.
+    /// The number of bytes that are freed.
     pub bytes: u64,
 }
 
-/// The state of the releases' files.
+/// The state of the files of some releases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
     /// The releases, latest first.
     pub releases: Vec<VerifiedRelease>,
-    /// The order that ran at the same time, if damage was found: the order may be its cause.
+    /// The order that ran during the verification. Absent if no damage was found. The order may be
+    /// the cause of the damage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<String>,
 }
 
-/// The state of a release's files.
+/// The state of one release's files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifiedRelease {
     /// The release's name.
     pub name: String,
     /// The release's version.
     pub version: String,
-    /// The number of its files; 0 if its manifest is damaged.
+    /// The number of the release's files. It is 0 if the manifest is damaged.
     pub files: u64,
-    /// The total size of its files.
+    /// The total size of the files.
     pub bytes: u64,
     /// The damaged files.
     pub damage: Vec<DamagedFile>,
@@ -332,11 +338,11 @@ pub struct VerifiedRelease {
 /// A file that differs from its manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DamagedFile {
-    /// The path below the root.
+    /// The path relative to the root.
     pub path: String,
     /// The kind of damage.
     pub harm: Harm,
-    /// Why the file cannot be read.
+    /// The reason why the file cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
@@ -370,7 +376,7 @@ impl fmt::Display for Harm {
 /// The node is restarting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rebooting {
-    /// The release that it boots.
+    /// The release that the node boots.
     pub version: String,
 }
 
@@ -388,23 +394,24 @@ pub struct ReleaseRow {
     pub name: String,
     /// The release's version.
     pub version: String,
-    /// Its status.
+    /// The status of the release.
     pub status: ReleaseStatus,
-    /// Its apps, such as `counter-0.1.1`.
+    /// The apps of the release, such as `counter-0.1.1`.
     pub apps: Vec<String>,
 }
 
-/// The status of a release. The running release is the current one, or else the permanent one.
+/// The status of a release. The running release is the current one; if none is current, it is the
+/// permanent one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReleaseStatus {
-    /// On disk, and has not run since it was unpacked.
+    /// The release is on disk and has not run since it was unpacked.
     Unpacked,
-    /// Running, but a restart of the node does not boot it.
+    /// The release runs, but a restart of the node does not boot it.
     Current,
-    /// Booted at every start of the node.
+    /// The node boots this release.
     Permanent,
-    /// Ran before.
+    /// The release was current or permanent before.
     Old,
 }
 

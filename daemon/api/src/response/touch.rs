@@ -12,11 +12,11 @@ pub struct Replied {
     pub pid: String,
     /// The reply.
     pub reply: Value,
-    /// The time from sending to reply, inside the node.
+    /// The time inside the node from sending the request to the reply.
     pub took_us: u64,
 }
 
-/// A message is in the process's mailbox.
+/// A message was put into the mailbox of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
     /// The process.
@@ -30,25 +30,25 @@ pub struct Spawned {
     pub pid: String,
 }
 
-/// An event of a linked process: `{"spawned": {"pid": "<9.1>"}}`, later `{"exited": {…}}`.
+/// An event of the linked process: first `{"spawned": {"pid": "<9.1>"}}`, later `{"exited": {…}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkEvent {
-    /// It has started.
+    /// The process has started.
     Spawned {
         /// The process.
         pid: String,
     },
-    /// It has exited; this is the last event.
+    /// The process has exited. This is the last event.
     Exited {
         /// The process.
         pid: String,
-        /// Its exit reason.
+        /// The exit reason of the process.
         reason: String,
     },
 }
 
-/// An item of a trace: first `"began"`, then any number of `{"told": {…}}`.
+/// A part of a trace. The first part is `"began"`; each later part is a `{"told": {…}}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TraceEvent {
@@ -63,17 +63,17 @@ pub enum TraceEvent {
 pub struct Told {
     /// The time since the trace began.
     pub after_us: u64,
-    /// The sender; absent if it is not a process: an operator, the node itself.
+    /// The sender. Absent if it is not a process, but an operator or the node itself.
     pub from: Option<Party>,
     /// The receiver.
     pub to: Option<Party>,
-    /// `call`, `cast`, `info`, `reply`, `exit`, `down`, `spawn`, or the name of a system message:
-    /// `suspend`, `change_code` and others.
+    /// The kind: `call`, `cast`, `info`, `reply`, `exit`, `down`, `spawn`, or the name of a system
+    /// message such as `suspend` or `change_code`.
     pub what: String,
-    /// The message, or the exit reason as text; null if there is none.
+    /// The message, or the exit reason as text. Null if there is neither.
     pub said: Value,
-    /// The number of messages omitted before this one, because they came faster than they were
-    /// read.
+    /// The number of messages that were left out before this one, because the client did not read
+    /// fast enough.
     #[serde(default)]
     pub lost: u64,
 }
@@ -81,9 +81,9 @@ pub struct Told {
 /// A process in a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {
-    /// Its pid.
+    /// The pid of the process.
     pub pid: String,
-    /// Its registered name, if it still had one at the time of writing.
+    /// The registered name, if the process still had one when this part was written.
     pub name: Option<String>,
 }
 
@@ -96,13 +96,13 @@ pub struct Loaded {
     pub version: String,
     /// Its modules.
     pub modules: Vec<String>,
-    /// The number of idle processes that were converted to the new code at once.
+    /// The number of processes that were at rest and were converted to the new code at once.
     pub converted: u64,
     /// The processes that still run old code.
     pub lingering: Vec<Lingerer>,
     /// The processes that were killed because they could not continue with the new code.
     pub killed: Vec<Ended>,
-    /// Values that the new code would refuse later.
+    /// Descriptions of start arguments that the new code would refuse later.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -139,7 +139,7 @@ pub struct CodeChanged {
 pub struct Purged {
     /// The module.
     pub module: String,
-    /// The killed processes; OTP returns `true` if there are any.
+    /// The processes that were killed. OTP returns `true` if there are any.
     pub killed: Vec<Ended>,
 }
 
@@ -148,9 +148,9 @@ pub struct Purged {
 pub struct SoftPurged {
     /// The module.
     pub module: String,
-    /// False if a process still runs old code; then nothing was changed.
+    /// False if a process still runs the old code. Nothing was changed then.
     pub purged: bool,
-    /// The processes in old code.
+    /// The processes that run the old code.
     pub lingering: Vec<Lingerer>,
 }
 
@@ -171,23 +171,23 @@ pub struct SysDone {
 /// A child has started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChildStarted {
-    /// Its id; null under `simple_one_for_one`.
+    /// The id of the child. Null under a `simple_one_for_one`.
     pub id: Value,
-    /// The process; absent if its init returned ignore.
+    /// The pid of the child. Absent if its init returned ignore.
     pub pid: Option<String>,
 }
 
 /// A child was terminated; its child spec is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChildTerminated {
-    /// Its id.
+    /// The id of the child.
     pub id: Value,
 }
 
 /// The child spec of a child was deleted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChildDeleted {
-    /// Its id.
+    /// The id of the child.
     pub id: Value,
 }
 
@@ -196,7 +196,8 @@ pub struct ChildDeleted {
 pub struct AppStarted {
     /// The app.
     pub app: String,
-    /// Every app that was started for it, in order, itself last; empty if it was already running.
+    /// The apps that were started, in start order. The requested app is the last one. Empty if it
+    /// was already running.
     pub started: Vec<String>,
 }
 
@@ -205,6 +206,6 @@ pub struct AppStarted {
 pub struct AppStopped {
     /// The app.
     pub app: String,
-    /// The total time of prep_stop, the termination of the tree, and stop.
+    /// The total time of prep_stop, the termination of the tree and stop.
     pub took_us: u64,
 }

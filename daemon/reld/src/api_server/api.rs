@@ -1,4 +1,4 @@
-//! The parts of the daemon that the handlers work on.
+//! The parts of the daemon that handlers use.
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -20,13 +20,13 @@ use crate::node::Shared;
 use crate::operator::{Entry, Operator};
 use crate::places;
 
-/// The parts of the daemon that the handlers work on.
+/// The parts of the daemon that handlers use.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     pub(crate) runtime: Runtime,
     pub(crate) operator: Operator,
     pub(crate) loader: Arc<Loader>,
-    /// How many purged libraries may stay mapped without an alarm.
+    /// The number of purged libraries that may stay mapped without an alarm.
     pub(crate) residents_max: usize,
     pub(crate) shared: Arc<Mutex<Shared>>,
     pub(crate) platform: Platform,
@@ -42,12 +42,12 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// Makes an order of this client, to be queued.
+    /// Makes a queue entry for an order of this client.
     pub(super) fn entry(&self, what: impl Into<String>, waits: bool) -> Entry {
         Entry::new(what, self.peer.uid, waits)
     }
 
-    /// Runs blocking work on a thread for such work.
+    /// Runs blocking work on a separate thread.
     pub(super) async fn wait<R: Send + 'static>(
         &self,
         work: impl FnOnce(&Runtime) -> Result<R, ErrorReport> + Send + 'static,
@@ -58,14 +58,14 @@ impl Api {
 
     /// Finds a process by pid, by registered name, or by its path in the tree of an app.
     pub(super) fn find(&self, process: &str) -> Result<Pid, ErrorReport> {
-        // The brackets of a pid are special to a shell, so they are optional.
+        // The angle brackets of a pid are optional, because a shell would interpret them.
         let bare = || parse_pid(&format!("<{process}>")).ok();
         let pid = parse_pid(process).ok().or_else(bare).or_else(|| self.runtime.whereis(process));
         self.alive(process, pid.map_or_else(|| places::at(&self.runtime, process), Ok))
     }
 
-    /// Finds a supervisor likewise. If a server and an app have the same name, the root of the app
-    /// is returned.
+    /// Finds a supervisor by pid, by registered name, or by its path in the tree of an app. If a
+    /// server has the same name as an app, the root supervisor of the app is returned.
     pub(super) fn find_supervisor(&self, supervisor: &str) -> Result<Pid, ErrorReport> {
         places::supervisor(&self.runtime, supervisor).or_else(|_| self.find(supervisor))
     }

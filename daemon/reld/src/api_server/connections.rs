@@ -38,30 +38,30 @@ use tower_http::timeout::TimeoutBody;
 use super::peer::Peer;
 use super::routing::refuse;
 
-/// How long a connection may take to send the head of its first or next request.
+/// The time limit for the head of a connection's first or next request.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// How long the body of a request may make no progress.
+/// The time limit for the next part of a request's body.
 const BODY: Duration = Duration::from_secs(30);
 
-/// How long the daemon reads the rest of a body after it has answered. Otherwise a client that
-/// sends everything before it reads would find a broken connection and no answer.
+/// The time limit for reading the rest of a body after the response. A client that sends its whole
+/// request before it reads would otherwise see a broken connection and no response.
 const REST: Duration = Duration::from_secs(5);
 
-/// How long the listener pauses when the system has no more descriptors.
+/// The pause of the listener when the system has no free descriptors.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
-/// How often the log names a refused user.
+/// The minimum time between two log entries about the same refused user.
 const WARN: Duration = Duration::from_secs(60);
 
 const OWNER: usize = 256;
 const READER: usize = 32;
 const READERS: usize = 128;
 
-/// How many excess connections at a time get an error as their answer.
+/// The maximum number of excess connections that get an error response at the same time.
 const REFUSED: usize = 32;
 
-/// How long an excess connection may take to send its request.
+/// The time limit for an excess connection to send its request.
 const REFUSED_IDLE: Duration = Duration::from_secs(5);
 
 /// Accepts connections forever and serves the routes on them.
@@ -87,12 +87,12 @@ pub(super) async fn accept(listener: UnixListener, routes: Router) -> ! {
     }
 }
 
-/// How long a connection is served.
+/// The time for which a connection is served.
 #[derive(Clone, Copy)]
 enum Term {
-    /// As long as it sends requests.
+    /// The connection is served as long as it sends requests.
     Open,
-    /// Until its first request is answered.
+    /// The connection is served until its first request is answered.
     OneRequest,
 }
 
@@ -108,7 +108,7 @@ impl Term {
     }
 }
 
-/// Serves a connection, which holds its seat until it is closed.
+/// Serves a connection. The connection counts against the limits until it is closed.
 async fn serve(stream: UnixStream, term: Term, routes: Router, peer: Peer, _seat: impl Send) {
     let routes = TowerToHyperService::new(routes);
     let answer = service_fn(move |request: hyper::Request<Incoming>| {
@@ -120,11 +120,11 @@ async fn serve(stream: UnixStream, term: Term, routes: Router, peer: Peer, _seat
             answer
         }
     });
-    // A broken or slow connection is no error of the node.
+    // A broken or slow connection is not an error of the node.
     let _ = term.http().serve_connection(TokioIo::new(stream), answer).await;
 }
 
-/// Returns a request in the form of the routes, and a handle to the unread rest of its body.
+/// Converts a request for the router. Returns it with a handle to the unread rest of its body.
 fn received(request: hyper::Request<Incoming>, peer: Peer) -> (hyper::Request<Body>, Rest) {
     let (mut head, body) = request.into_parts();
     head.extensions.insert(ConnectInfo(peer));
@@ -136,7 +136,7 @@ fn received(request: hyper::Request<Incoming>, peer: Peer) -> (hyper::Request<Bo
 
 type Bounded = Pin<Box<TimeoutBody<Incoming>>>;
 
-/// A body that passes on its unread rest when it is dropped.
+/// A request body that sends its unread rest to a [`Rest`] when it is dropped.
 struct Leaving {
     body: Option<Bounded>,
     leave: Option<oneshot::Sender<Bounded>>,
@@ -146,7 +146,7 @@ struct Leaving {
 struct Rest(oneshot::Receiver<Bounded>);
 
 impl Rest {
-    /// Reads the rest to its end.
+    /// Reads the rest of the body to its end.
     async fn read(self) {
         if let Ok(mut body) = self.0.await {
             while let Some(Ok(_)) = body.frame().await {}
@@ -180,7 +180,7 @@ impl HttpBody for Leaving {
 impl Drop for Leaving {
     fn drop(&mut self) {
         if let (Some(body), Some(leave)) = (self.body.take(), self.leave.take()) {
-            // Fails if the connection is gone.
+            // This fails if the connection is gone.
             let _ = leave.send(body);
         }
     }
@@ -192,7 +192,7 @@ fn too_many(peer: Peer) -> ErrorReport {
         .with_hint("close some; `ss -xp` on the node shows the processes that hold them")
 }
 
-/// The connections that are open, by user.
+/// The open connections of each user.
 #[derive(Debug)]
 struct Seats {
     own: u32,
@@ -226,7 +226,7 @@ impl Seats {
     }
 }
 
-/// An open connection, counted until this is dropped.
+/// An open connection, counted until this value is dropped.
 struct Seat {
     seats: Arc<Seats>,
     uid: Option<u32>,
@@ -277,7 +277,7 @@ mod tests {
         let seats = Arc::new(Seats::new(990));
         let mut held: Vec<_> = (0..READER).filter_map(|_| seat(&seats, 1000)).collect();
         assert_eq!((held.len(), seat(&seats, 1000).is_none()), (READER, true));
-        // Then all other users.
+        // Fill the common limit with connections of other users.
         held.extend(
             (1001..1100).flat_map(|uid| (0..READER).filter_map(|_| seat(&seats, uid)).collect::<Vec<_>>()),
         );
@@ -325,14 +325,14 @@ mod tests {
         }
         for answer in [true, false] {
             let mut late = connect().await.unwrap();
-            // Like a client that is slower than the daemon.
+            // This client is slower than the daemon.
             tokio::time::sleep(REFUSED_IDLE / 2).await;
             let asked = late.write_all(b"GET /status HTTP/1.1\r\nHost: reld\r\n\r\n").await;
             let mut answered = String::new();
             let _ = late.read_to_string(&mut answered).await;
             assert_eq!(answered.contains("too_many_connections"), answer, "{answered}, {asked:?}");
             assert_eq!(answered.contains("connection: close"), answer, "{answered}");
-            // It makes room for the next excess connection.
+            // The refused connection is closed, so there is room for the next excess connection.
             held.push(connect().await.unwrap());
         }
         let mut closed = held.split_off(OWNER);

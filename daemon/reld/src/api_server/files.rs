@@ -14,8 +14,8 @@ use super::release::{app_names, unexpected};
 use super::routing::on;
 use crate::report::{error, store_error};
 
-/// Only one verification runs at a time. Otherwise clients that may only read could overload the
-/// disk.
+/// Held during a verification, so that only one runs at a time. Otherwise clients with read access
+/// could overload the disk.
 static VERIFYING: Mutex<()> = Mutex::const_new(());
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
@@ -25,8 +25,8 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     on(router, |api: Api, request: q::Prune| async move { prune(api, request).await })
 }
 
-/// Verifies files while orders are carried out. A damaged release is verified once more, because an
-/// order may have repaired or removed it meanwhile.
+/// Verifies files while orders are carried out. A damaged release is verified a second time,
+/// because an order may have repaired or removed it during the first verification.
 async fn verify(api: Api, request: q::Verify) -> Result<r::Verified, ErrorReport> {
     let only = request.version.as_deref().map(version).transpose()?;
     let known = api.operator.board().releases;
@@ -51,7 +51,7 @@ async fn verify(api: Api, request: q::Verify) -> Result<r::Verified, ErrorReport
     Ok(r::Verified { releases, beside })
 }
 
-/// Returns the state of a release; `None` if it was removed meanwhile.
+/// Returns the state of a release, or `None` if an order has removed it meanwhile.
 fn verify_twice(api: &Api, known: KnownRelease) -> Result<Option<r::VerifiedRelease>, ErrorReport> {
     let look = || survey(&api.root, &known).map_err(|fault| store_error(&fault));
     let first = look();

@@ -82,7 +82,7 @@ async fn follow(mut board: watch::Receiver<Board>, events: mpsc::UnboundedSender
     let begin = board.borrow_and_update().clone();
     let last = |board: &Board| board.last.as_deref().cloned().map(Box::new);
     if begin.under_way.is_none() {
-        // Here and below: sending fails if the client has hung up.
+        // Here and below, sending fails if the client has disconnected.
         let _ = events.send(r::Attached::Idle { last: last(&begin) });
         return;
     }

@@ -1,8 +1,8 @@
-//! The resources of each mapped library, counted from the daemon's tables on request. While
-//! messages are handled, only allocations are counted, inside the library itself.
+//! The resources of each mapped library, counted on request from the daemon's tables. Only
+//! allocations are counted all the time, by the library itself.
 //!
-//! Wakers are not counted: the node wakes processes, never futures, so it holds no wakers of
-//! libraries.
+//! Wakers are not counted, because the node holds no wakers of libraries: it wakes processes and
+//! not futures.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,7 +14,7 @@ use super::api::Api;
 /// The app and the version of a library.
 type Key = (String, String);
 
-/// The resources of the processes of a library.
+/// The resources that the processes of a library use.
 #[derive(Debug, Default)]
 struct Share {
     processes: u64,
@@ -25,9 +25,9 @@ struct Share {
     exits: BTreeMap<String, u64>,
 }
 
-/// Returns a row for each library in the address space, oldest first. A version can be mapped
-/// twice, if it was purged and loaded again; the resources of processes are then in the row of the
-/// new one.
+/// Returns a row for each library in the address space, purged libraries last. A version is mapped
+/// twice if it was purged and loaded again. The resources of its processes are then in the row of
+/// the library that is not purged.
 pub(super) fn libraries(api: &Api, census: &Census) -> Vec<r::Library> {
     let mut shares = shares(api, census);
     let mut mapped = api.loader.residents();
@@ -72,7 +72,8 @@ fn shares(api: &Api, census: &Census) -> HashMap<Key, Share> {
             shares.entry(key).or_default().blocking += 1;
         }
     }
-    // Staged code is not in use yet, or also has another place.
+    // Staged code is skipped: it has no processes yet, or it is in the table a second time, as
+    // current or old code.
     for version in code.iter().filter(|version| version.place != Place::Staged) {
         let share = shares.entry((version.app.clone(), version.version.clone())).or_default();
         for (kind, number) in &version.exits {

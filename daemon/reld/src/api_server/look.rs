@@ -1,4 +1,4 @@
-//! Look verbs: they only read, from the daemon's own tables.
+//! Look verbs. They only read the daemon's own tables.
 
 pub(super) mod code;
 mod processes;
@@ -24,10 +24,10 @@ use super::api::Api;
 use super::routing::on;
 use crate::operator::Waiting;
 
-/// How many of the processes that an upgrade waits for are named.
+/// The maximum number of processes that the status names when an upgrade waits for them.
 const AWAITED_MAX: usize = 8;
 
-/// App code that runs for so long without returning is shown in the node's status.
+/// App code that runs for this long without returning is shown in the node's status.
 const STUCK: Duration = Duration::from_secs(1);
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
@@ -55,7 +55,7 @@ fn status(api: &Api) -> r::NodeStatus {
     let release = runs.map(|known| r::RunningRelease {
         name: known.name.to_string(),
         version: known.version.to_string(),
-        // Right after the switch the table still has the old status.
+        // Right after the switch, the status table still contains the old status.
         status: match super::release::status(known.status) {
             r::ReleaseStatus::Permanent => r::ReleaseStatus::Permanent,
             _ => r::ReleaseStatus::Current,

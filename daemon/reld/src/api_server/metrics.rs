@@ -1,7 +1,8 @@
 //! `GET /metrics`: figures for operators in the Prometheus text format 0.0.4.
 //!
-//! The figures come from the daemon's own tables; no process is called. Counters start at zero with
-//! the daemon, except those of upgrades, which come from the history on disk.
+//! The figures come from the daemon's own tables, and no process is called. Counters start at zero
+//! when the daemon starts. The counters of upgrades continue, because they are computed from the
+//! history on disk.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
@@ -23,7 +24,7 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     router.route("/metrics", get(|axum::extract::State(api): axum::extract::State<Api>| answer(api)))
 }
 
-/// Every client of the socket may read metrics, like all other data.
+/// Answers the request. Like all other data, metrics may be read by every client of the socket.
 async fn answer(api: Api) -> axum::response::Response {
     match api.clone().wait(move |_| Ok(metrics(&api))).await {
         Ok(text) => ([(CONTENT_TYPE, TEXT)], text).into_response(),
@@ -185,11 +186,11 @@ enum Kind {
     Counter,
 }
 
-/// The page that is being written.
+/// The response text, to which metrics are appended.
 #[derive(Default)]
 struct Page(String);
 
-/// A metric to which samples are added.
+/// A metric of the page, to which samples are appended.
 struct Family<'a> {
     page: &'a mut Page,
     name: &'a str,

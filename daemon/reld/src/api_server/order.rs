@@ -1,4 +1,4 @@
-//! Translations of requests that change the node to orders for the handler.
+//! Conversions of requests that change the node to orders for the handler.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use reld_handler::{
 
 use crate::probe::{OperatorProbe, probe};
 
-/// The places of the daemon's own files.
+/// The paths of the daemon's own files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Here<'a> {
     pub(super) socket: &'a Path,
     pub(super) scratch: &'a Path,
 }
 
-/// Reads the version of a release.
+/// Parses the version of a release.
 pub(super) fn version(text: &str) -> Result<Vsn, ErrorReport> {
     text.parse().map_err(|cause: <Vsn as std::str::FromStr>::Err| {
         let message = format!("{text:?} is not a release version");

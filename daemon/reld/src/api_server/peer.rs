@@ -25,7 +25,7 @@ impl Peer {
         Self { uid: stream.peer_cred().ok().map(|credentials| credentials.uid()) }
     }
 
-    /// Refuses a change by a client that may only read.
+    /// Refuses a request that the client has no right to make.
     pub(super) fn may(self, method: Method, path: &'static str) -> Result<(), ErrorReport> {
         let own = nix::unistd::geteuid().as_raw();
         match (method, self.uid) {

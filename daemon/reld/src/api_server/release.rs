@@ -19,7 +19,7 @@ use crate::history::Origin;
 use crate::operator::{Begun, Done, Entry};
 use crate::report::{check_error, checked, error, moved, not_unpacked, not_unpacked_by};
 
-/// How many chunks of an upload may wait to be stored.
+/// The maximum number of chunks of an upload that wait to be stored.
 const CHUNKS_AHEAD: usize = 4;
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
@@ -34,8 +34,8 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     on(router, |api: Api, _: q::Releases| async move { Ok(releases(&api)) })
 }
 
-/// Stores an uploaded tarball in the node's own folder. A bad tarball is refused as soon as the
-/// fault is found; the rest is not read.
+/// Stores an uploaded tarball in the node's own folder. A bad tarball is refused as soon as a fault
+/// is found, without reading the rest.
 pub(super) async fn receive(api: &Api, body: Body) -> Result<NamedTempFile, ErrorReport> {
     let (sender, mut chunks) = mpsc::channel::<Bytes>(CHUNKS_AHEAD);
     let (folder, platform) = (api.uploads.clone(), api.platform.clone());
@@ -51,9 +51,9 @@ pub(super) async fn receive(api: &Api, body: Body) -> Result<NamedTempFile, Erro
     });
     tokio::pin!(stored);
     tokio::select! {
-        // It ended before the upload was complete: refused.
+        // Storing has ended before the upload was complete, because the tarball is refused.
         stored = &mut stored => stored,
-        // An upload that breaks off also fails to unpack, but that is not the cause.
+        // If the upload breaks off, storing fails as well, but that failure is not the cause.
         sent = pass_on(body, sender) => {
             let stored = stored.await;
             sent.and(stored)
@@ -61,7 +61,7 @@ pub(super) async fn receive(api: &Api, body: Body) -> Result<NamedTempFile, Erro
     }
 }
 
-/// Passes chunks on until the receiver is dropped.
+/// Sends chunks until the receiver is dropped.
 async fn pass_on(body: Body, chunks: mpsc::Sender<Bytes>) -> Result<(), ErrorReport> {
     let mut stream = body.into_data_stream();
     while let Some(chunk) = stream.next().await {
@@ -126,8 +126,8 @@ async fn downgrade(api: Api, request: q::Downgrade) -> Result<r::Report, ErrorRe
     go(&api, order, entry, r::HistoryKind::Downgrade, detach).await
 }
 
-/// Translates an order on a thread for blocking work, because the program of its probe is looked
-/// up.
+/// Converts a request to an order on a thread for blocking work, because the program of the probe
+/// is looked up on disk.
 async fn wait<T: Send + 'static>(
     api: &Api,
     read: impl FnOnce(Here<'_>) -> Result<T, ErrorReport> + Send + 'static,
@@ -136,8 +136,8 @@ async fn wait<T: Send + 'static>(
     api.wait(move |_| read(Here { socket: &socket, scratch: &scratch })).await
 }
 
-/// Carries out an order that changes the node. A detached order is answered as soon as it has
-/// begun.
+/// Carries out an order that changes the node. A detached order is answered as soon as it begins to
+/// change the node.
 pub(super) async fn go(
     api: &Api,
     order: Order,
@@ -154,7 +154,7 @@ pub(super) async fn go(
     } else {
         api.operator.carry_out(order, entry, origin).await?
     };
-    // Dropping `then` starts the restart that may follow.
+    // If the order requires a restart, dropping `then` starts the restart.
     let Done { result, then: _then } = done;
     moved(&result.map_err(|e| error(&e))?)
 }
@@ -198,7 +198,7 @@ async fn reboot_old(api: Api, request: q::RebootOld) -> Result<r::Rebooting, Err
     }
 }
 
-/// Reports an order with an end that orders of its kind cannot have.
+/// Returns the error of an order whose result does not fit its kind.
 pub(super) fn unexpected(ended: &Ended) -> ErrorReport {
     ErrorReport::new(
         "bug",

@@ -32,7 +32,8 @@ fn events(
     (api.log.events().after(after.or(request.since)), part)
 }
 
-/// Converts a record to an event. A log entry that does not fit its kind counts as missed.
+/// Converts a record to an event. A log entry without the fields of its kind is reported as a
+/// missed event.
 fn event(found: Found) -> r::Event {
     let dropped = |Missed { last, count, restarted }| r::Event {
         id: last,

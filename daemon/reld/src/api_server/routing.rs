@@ -1,4 +1,5 @@
-//! Routes: check the rights of the client, decode the request, encode the answer.
+//! The steps that all routes share: check the rights of the client, decode the request, encode the
+//! answer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,8 +23,8 @@ use crate::ring::{Found, Reader};
 
 type Answer<R> = Result<<R as Request>::Response, ErrorReport>;
 
-/// The handler of a route. It is boxed so that the code between the socket and the handler is
-/// compiled once instead of once per route.
+/// The handler of a route. It is boxed, so that the code around the handlers is compiled once and
+/// not for each route.
 type Handler = Arc<dyn Fn(Api, Peer, HttpRequest) -> Answering + Send + Sync>;
 type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
 
@@ -37,7 +38,7 @@ fn add(router: Router<Api>, method: Method, path: &str, handler: Handler) -> Rou
     }
 }
 
-/// Adds the route of a request with a body that is read into memory.
+/// Adds a route with a request body that is read into memory.
 pub(super) fn on<R, F, Fut>(router: Router<Api>, answer: F) -> Router<Api>
 where
     R: Request,
@@ -57,7 +58,7 @@ where
     add(router, R::METHOD, R::PATH, Arc::new(handler))
 }
 
-/// Adds the route of a request that uploads a file.
+/// Adds a route for the upload of a file.
 pub(super) fn on_upload<R, F, Fut>(router: Router<Api>, answer: F) -> Router<Api>
 where
     R: Request,
@@ -78,7 +79,7 @@ where
     add(router, R::METHOD, R::PATH, Arc::new(handler))
 }
 
-/// Adds the route of a request that is answered with a stream.
+/// Adds a route that is answered with a stream.
 pub(super) fn on_follow<R, F, Fut>(router: Router<Api>, answer: F) -> Router<Api>
 where
     R: Request,
@@ -98,8 +99,8 @@ where
     add(router, R::METHOD, R::PATH, Arc::new(handler))
 }
 
-/// Adds the route of a request that is answered with the records of a ring: the kept ones, then new
-/// ones. `answer` gets the number of the last part that a reconnecting client has received.
+/// Adds a route that is answered with the kept records of a ring, followed by new records. `answer`
+/// gets the number of the last record that a reconnecting client has received.
 pub(super) fn on_watch<R, F, P>(router: Router<Api>, answer: F) -> Router<Api>
 where
     R: Request,
@@ -142,7 +143,7 @@ async fn read(
     Ok((query, body))
 }
 
-/// Encodes one line of a stream.
+/// Encodes one part of a stream as a line.
 pub(super) fn line(answer: impl Serialize) -> Result<Bytes, serde_json::Error> {
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');

@@ -20,7 +20,7 @@ use super::routing::on_upload;
 use crate::node::{Handler, LoadByHandError, RuntimeNode, chain};
 use crate::report::{check_error, checked, error, load_refused, not_unpacked_by};
 
-/// How long a library may take to load.
+/// The time limit for loading a library.
 const LOAD: Duration = Duration::from_secs(30);
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
@@ -29,8 +29,8 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     on_upload(router, |api: Api, request: q::UpgradeApp, body| upgrade(api, request, body))
 }
 
-/// Unpacks the app of an uploaded tarball into a folder. The folder is removed when the returned
-/// value is dropped, at the latest by the next daemon.
+/// Unpacks the app of an uploaded tarball into a folder. Dropping the returned value removes the
+/// folder. If the daemon dies before that, the next daemon removes the folder.
 fn unpack(
     api: &Api,
     file: NamedTempFile,
@@ -38,7 +38,7 @@ fn unpack(
     let (platform, folder): (_, PathBuf) = (api.platform.clone(), api.uploads.clone());
     move || {
         let place = tempfile::tempdir_in(folder).and_then(|place| {
-            // An app may have changed the umask.
+            // Set the mode explicitly, because an app may have changed the umask.
             std::fs::set_permissions(place.path(), Permissions::from_mode(0o700)).map(|()| place)
         });
         let place = place.map_err(|fault| {
@@ -69,25 +69,25 @@ async fn upgrade(api: Api, request: q::UpgradeApp, body: Body) -> Result<r::Repo
     let file = receive(&api, body).await?;
     let unpack = unpack(&api, file);
     let (app, place) = api.wait(move |_| unpack()).await?;
-    // The running app reads its own files, even after the client has left.
+    // Keep the folder, because the running app reads its own files there.
     let place = place.keep();
     let what = format!("upgrade of app {} to {}", app.library.app, app.library.vsn);
     let order = Order::App { app: Box::new(app), options: terms() };
     let moved = go(&api, order, api.entry(what, request.wait), r::HistoryKind::UpgradeApp, false).await;
     if let Err(ErrorReport { exit_code: ExitCode::Refused | ExitCode::RolledBack, .. }) = &moved {
-        // The next daemon removes a folder that stays.
+        // If the folder cannot be removed, the next daemon removes it.
         let _ = std::fs::remove_dir_all(place);
     }
     moved
 }
 
-/// Loads a library by hand. Processes that ran its modules before and are gone afterwards did not
-/// accept the new code.
+/// Loads a library by hand. Processes that ran its modules before and are gone afterwards count as
+/// killed, because they did not accept the new code.
 async fn load(api: Api, request: q::Load, body: Body) -> Result<r::Loaded, ErrorReport> {
     let unpack = unpack(&api, receive(&api, body).await?);
     let before = api.runtime.processes();
     let work = move |handler: &mut Handler| {
-        // The folder is not needed any more when the loader has made its private copy.
+        // The loader makes a private copy of the library, so the folder is not needed afterwards.
         let (SingleApp { library, .. }, _place) = unpack()?;
         let warnings = if request.force { Vec::new() } else { asked(handler, &library)? };
         handler.node_mut().load_by_hand(&library, Instant::now() + LOAD).map_err(|e| by_hand(&e))?;
@@ -114,8 +114,8 @@ async fn load(api: Api, request: q::Load, body: Body) -> Result<r::Loaded, Error
     })
 }
 
-/// Checks that the new code accepts the states and messages of the processes. Returns warnings
-/// about inputs that it would refuse later.
+/// Checks that the new code accepts the states and messages of the running processes. Returns
+/// warnings about inputs that the new code would refuse later.
 fn asked(handler: &Handler, library: &Library) -> Result<Vec<String>, ErrorReport> {
     let Foresight { obstacles, warnings, .. } = handler.foresee_load(library);
     let what = format!("app {} {}", library.app, library.vsn);

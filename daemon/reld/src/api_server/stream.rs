@@ -1,8 +1,9 @@
-//! Endless answers: server-sent events, read from a ring as fast as the client reads them.
+//! Endless answers as server-sent events. They are read from a ring, as fast as the client reads
+//! them.
 //!
 //! The daemon never waits for a client. Records that a slow client has not read stay in the ring
-//! until newer ones displace them. So memory does not grow, and the client learns how many it has
-//! missed.
+//! until newer records displace them. So memory stays bounded, and the client learns the number of
+//! records that it has missed.
 
 use std::convert::Infallible;
 
@@ -15,7 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::ring::{Found, Reader};
 
-/// How many parts are queued for a client, in addition to the buffers of its connection.
+/// The number of parts that are queued for a client, in addition to the buffers of its connection.
 const AHEAD: usize = 16;
 
 /// A part of an answer.
@@ -73,7 +74,7 @@ mod tests {
     use crate::record::Record;
     use crate::ring::Ring;
 
-    /// Reads until the answer ends with `end`.
+    /// Reads until the text ends with `end`.
     async fn read_to(client: &mut UnixStream, end: &str) -> String {
         let mut answer = String::new();
         while !answer.ends_with(end) {
@@ -102,7 +103,7 @@ mod tests {
         let mut client = UnixStream::connect(&path).await.unwrap();
         client.write_all(b"GET /events HTTP/1.0\r\n\r\n").await.unwrap();
         let begun = tokio::time::Instant::now();
-        // Keep-alive comments.
+        // Read keep-alive comments for five minutes.
         while begun.elapsed().as_secs() < 300 {
             read_to(&mut client, ":\n\n").await;
         }

@@ -1,4 +1,5 @@
-//! Streams a trace. It ends when the client hangs up, so no trace is ever left behind.
+//! Streams a trace. The trace ends when the client disconnects, so it cannot be left running by
+//! mistake.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,8 +18,8 @@ use super::api::Api;
 use super::look::json;
 use super::routing::line;
 
-/// How many events wait for a slow reader. Further events are counted and dropped, because no
-/// process may wait for a reader.
+/// The maximum number of events that wait for a slow reader. Further events are counted and
+/// dropped, because no process may wait for a reader.
 const WAITING: usize = 10_000;
 
 pub(super) async fn trace(api: Api, request: q::Trace) -> Result<Body, ErrorReport> {
@@ -39,7 +40,7 @@ pub(super) async fn trace(api: Api, request: q::Trace) -> Result<Body, ErrorRepo
     let tracing = api.runtime.trace(only, send).ok_or_else(busy)?;
     let runtime = api.runtime.clone();
     let events = ReceiverStream::new(stream).map(move |traced| {
-        // The stream owns the trace, and is dropped with the connection.
+        // The stream owns the trace, and ends it when the connection is closed.
         let _held = &tracing;
         let lost = lost.swap(0, Ordering::Relaxed);
         r::TraceEvent::Told(event(&runtime, traced, began, lost))

@@ -4,7 +4,7 @@ use super::*;
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// Replaces stderr in a test.
+/// An output that replaces stderr.
 struct Out<F>(F);
 
 impl<F: FnMut(&[u8]) -> io::Result<usize>> Write for Out<F> {
@@ -17,7 +17,7 @@ impl<F: FnMut(&[u8]) -> io::Result<usize>> Write for Out<F> {
     }
 }
 
-/// The result of a write.
+/// The result of one write.
 #[derive(Clone, Copy)]
 enum Answer {
     Takes(usize),
@@ -27,8 +27,8 @@ enum Answer {
 }
 use Answer::{Fails, Panics, Takes, TakesAll};
 
-/// Logs lines, each after the previous one is written. Writes after `answers` succeed. Returns the
-/// output and the number of lost lines.
+/// Logs lines, each after the previous one is written. The first writes have the results in
+/// `answers`, and later writes succeed. Returns the output and the number of lost lines.
 fn written(answers: &[Answer], lines: &[&str]) -> (String, u64) {
     written_as(Form::Text, answers, lines)
 }
@@ -54,7 +54,7 @@ fn written_as(form: Form, answers: &[Answer], lines: &[&str]) -> (String, u64) {
         log.flush(LONG);
     }
     let text = String::from_utf8(out.lock().clone()).unwrap();
-    // The time of the log's own lines varies.
+    // Cut off the time of the log's own lines.
     let shown = text.lines().map(|line| line.split_once("  WARN ").map_or(line, |(_, text)| text));
     (shown.map(|line| format!("{line}|")).collect(), log.lost())
 }

@@ -1,4 +1,4 @@
-//! Apps: start, stop, and changes of their environment.
+//! Starts and stops of apps, and changes of their environment.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -45,7 +45,7 @@ impl Apps<'_> {
         processes.filter(|info| info.app == app.as_str()).map(|info| process(&info)).collect()
     }
 
-    /// Returns the spec for the start of an app: the staged one first.
+    /// Returns the spec for starting an app. A staged spec takes precedence.
     pub(super) fn spec(self, app: &AppName) -> Option<AppSpec> {
         let staged = self.window.and_then(|window| window.app(app));
         staged.cloned().or_else(|| self.shared.lock().apps.get(app).cloned())
@@ -73,7 +73,7 @@ impl Apps<'_> {
 
     pub(super) fn stop(self, app: &AppName, deadline: Instant) -> Result<(), NodeError> {
         match self.runtime.stop_application(app.as_str(), StopCause::Upgrade, deadline) {
-            // It ended by itself, or had nothing to start.
+            // The app has ended by itself, or had nothing to start.
             Ok(()) | Err(runtime::AppError::NotStarted(_) | runtime::AppError::Unknown(_)) => Ok(()),
             Err(_) => Err(NodeError::StopApplication { app: app.clone(), left: self.processes_of(app) }),
         }
@@ -81,13 +81,14 @@ impl Apps<'_> {
 
     pub(super) fn forget(self, app: &AppName) {
         self.runtime.unload_application(app.as_str());
-        // While a window is open, the app is one that the upgrade was to add.
+        // While a window is open, this undoes the addition of a staged app. An entry in `apps` is
+        // then of the version before the switch.
         if self.window.is_none() {
             self.shared.lock().apps.remove(app);
         }
     }
 
-    /// Announces changes of the environment to the apps. Returns their errors.
+    /// Notifies the apps of changes to their environment. Returns the errors of the apps.
     pub(super) fn announce(self, before: Environments, deadline: Instant) -> Vec<String> {
         let answers =
             before.into_iter().map(|(app, before)| self.runtime.config_change(&app, &before, deadline));

@@ -1,4 +1,4 @@
-//! The calls of a script: functions of apps, and the built-in modules `supervisor` and
+//! The calls of a script, to functions of apps and to the built-in modules `supervisor` and
 //! `application`.
 
 use std::time::Instant;
@@ -20,8 +20,8 @@ use super::window::Window;
 use crate::child_spec::child_spec;
 use crate::places;
 
-/// The start argument of a task that runs a function. An app reads it as an adjacently tagged serde
-/// enum.
+/// The start argument of a task that runs a function. The app decodes it as an adjacently tagged
+/// serde enum.
 #[derive(Serialize)]
 struct Function<'a> {
     function: &'a str,
@@ -97,7 +97,7 @@ pub(super) fn ask_supervisor(
     reply(runtime.call_supervisor(pid, runtime::term::encode(request), deadline))
 }
 
-/// Starts a child while the gate holds the members of the window.
+/// Starts a child while the gate still holds the members of the window.
 pub(super) fn start_child_held(
     runtime: &Runtime,
     window: &mut Window,
@@ -147,8 +147,8 @@ pub(super) fn children_of(runtime: &Runtime, supervisor: Pid) -> Option<Vec<Chil
     runtime.which_children(supervisor)?.into_iter().map(child).collect()
 }
 
-/// Finds a child that is to be deleted. A missing supervisor is reported later, by the call that
-/// deletes the child.
+/// Finds a child that the script will delete. If its supervisor is missing, the call that deletes
+/// the child reports that later.
 pub(super) fn leaving(runtime: &Runtime, child: &LeavingChild) -> Option<(Pid, Vec<u8>)> {
     Some((supervisor_at(runtime, &child.supervisor).ok()?, bytes(&child.id).ok()?.into_vec()))
 }
@@ -170,7 +170,7 @@ pub(super) fn argument(call: &Apply) -> Result<Vec<u8>, String> {
     term::to_msgpack(&args).map_err(|error| error.to_string())
 }
 
-/// Returns whether an id is one: children of a simple_one_for_one have nil instead.
+/// Returns whether a child has an id. The children of a simple_one_for_one have nil instead.
 pub(super) fn has_id(id: &[u8]) -> bool {
     !term::to_json(id).unwrap_or_default().is_null()
 }

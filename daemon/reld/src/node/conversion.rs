@@ -1,4 +1,4 @@
-//! Translations of conversions and their errors between the handler and the runtime.
+//! Conversions of types: state conversions and their errors, between the handler and the runtime.
 
 use std::time::Duration;
 
@@ -41,7 +41,8 @@ pub(super) fn cut(Dropped(places): &Dropped) -> runtime::Cut {
     runtime::Cut::new(places)
 }
 
-/// Translates the result of a conversion, with the supervisors that have changed children.
+/// Returns the handler's form of a conversion's result, including the supervisors with changed
+/// children.
 pub(super) fn converted(runtime: &Runtime, converted: runtime::Converted) -> Converted {
     let runtime::Converted { processes, children } = converted;
     let changed = children.into_iter().filter_map(|(pid, change)| changed(runtime, pid, &change));
@@ -60,7 +61,7 @@ fn changed(runtime: &Runtime, pid: reld_wire::Pid, change: &runtime::Change) -> 
     })
 }
 
-/// Translates the failure of a conversion of a module's process.
+/// Returns the handler's form of a failed conversion of a module's process.
 pub(super) fn refusal(
     runtime: &Runtime,
     error: ConvertError,
@@ -91,7 +92,7 @@ pub(super) fn refusal(
     }
 }
 
-/// Describes the failure of a trial conversion back to the old version.
+/// Describes the failure of a trial conversion of new states back to the old version.
 fn no_way_back(cause: &ConvertError, limit: Duration) -> String {
     match cause {
         ConvertError::Refused { version, exit, .. } => format!("{version} answered: {exit}"),

@@ -1,5 +1,5 @@
-//! Predicts problems of an upgrade. The tables show the affected processes, and the new code is
-//! asked about their start arguments, states and messages.
+//! Predicts problems of an upgrade. The daemon's tables show the affected processes, and the new
+//! code answers whether it accepts their start arguments, states and messages.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,17 +19,17 @@ use super::conversion::cut;
 use super::words::{find, find_all, module};
 use crate::ask::{Answer, Answers, Kind, Question, Subject};
 
-/// How many supervisors, and how many start arguments of their children, are checked.
+/// The maximum number of supervisors that are checked, and of start arguments of their children.
 const TREE_MAX: usize = 1000;
 
-/// How many processes of each module have their state checked, and how many their mailbox.
+/// The maximum number of processes of each module with a checked state, and with a checked mailbox.
 const STATES_MAX: usize = 16;
 const MAILBOXES_MAX: usize = 200;
 
-/// How long a process may take to encode its state.
+/// The time limit for a process to encode its state.
 const STATE: Duration = Duration::from_millis(200);
 
-/// A start argument, state or message of a process that the new code would get.
+/// A start argument, a state or a message of a process, which the new code would receive.
 struct Input {
     process: Process,
     what: Refusable,
@@ -38,11 +38,11 @@ struct Input {
     bytes: Vec<u8>,
 }
 
-/// Predicts problems, from the tables of this node and with the new code.
+/// Predicts problems from the tables of this node and the answers of the new code.
 pub(super) struct Forecast<'a> {
     pub(super) runtime: &'a Runtime,
     pub(super) answers: &'a Mutex<Answers>,
-    /// Whether the client has left.
+    /// Whether the client has disconnected.
     pub(super) left: &'a AtomicBool,
 }
 
@@ -57,8 +57,8 @@ impl Forecast<'_> {
         foreseen
     }
 
-    /// Asks new inits for the children of running supervisors. Returns the start arguments that
-    /// stay in use.
+    /// Runs the new inits of running supervisors in a throw-away process, and compares the
+    /// children. Returns the start arguments of children that stay.
     fn tree(&self, coming: &[Coming<'_>], foreseen: &mut Foreseen) -> Vec<Input> {
         let modules: Vec<&str> = coming.iter().map(|coming| coming.module.as_str()).collect();
         let has_supervisors = self.runtime.code().iter().any(|version| {
@@ -94,7 +94,7 @@ impl Forecast<'_> {
         inputs
     }
 
-    /// Records the consequences of a new init's answer for the children of one supervisor.
+    /// Compares the children of one supervisor with the answer of its new init.
     fn children(
         &self,
         supervised: &Supervised,
@@ -113,7 +113,7 @@ impl Forecast<'_> {
         };
         let wanted = match answer {
             Answer::Wants(Some(wanted)) => wanted,
-            // OTP: ignore changes nothing.
+            // OTP: if init returns ignore, the supervisor keeps its children.
             Answer::Wants(None) | Answer::Accepted => return,
             Answer::Refused(reason) => return foreseen.refused.push(refused(reason)),
             Answer::Unknown(why) => {
@@ -154,9 +154,9 @@ impl Forecast<'_> {
         }
     }
 
-    /// Returns the current messages of the processes of a module, and their states if no
-    /// change_code converts them. With [`Look::Tree`] only states that the new code may be unable
-    /// to read.
+    /// Returns the states and the waiting messages of a module's processes. States that a
+    /// change_code converts are left out. With [`Look::Tree`] only states are returned, and only if
+    /// the new code may be unable to read them.
     fn moment(&self, coming: &Coming<'_>, look: Look) -> Vec<Input> {
         if coming.change == MemberChange::Stop || look == Look::Tree && !coming.is_doubtful {
             return Vec::new();
@@ -199,8 +199,8 @@ impl Forecast<'_> {
         inputs.collect()
     }
 
-    /// Asks each library, in one go, whether its modules accept the inputs. Inputs of other modules
-    /// are skipped: their code does not change.
+    /// Asks each library, in one batch, whether its modules accept the inputs. Inputs of other
+    /// modules are skipped, because their code does not change.
     fn take(&self, coming: &[Coming<'_>], inputs: Vec<Input>, foreseen: &mut Foreseen) {
         let libraries: BTreeMap<&str, &Library> =
             coming.iter().map(|coming| (coming.module.as_str(), coming.library)).collect();

@@ -1,4 +1,4 @@
-//! The fate of processes during an upgrade, and the users of old code.
+//! The starts and ends of processes during an upgrade, and the processes that use old code.
 
 use std::time::Instant;
 
@@ -91,7 +91,7 @@ pub(super) fn purge(
             PurgeMethod::Soft => runtime.soft_purge(name.as_str(), place),
             PurgeMethod::Brutal => runtime.purge(name.as_str(), place, deadline),
         };
-        // An unknown module counts as purged.
+        // A module that is not loaded counts as purged.
         let result = result.unwrap_or_default();
         let killed: Vec<Pid> = result.killed.iter().map(|killed| pid(*killed)).collect();
         purged.killed.extend(users.into_iter().filter(|process| killed.contains(&process.pid)));

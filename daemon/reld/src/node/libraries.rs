@@ -1,4 +1,4 @@
-//! The libraries of this node, and the probed libraries of future upgrades.
+//! The loaded libraries, and the libraries that were probed for future upgrades.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -23,12 +23,12 @@ pub(super) struct Libraries {
     next: u64,
 }
 
-/// An opened library. It is reused as long as a module of it is in some slot.
+/// A loaded library. It is reused as long as the code server has one of its modules.
 #[derive(Debug)]
 struct Mapped {
     library: reld_loader::Library,
     sha256: String,
-    /// Whether it is loaded but not staged yet.
+    /// Whether the library is loaded but not staged yet.
     is_awaited: bool,
 }
 
@@ -93,13 +93,13 @@ impl Libraries {
         self.images.get(&image).map_or(&[], |mapped| mapped.library.modules())
     }
 
-    /// Records that all loaded libraries are staged, or never will be.
+    /// Records that no loaded library waits to be staged any more.
     pub(super) fn nothing_awaited(&mut self) {
         self.images.values_mut().for_each(|mapped| mapped.is_awaited = false);
     }
 
-    /// Drops the libraries that are in no slot, and waits until those without other references are
-    /// unmapped.
+    /// Drops the libraries without a module in the code server. Waits until those without other
+    /// references are unmapped.
     pub(super) fn drop_unused(&mut self, runtime: &Runtime) {
         let code = runtime.code();
         self.images.retain(|_, Mapped { library, is_awaited, .. }| {
@@ -131,8 +131,8 @@ impl Libraries {
     }
 }
 
-/// The libraries that were loaded without harm in a throw-away process, by digest and modules, with
-/// the results.
+/// The results of libraries that were loaded without a fault in a throw-away process. The key is
+/// the library's digest and its modules.
 #[derive(Debug, Default)]
 pub(super) struct Harmless(Mutex<HashMap<(String, Vec<ModuleName>), Tried>>);
 

@@ -1,16 +1,17 @@
-//! Node state for the API, in addition to the runtime.
+//! The part of the node's state that the API reads in addition to the runtime.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use reld_handler::{AppName, AppSpec};
 
-/// Node state for the API, in addition to the runtime. The operator's thread writes it.
+/// The part of the node's state that the API reads in addition to the runtime. The operator's
+/// thread writes it.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     /// The apps of the running release.
     pub(crate) apps: BTreeMap<AppName, AppSpec>,
-    /// When a module's code became old.
+    /// The time at which the replaced code of a module became old.
     pub(crate) old_since: HashMap<String, Instant>,
     /// Whether code was changed by hand since the boot.
     pub(crate) dirty: bool,

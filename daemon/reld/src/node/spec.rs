@@ -1,13 +1,13 @@
-//! App specs of the runtime.
+//! Conversion of app specs for the runtime.
 
 use reld_api::term;
 use reld_handler::{AppSpec, StartPhase, StartType};
 use reld_runtime as runtime;
 
-/// Translates an app spec of the handler to that of the runtime.
+/// Converts an app spec of the handler to one of the runtime.
 ///
 /// # Errors
-/// A value of its environment or start phases cannot be encoded.
+/// A value in the environment or in a start phase cannot be encoded.
 pub(super) fn runtime_spec(spec: &AppSpec) -> Result<runtime::AppSpec, String> {
     let refuse = |key: &str, error: term::TermError| format!("{key} cannot be handed over: {error}");
     let value = |(key, value): (&String, _)| match term::to_msgpack(value) {
@@ -29,8 +29,8 @@ pub(super) fn runtime_spec(spec: &AppSpec) -> Result<runtime::AppSpec, String> {
     })
 }
 
-/// Translates a start type. An app that the boot does not start counts as temporary, since it may
-/// be started by hand.
+/// Converts a start type. An app that the boot does not start gets the type temporary, because an
+/// operator may start it by hand.
 fn start_type(spec: &AppSpec) -> runtime::StartType {
     match spec.start_type {
         StartType::Permanent => runtime::StartType::Permanent,

@@ -1,5 +1,5 @@
-//! Children that a script stops before the switch and starts after it: `delete_child`, `add_child`,
-//! and restarts of modules.
+//! Children that a script stops before the switch and starts after it, for `delete_child`,
+//! `add_child` and restarts of modules.
 
 use std::time::Instant;
 
@@ -13,16 +13,17 @@ use serde_bytes::ByteBuf;
 use super::calls::{ask_supervisor, has_id};
 use super::words::left;
 
-/// The children between their stop and their start.
+/// The children that an upgrade stops.
 #[derive(Debug, Default)]
 pub(super) struct Stops {
-    /// Suspended during the switch. Their supervisors stop them after it.
+    /// Children to be stopped: suspended before the switch, so that they are not converted, and
+    /// stopped by their supervisors after it.
     held: Vec<Pid>,
-    /// Stopped, to be started again.
+    /// Stopped children, to be started again.
     stopped: Vec<StoppedChild>,
 }
 
-/// A stopped child that still has its row.
+/// A stopped child with its child spec kept by the supervisor.
 #[derive(Debug)]
 struct StoppedChild {
     module: String,
@@ -31,19 +32,19 @@ struct StoppedChild {
 }
 
 impl Stops {
-    /// Suspends processes that are at rest, and so takes them out of the conversions.
+    /// Suspends processes that are at rest, so that they are not converted.
     pub(super) fn hold(&mut self, runtime: &Runtime, pids: Vec<Pid>, deadline: Instant) {
         for pid in &pids {
             if let Err(error) = runtime.suspend(*pid, left(deadline)) {
-                // It has ended, so it need not be stopped. A process at rest handles a system
-                // message at once.
+                // Suspending a process at rest fails only if the process has ended. Then it need
+                // not be stopped.
                 tracing::warn!(name: "release.install.not_held", %pid, %error, "cannot suspend a process before its stop");
             }
         }
         self.held = pids;
     }
 
-    /// Resumes the suspended processes, which need not be stopped any more.
+    /// Resumes the suspended processes, because they will not be stopped.
     pub(super) fn let_go(&mut self, runtime: &Runtime, deadline: Instant) {
         for pid in self.held.drain(..) {
             if let Err(error) = runtime.resume(pid, left(deadline)) {
@@ -85,7 +86,7 @@ impl Stops {
         let mut first = Ok(());
         for StoppedChild { supervisor, id, .. } in wanted {
             let rows = runtime.which_children(supervisor).unwrap_or_default();
-            // A temporary child has lost its row. OTP: it is not restarted.
+            // The supervisor has deleted the spec of a temporary child. OTP: it is not restarted.
             if !has_id(&id) || !rows.iter().any(|row| row.id == id) {
                 continue;
             }

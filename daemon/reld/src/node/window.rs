@@ -17,18 +17,19 @@ use super::shared::Shared;
 use super::spec::runtime_spec;
 use super::words::{find, find_all, left, micros, millis};
 
-/// A window: open from the staging until the sweep, or until it is forgotten.
+/// A window. It is open until the sweep after its switch, or until its staged code is dropped.
 #[derive(Debug)]
 pub(super) struct Window {
     staging: Staging,
-    /// The staged apps as specs of the runtime, made before the gate is raised.
+    /// The runtime's specs of the staged apps. They are made before the gate is raised, so that
+    /// their errors appear early.
     specs: Vec<runtime::AppSpec>,
     upgrade: Upgrade,
-    /// Orphans that the gate holds until they are killed.
+    /// Orphans that will be killed after the switch. The gate holds them until then.
     doomed: Vec<reld_wire::Pid>,
 }
 
-/// The fate of the processes of the staged modules in a finished window.
+/// The result of a finished window: its modules, and the starts and ends of their processes.
 #[derive(Debug, Default)]
 pub(super) struct Over {
     pub(super) modules: Vec<String>,
@@ -36,7 +37,7 @@ pub(super) struct Over {
 }
 
 impl Window {
-    /// Stages the code of a window. On failure nothing is staged.
+    /// Stages the code of a window. If this fails, nothing is staged.
     pub(super) fn open(
         runtime: &Runtime,
         libraries: &mut Libraries,
@@ -79,7 +80,7 @@ impl Window {
         shared.apps.extend(self.staging.apps.iter().map(|spec| (spec.name.clone(), spec.clone())));
     }
 
-    /// Ends the window after its switch. Returns the fate of its processes.
+    /// Ends the window after its switch. Returns the starts and ends of its processes.
     pub(super) fn sweep(self, deadline: Instant) -> Over {
         self.upgrade.sweep(deadline);
         Over { modules: self.modules(), journal: self.upgrade.finish() }
@@ -104,8 +105,8 @@ impl Window {
         self.upgrade.unconverted(&modules)
     }
 
-    /// Takes the processes of modules that are to be stopped out of the conversions, and returns
-    /// them.
+    /// Excludes the processes of modules that are to be stopped from the conversions, and returns
+    /// these processes.
     pub(super) fn stopped(&mut self, runtime: &Runtime, gate: &Gate) -> Vec<reld_wire::Pid> {
         let stops =
             |module: &str| gate.members.iter().any(|member| member.stop && member.module.as_str() == module);
@@ -187,7 +188,7 @@ impl Window {
         done.map(|done| converted(runtime, done)).map_err(|error| refusal(runtime, error, module, limit))
     }
 
-    /// Sends a supervisor a request that starts a child, before the members resume.
+    /// Makes a supervisor start a child before the members resume.
     pub(super) fn start_child(
         &mut self,
         runtime: &Runtime,
@@ -213,7 +214,7 @@ impl Window {
     }
 }
 
-/// Returns the module of a library for the staging.
+/// Finds the module in its library and checks that it can be staged.
 fn staged(
     runtime: &Runtime,
     name: &ModuleName,
@@ -227,8 +228,8 @@ fn staged(
     same_behaviour(runtime, name, module)
 }
 
-/// Refuses a module with another behaviour while processes use it: a process cannot change its
-/// behaviour.
+/// Refuses a new version of a module whose behaviour differs from the current version's, if
+/// processes use the current version: a process cannot change its behaviour.
 fn same_behaviour(
     runtime: &Runtime,
     name: &ModuleName,
@@ -266,8 +267,8 @@ fn terms(member: &reld_handler::Member, rest: Duration) -> runtime::Member {
     }
 }
 
-/// Returns the test whether a process (with this parent) is a member. Application processes have no
-/// parent and are no orphans.
+/// Returns the test whether a process with this parent is a member. Application processes have no
+/// parent, but are not orphans.
 fn is_member(
     runtime: &Runtime,
     orphans: OrphanPolicy,

@@ -1,21 +1,21 @@
-//! Translations from types of the runtime to types of the handler.
+//! Conversions from types of the runtime to types of the handler.
 
 use std::time::{Duration, Instant};
 
 use reld_handler::{AppName, Lingerer, ModuleName, Pid, Process, Vsn};
 use reld_runtime::{Place, ProcessInfo, Runtime};
 
-/// Returns a live process.
+/// Finds a live process.
 pub(super) fn find(runtime: &Runtime, pid: reld_wire::Pid) -> Option<Process> {
     runtime.process(pid).map(|info| process(&info))
 }
 
-/// Returns the live ones of these processes.
+/// Finds the processes that are still alive.
 pub(super) fn find_all(runtime: &Runtime, pids: &[reld_wire::Pid]) -> Vec<Process> {
     pids.iter().filter_map(|pid| find(runtime, *pid)).collect()
 }
 
-/// Returns the live ones of these processes as lingerers.
+/// Finds the processes that are still alive, as lingerers.
 pub(super) fn lingerers(runtime: &Runtime, pids: &[reld_wire::Pid]) -> Vec<Lingerer> {
     let infos = pids.iter().filter_map(|pid| runtime.process(*pid));
     let lingerer = |info: ProcessInfo| Lingerer {
@@ -26,7 +26,7 @@ pub(super) fn lingerers(runtime: &Runtime, pids: &[reld_wire::Pid]) -> Vec<Linge
     infos.map(lingerer).collect()
 }
 
-/// Returns the app of a module: that of the staged code, or else that of the current code.
+/// Returns the app of a module. The staged code takes precedence over the current code.
 pub(super) fn app_of(runtime: &Runtime, module: &str) -> AppName {
     let mut versions: Vec<_> = runtime.code().into_iter().filter(|v| v.module == module).collect();
     let staged = versions.iter().position(|v| v.place == Place::Staged);
@@ -52,8 +52,8 @@ pub(super) fn runtime_pid(pid: Pid) -> reld_wire::Pid {
     reld_wire::Pid { slot: pid.slot, generation: pid.generation }
 }
 
-// Names in the tables are valid: they come from documents, or from libraries that were compared
-// with documents.
+// Names in the runtime's tables are valid. They come from documents, or from libraries that were
+// compared with documents.
 
 pub(super) fn module(name: &str) -> ModuleName {
     name.parse().expect("a loaded module's name was checked when it was loaded")
@@ -79,7 +79,7 @@ pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Returns an error with its causes in one line.
+/// Returns an error and its causes as one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! The state of the operator, readable while an order is carried out.
+//! The state of the operator that clients can read while an order is carried out.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use reld_handler::{GaveWay, StatusTable, Trip, Vsn};
 
 use crate::node::Handler;
 
-/// The state of the operator. Its thread writes it, and all read requests use it.
+/// The state of the operator. The operator's thread writes it, and all read requests use it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Board {
     pub(crate) releases: StatusTable,
@@ -16,15 +16,15 @@ pub(crate) struct Board {
     pub(crate) running: Option<Vsn>,
     /// The release that failed to boot too often.
     pub(crate) gave_way: Option<GaveWay>,
-    /// The release that runs since the switch of the order under way.
+    /// The release that runs since the switch of the order under way, before the order has ended.
     pub(crate) switched: Option<Vsn>,
     /// Whether the daemon is stopping, so that no further order begins.
     pub(crate) stops: bool,
     /// Whether the node has to restart because no other way leads to a working release.
     pub(crate) restarts: bool,
-    /// A failure that stays relevant until the next install or commit.
+    /// A failure that is reported until the next install or commit.
     pub(crate) trouble: Option<String>,
-    /// The kind of the order that changes the node, until it has settled.
+    /// The kind of the order that changes the node. It stays set while the new release settles.
     pub(crate) under_way: Option<HistoryKind>,
     /// The progress of that order.
     pub(crate) progress: Option<Progress>,
@@ -56,14 +56,14 @@ impl Settling {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Waiting {
     pub(super) ticket: u64,
-    /// The order in words.
+    /// The order as text.
     pub(crate) what: String,
     pub(crate) uid: Option<u32>,
     pub(crate) since: Instant,
 }
 
 impl Board {
-    /// Copies the current state of the handler.
+    /// Copies the releases and the running release from the handler.
     pub(super) fn show(&mut self, handler: &Handler) {
         self.releases = handler.releases().clone();
         self.running = handler.running().cloned();

@@ -1,5 +1,5 @@
-//! The state of the operator's thread: the handler, the board, and the order with the settling
-//! release.
+//! The working state of the operator's thread: the handler, the board, and the order with a release
+//! that settles.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,21 +23,21 @@ pub(super) type Job = Box<dyn FnOnce(&mut Desk) + Send>;
 /// The channels for the answers to an order.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// Gets the early answer, just before the node changes.
+    /// Receives the early answer, just before the order changes the node.
     pub(super) begun: Option<oneshot::Sender<Report>>,
     pub(super) ended: oneshot::Sender<Done>,
 }
 
-/// The result of an order, and the action that follows the answer.
+/// The result of an order, and the restart that may follow the answer.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) result: Result<Ended, Error>,
-    /// Dropped together with the answer, even if the client is gone.
+    /// Dropped together with the answer, even if the client has disconnected.
     pub(crate) then: Then,
 }
 
-/// Restarts the node on drop, if the order requires it. A restart first stops the apps, so the
-/// answer has to be sent before.
+/// Restarts the node when it is dropped, if the order requires a restart. The answer must be sent
+/// before, because a restart stops the apps first.
 #[derive(Debug)]
 pub(crate) struct Then(Option<watch::Sender<Next>>);
 
@@ -50,12 +50,12 @@ impl Drop for Then {
 }
 
 impl Answer {
-    /// Sends only the final answer.
+    /// Makes an answer without the early part.
     pub(super) const fn whole(ended: oneshot::Sender<Done>) -> Self {
         Self { begun: None, ended }
     }
 
-    /// Returns whether the client still waits.
+    /// Returns whether the client still waits for the answer.
     fn is_awaited(&self) -> bool {
         !self.ended.is_closed()
     }
@@ -65,7 +65,7 @@ impl Answer {
 #[derive(Debug)]
 struct UnderWay {
     origin: Origin,
-    /// `None` until the order begins to change the node.
+    /// The history entry, or `None` until the order begins to change the node.
     entry: Option<HistoryEntry>,
     ended: oneshot::Sender<Done>,
 }
@@ -77,11 +77,11 @@ pub(super) struct Desk {
     records: Records,
     interrupt: Interrupt,
     next: watch::Sender<Next>,
-    /// The order with the settling release.
+    /// The order with the release that settles, if there is one.
     settling: Option<UnderWay>,
-    /// When to check the settling release again.
+    /// The time until the next check of the release that settles.
     look_after: Option<Duration>,
-    /// The turn of the current order, until it is answered.
+    /// The turn of the current order. It ends just before the order is answered.
     turn: Turn,
 }
 
@@ -90,11 +90,11 @@ pub(super) struct Desk {
 pub(crate) enum Booted {
     /// The release runs, or the node is idle and ready because no release is permanent.
     Runs,
-    /// The release failed, for this reason.
+    /// The release did not boot, for this reason.
     Failed(String),
-    /// The release failed too often: the next boot uses another release.
+    /// The release failed to boot too often, so the next boot uses another release.
     GivesWay(String),
-    /// The machine lacks resources for the boot, which has to be tried again.
+    /// The machine lacks resources, so the boot has to be repeated.
     NoRoom(String),
 }
 
@@ -112,11 +112,11 @@ impl Desk {
         desk
     }
 
-    /// Runs one job after the other, and checks a settling release between jobs, until the daemon
-    /// ends.
+    /// Runs one job after the other until the daemon ends, and checks a settling release between
+    /// jobs.
     ///
-    /// A panic only fails its job: the dropped answer notifies the client, the board is updated,
-    /// and the thread runs the next job.
+    /// A panic fails only its own job. The dropped answer notifies the client, the board is
+    /// updated, and the thread continues with the next job.
     pub(super) fn work(mut self, jobs: &Receiver<Job>) {
         loop {
             let job = match self.look_after.take() {
@@ -129,7 +129,7 @@ impl Desk {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             if catch_unwind(AssertUnwindSafe(|| job(&mut self))).is_err() {
-                // The panic hook has reported it.
+                // The panic hook has reported the panic.
                 self.end_turn();
                 self.show();
             }
@@ -156,14 +156,14 @@ impl Desk {
         self.board.send_modify(|board| board.show(&self.handler));
     }
 
-    /// Carries out an order. An order is dropped if its client has left already.
+    /// Carries out an order, unless its client has already disconnected.
     pub(super) fn carry_out(&mut self, order: Order, origin: Origin, answer: Answer) {
         if !answer.is_awaited() {
             return;
         }
         let moves = moves(origin.kind) && self.settling.is_none();
         if moves {
-            // Once the board shows this order, an abort is meant for it.
+            // From here on the board shows this order, so an abort is meant for this order.
             self.interrupt.begin();
             self.board.send_modify(|board| board.under_way = Some(origin.kind));
         }
@@ -186,7 +186,7 @@ impl Desk {
         if let (Ok(Ended::Settles), Some(trip)) = (&result, self.handler.settling()) {
             let journey = Journey { from: trip.from, to: trip.to, app: None, restarts: false };
             under_way.begins(&journey, &self.records);
-            // Readers see the new release while it settles.
+            // The new release is shown on the board while it settles.
             self.show();
             self.turn = Turn::none();
             answer_early(&mut begun, &journey);
@@ -194,12 +194,13 @@ impl Desk {
             self.look_after = Some(Duration::ZERO);
             return;
         }
-        // The order may have ended the settling one, which is answered first.
+        // The order may have ended the settling of an earlier release. The earlier order is then
+        // answered first.
         self.look();
         self.ended(under_way, result, moves);
     }
 
-    /// Checks the settling release, if there is one.
+    /// Checks the release that settles, if there is one.
     pub(super) fn look(&mut self) {
         let board = &self.board;
         let settling = self.settling.as_ref();
@@ -221,9 +222,9 @@ impl Desk {
         }
     }
 
-    /// Writes the result of an order into the history, updates the board, and answers.
+    /// Writes the result of an order into the history, updates the board, and sends the answer.
     ///
-    /// `moved` = the board shows this order as under way.
+    /// `moved` means that the board shows this order as under way.
     fn ended(&mut self, mut under_way: UnderWay, mut result: Result<Ended, Error>, moved: bool) {
         under_way.noted(&mut result, &self.records);
         if let Ok(Ended::Moved(report)) = &result
@@ -234,14 +235,14 @@ impl Desk {
         }
         let restarts = match &result {
             Ok(Ended::Restarts { .. }) => true,
-            // After a failed boot the daemon itself decides what follows.
+            // After a failed boot, [`Booted`] decides whether the daemon restarts.
             Ok(Ended::Moved(report)) => {
                 report.outcome == Outcome::NeedsRestart && under_way.origin.kind != HistoryKind::Boot
             }
             _ => false,
         };
         let UnderWay { entry, ended, .. } = under_way;
-        // The board is updated before the answer.
+        // Update the board before the answer, so that the client can read the new state at once.
         self.board.send_modify(|board| {
             board.show(&self.handler);
             if moved {
@@ -253,7 +254,7 @@ impl Desk {
         });
         self.end_turn();
         let then = Then(restarts.then(|| self.next.clone()));
-        // Fails if the client has hung up.
+        // This fails if the client has disconnected.
         let _ = ended.send(Done { result, then });
     }
 
@@ -297,7 +298,8 @@ impl Desk {
         let arrived = booted.as_ref().ok().filter(|_| failed.is_none()).map(report::wire);
         self.ended(under_way, booted.map(|report| Ended::Moved(Box::new(report))), true);
         if let Some(report) = arrived {
-            // After the board, because clients wait for the history entry of a restart.
+            // Complete the entry after the board, because clients wait for the entry and then read
+            // the board.
             self.records.restarted(&report);
         }
         match failed {
@@ -315,7 +317,7 @@ const fn moves(kind: HistoryKind) -> bool {
 }
 
 impl UnderWay {
-    /// Returns the target release, or an empty text while it is unknown.
+    /// Returns the version of the target release, or an empty text while it is unknown.
     fn to(&self) -> String {
         self.entry.as_ref().map(|entry| entry.to.clone()).unwrap_or_default()
     }
@@ -331,8 +333,8 @@ impl UnderWay {
         }
     }
 
-    /// Completes the history entry. A change without a beginning, such as a commit, gets its entry
-    /// here.
+    /// Completes the history entry. An order that changed the node without a beginning, such as a
+    /// commit, gets its whole entry here.
     fn noted(&mut self, result: &mut Result<Ended, Error>, records: &Records) {
         if self.entry.is_none()
             && let Some((from, to)) = report::changed(result)
@@ -348,7 +350,7 @@ impl UnderWay {
 fn answer_early(begun: &mut Option<oneshot::Sender<Report>>, journey: &Journey<'_>) {
     if let Some(begun) = begun.take() {
         let (from, to) = report::journey(journey);
-        // Fails if the client has left.
+        // This fails if the client has disconnected.
         let _ = begun.send(report::under_way(from, to));
     }
 }

@@ -1,5 +1,5 @@
-//! The turns of orders: an order begins at once, is refused, or waits in a visible queue until its
-//! client leaves.
+//! The turns of orders. An order begins at once, or is refused, or waits in a queue that clients
+//! can see until its client disconnects.
 //!
 //! | order | the node is free | an order is carried out | a release settles |
 //! |---|---|---|---|
@@ -16,10 +16,10 @@ use tokio::sync::watch;
 
 use super::board::{Board, Waiting};
 
-/// An order at the queue.
+/// An order and its client, as the queue sees them.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    /// The order in words.
+    /// The order as text.
     what: String,
     uid: Option<u32>,
     waits: bool,
@@ -35,12 +35,12 @@ impl Entry {
     }
 }
 
-/// The right to be carried out. Dropping it gives it back.
+/// The right to carry out an order. Dropping it ends the turn.
 #[derive(Debug)]
 pub(super) struct Turn(Option<watch::Sender<Board>>);
 
 impl Turn {
-    /// The turn of a job that needs none.
+    /// Makes the empty turn of a job that does not need one.
     pub(super) const fn none() -> Self {
         Self(None)
     }
@@ -54,7 +54,7 @@ impl Drop for Turn {
     }
 }
 
-/// A place in the queue. Dropping it leaves the queue.
+/// The position of a waiting order in the queue. Dropping it removes the order from the queue.
 struct Place<'a> {
     board: &'a watch::Sender<Board>,
     ticket: u64,
@@ -66,7 +66,8 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Returns whether an order may begin. `beside` = it may begin while a release settles.
+/// Returns whether an order may begin. `beside` means that the order may begin while a release
+/// settles.
 fn may_begin(board: &Board, beside: bool, ticket: Option<u64>) -> bool {
     let is_next = board.waiting.first().is_none_or(|first| Some(first.ticket) == ticket);
     board.busy.is_none() && (beside || board.settling.is_none() && is_next)
@@ -106,7 +107,7 @@ pub(super) async fn take_turn(
     }
 }
 
-/// Takes the first turn of a new board.
+/// Gives the first turn of a new board to the boot.
 pub(super) fn first_turn(board: &watch::Sender<Board>, what: &str) -> Turn {
     board.send_modify(|board| board.busy = Some(what.to_owned()));
     Turn(Some(board.clone()))
@@ -135,7 +136,8 @@ pub(super) fn stopping() -> ErrorReport {
 fn busy(board: &Board, what: &str) -> ErrorReport {
     let (reason, hint) = match (&board.busy, &board.settling, board.waiting.first()) {
         (Some(order), ..) => {
-            // While a release settles, the progress is that of its upgrade.
+            // While a release settles, the board shows the progress of its upgrade, not of this
+            // order.
             let at = board.progress.as_ref().filter(|_| board.settling.is_none());
             let at = at.map(|at| format!(", at step {} of {}: {}", at.step, at.of, at.text));
             let hint =
@@ -206,7 +208,7 @@ mod tests {
         assert_eq!(board.borrow().busy, None);
     }
 
-    /// Polls once.
+    /// Polls a future once.
     async fn futures_lite<F: Future + Unpin>(future: F) -> Option<F::Output> {
         tokio::time::timeout(std::time::Duration::ZERO, future).await.ok()
     }

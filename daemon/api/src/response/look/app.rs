@@ -22,17 +22,17 @@ pub struct App {
     pub version: String,
     /// The status.
     pub status: AppStatus,
-    /// The exit reason, if it ended by itself.
+    /// The exit reason, if the app has ended by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Its start type in the release: `permanent`, `transient`, `temporary`, `load` or `none`.
+    /// The start type in the release: `permanent`, `transient`, `temporary`, `load` or `none`.
     #[serde(rename = "type")]
     pub start_type: String,
     /// Its modules.
     pub modules: Vec<String>,
-    /// The number of processes that run its modules.
+    /// The number of processes that run modules of the app.
     pub processes: u64,
-    /// Its environment.
+    /// The environment of the app.
     pub env: BTreeMap<String, Value>,
 }
 
@@ -40,11 +40,11 @@ pub struct App {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppStatus {
-    /// Loaded, but not started, or stopped.
+    /// The app is loaded, but was not started, or was stopped.
     Loaded,
-    /// Started.
+    /// The app runs.
     Running,
-    /// Started, and ended by itself.
+    /// The app was started and has ended by itself.
     Ended,
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::response::release::Lingerer;
 
-/// The code server's table.
+/// The table of the code server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeTable {
     /// The modules, ordered by name.
@@ -18,58 +18,58 @@ pub struct CodeTable {
     pub residents: Vec<Resident>,
 }
 
-/// One module and its two slots.
+/// A module with its current and old version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Module {
     /// The module.
     pub module: String,
-    /// The app whose library holds it.
+    /// The app whose library contains the module.
     pub app: String,
-    /// The current version; absent for a module that was deleted while its old code is still there.
+    /// The current version. Absent if the module was deleted and only its old code remains.
     pub current: Option<String>,
     /// The number of processes that run the current version.
     pub current_processes: u64,
-    /// The old version and its processes.
+    /// The old version and the processes that run it.
     pub old: Option<OldCode>,
 }
 
-/// The old slot of a module.
+/// The old version of a module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OldCode {
     /// The old version.
     pub version: String,
-    /// The processes that still run it.
+    /// The processes that still run the old version.
     pub lingering: Vec<Lingerer>,
 }
 
-/// A mapped library and its use of the node's resources.
+/// A mapped library, and the resources that it uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Library {
     /// The app.
     pub app: String,
     /// The version.
     pub version: String,
-    /// Whether it was purged; then it is also in the list of residents, with the reason why it
-    /// stays mapped.
+    /// Whether the library was purged. If so, the list of residents also contains it, with the
+    /// reason why it stays mapped.
     pub is_leaving: bool,
-    /// The size of its address space.
+    /// The size of the library's mapping, in bytes.
     pub bytes: u64,
-    /// The memory that it has allocated and not freed; null if it does not count.
+    /// The memory that the library has allocated and not freed. Null if the library does not count.
     pub heap: Option<Heap>,
-    /// The number of running threads that it started itself.
+    /// The number of running threads that the library has started itself.
     pub threads: u64,
-    /// The number of processes with a state built by it.
+    /// The number of processes whose state was built by the library.
     pub processes: u64,
-    /// The number of these processes that wait inside a callback: each holds a future of the
-    /// library.
+    /// The number of these processes that wait inside a callback. Each of them holds a future of
+    /// the library.
     pub waiting: u64,
-    /// The number of sockets of these processes.
+    /// The number of sockets that these processes own.
     pub ports: u64,
-    /// The number of timers that will send to these processes.
+    /// The number of timers that will send a message to these processes.
     pub timers: u64,
-    /// The number of its blocking jobs that are queued or running.
+    /// The number of the library's blocking jobs that are queued or running.
     pub blocking: u64,
-    /// The number of its processes that have ended, by the kind of the exit reason.
+    /// The number of the library's processes that have ended, by the kind of the exit reason.
     pub exits: BTreeMap<String, u64>,
 }
 
@@ -78,22 +78,22 @@ pub struct Library {
 pub struct Heap {
     /// The number of blocks.
     pub blocks: u64,
-    /// Their total size.
+    /// The total size of the blocks.
     pub bytes: u64,
 }
 
-/// A resident: a library that stays mapped although no slot holds its modules.
+/// A resident: a library that stays mapped although all its modules are purged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resident {
     /// The app.
     pub app: String,
     /// The version.
     pub version: String,
-    /// The size of its address space.
+    /// The size of the library's mapping, in bytes.
     pub bytes: u64,
-    /// Why it stays mapped.
+    /// The reason why the library stays mapped.
     pub reason: String,
-    /// The time since it was purged.
+    /// The time since the library was purged.
     #[serde(default)]
     pub for_ms: u64,
 }

@@ -9,11 +9,11 @@ use crate::response::release::{Lingerer, ReleaseStatus};
 pub struct NodeStatus {
     /// The version of the daemon.
     pub reld: String,
-    /// The process id of the daemon in the operating system.
+    /// The id of the daemon's OS process.
     pub os_pid: u32,
     /// The uptime.
     pub uptime_ms: u64,
-    /// The running release; absent on an idle node.
+    /// The running release. Absent if the node is idle.
     pub release: Option<RunningRelease>,
     /// The permanent release, which a restart would boot.
     pub permanent: Option<String>,
@@ -21,8 +21,8 @@ pub struct NodeStatus {
     pub processes: u64,
     /// Whether code was changed by hand since the node booted.
     pub dirty: bool,
-    /// Whether stuck app code was given up and has not returned: until then it occupies a thread
-    /// and its library.
+    /// Whether stuck app code was given up and has not returned. Until the code returns, it
+    /// occupies a thread and its library stays mapped.
     #[serde(default)]
     pub degraded: bool,
     /// Conditions that need the operator's attention.
@@ -30,21 +30,23 @@ pub struct NodeStatus {
     pub alarms: Vec<String>,
     /// The upgrade under way.
     pub upgrade: Option<Progress>,
-    /// The order under way, such as `unpack` or `upgrade to 1.1.0`. A release that settles does not
-    /// count as one.
+    /// The order under way, such as `unpack` or `upgrade to 1.1.0`. Settling does not count as an
+    /// order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
-    /// The release that settles: it runs, and is watched before it is committed.
+    /// The release that settles. It runs, and is watched before it is committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settling: Option<String>,
     /// The queued orders, the next one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<WaitingOrder>,
-    /// The processes in old code.
+    /// The processes that run old code.
     pub lingering: Vec<Lingerer>,
-    /// Apps that ended by themselves: their root supervisor gave up, or their process crashed.
+    /// The apps that ended by themselves, because their root supervisor gave up or their process
+    /// crashed.
     pub ended: Vec<EndedApp>,
-    /// App code that does not return. It keeps a thread and its library until it does.
+    /// App code that does not return. Until it does, it occupies a thread and its library stays
+    /// mapped.
     pub stuck: Vec<StuckCode>,
 }
 
@@ -53,9 +55,9 @@ pub struct NodeStatus {
 pub struct WaitingOrder {
     /// The order, such as `upgrade to 1.1.0`.
     pub order: String,
-    /// The user of the client.
+    /// The user who gave the order.
     pub uid: Option<u32>,
-    /// The waiting time so far.
+    /// The time for which the order has waited.
     pub waits_ms: u64,
 }
 
@@ -73,24 +75,24 @@ pub struct EndedApp {
 /// App code that does not return.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StuckCode {
-    /// The process of the callback or conversion.
+    /// The process of the callback or the conversion.
     pub pid: String,
-    /// Its registered name.
+    /// The registered name of the process.
     pub name: Option<String>,
     /// The module.
     pub module: String,
-    /// The version of the code; for a conversion, that of the rolled-back upgrade.
+    /// The version of the code. For a conversion, it is the new version of the rolled-back upgrade.
     pub version: String,
     /// The app.
     #[serde(default)]
     pub app: String,
-    /// Whether it was given up: its process continues, or has ended, without it.
+    /// Whether the code was given up. Its process then continues, or has ended, without it.
     #[serde(default)]
     pub detached: bool,
-    /// How long it has been running.
+    /// The time for which the code has been running.
     pub for_ms: u64,
-    /// Its stack at the time of the report, innermost function first; or the system call that it
-    /// waited in. Empty if unknown, and for conversions.
+    /// The stack at the time of the report, innermost function first, or the system call that the
+    /// code waited in. Empty for conversions, and if the stack is unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frames: Vec<String>,
 }
@@ -111,16 +113,16 @@ pub struct RunningRelease {
 pub struct Progress {
     /// The target release.
     pub to: String,
-    /// The release that the node goes back to, if the upgrade is being taken back.
+    /// The release that the node returns to, if the upgrade is being taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back: Option<String>,
-    /// The current step, counted from 1.
+    /// The number of the current step, from 1.
     pub step: usize,
     /// The number of steps of the script.
     pub of: usize,
     /// The current step as text.
     pub text: String,
-    /// The first few of the processes that have not come to rest and are waited for.
+    /// Up to eight of the processes that the upgrade waits for, because they have not come to rest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<String>,
 }

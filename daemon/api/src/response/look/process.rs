@@ -13,20 +13,20 @@ pub enum Behaviour {
     GenServer,
     /// A supervisor.
     Supervisor,
-    /// The callbacks of an app; its process is the application master.
+    /// The callbacks of an app. Its process is the application master.
     Application,
-    /// A process without a behaviour: it keeps its version until it ends, and upgrades do not
+    /// A process without a behaviour. It keeps its version until it ends, and upgrades do not
     /// convert it.
     Task,
     /// A gen_statem.
     GenStatem,
-    /// A gen_event manager; its handlers are below it in the tree.
+    /// A gen_event manager. Its handlers are below it in the tree.
     GenEvent,
     /// An event handler of a gen_event manager.
     EventHandler,
 }
 
-/// The slot of the code server that a process runs.
+/// The age of the code that a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CodeAge {
@@ -40,13 +40,13 @@ pub enum CodeAge {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProcessStatus {
-    /// Handles messages.
+    /// The process handles messages.
     Running,
-    /// Suspended; messages stay in its mailbox.
+    /// The process is suspended. Messages stay in its mailbox.
     Suspended,
-    /// The child spec has no process.
+    /// The child is not running. Only its child spec exists.
     NotStarted,
-    /// The supervisor is trying to restart it.
+    /// The supervisor is trying to restart the child.
     Restarting,
 }
 
@@ -60,35 +60,35 @@ pub struct ProcessList {
 /// One process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Process {
-    /// The process.
+    /// The pid.
     pub pid: String,
-    /// Its registered name.
+    /// The registered name.
     pub name: Option<String>,
-    /// The behaviour of its module.
+    /// The behaviour of the process's module.
     pub behaviour: Behaviour,
-    /// The app whose library holds its module.
+    /// The app whose library contains the module.
     pub app: String,
-    /// Its module.
+    /// The module of the process.
     pub module: String,
-    /// The version of the code it runs.
+    /// The version of the code that the process runs.
     pub version: String,
     /// Whether that code is current or old.
     pub code: CodeAge,
-    /// The status.
+    /// The status of the process.
     pub status: ProcessStatus,
-    /// Its supervisor: registered name or pid; absent outside a tree.
+    /// The supervisor, as a registered name or a pid. Absent outside a tree.
     pub supervisor: Option<String>,
-    /// Its child id; null outside a tree.
+    /// The child id. Null outside a tree.
     pub id: Value,
-    /// The number of messages in its mailbox.
+    /// The number of messages in the mailbox.
     pub queue: u64,
-    /// The limit of its mailbox; absent if it has none.
+    /// The limit of the mailbox. Absent if there is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_max: Option<u64>,
-    /// The number of messages dropped because of the limit.
+    /// The number of messages that were dropped because of the limit.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
-    /// The callback that is parked, or has been computing for more than 20 ms; absent otherwise.
+    /// The callback under way. Absent unless it waits, or has been computing for more than 20 ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback: Option<Callback>,
 }
@@ -100,13 +100,14 @@ fn is_zero(number: &u64) -> bool {
 /// A callback under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Callback {
-    /// Its subject: a message with its sender, `init`, `terminate`. Absent while it computes, and
-    /// for a task.
+    /// The event that the callback handles: a message with its sender, `init` or `terminate`.
+    /// Absent while the callback computes, and for a task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
-    /// The time that it has been parked or computing.
+    /// The time for which the callback has been waiting or computing.
     pub for_ms: u64,
-    /// The awaited events, such as `answer of <5.1>`, `time` or `port`; empty while it computes.
+    /// The events that the callback waits for, such as `answer of <5.1>`, `time` or `port`. Empty
+    /// while it computes.
     pub waits_for: Vec<String>,
 }
 
@@ -127,42 +128,43 @@ pub struct TopProcess {
     /// The fields of the process list.
     #[serde(flatten)]
     pub process: Process,
-    /// The share of the time that it ran; 100 is one thread all the time. A waiting callback does
-    /// not count as running.
+    /// The share of the measurement in which the process ran. 100 is one thread all the time. A
+    /// waiting callback does not count as running.
     pub run_percent: f64,
 }
 
-/// One process in full. Fields that only the process itself can provide are empty while a callback
-/// computes.
+/// One process in full. The fields that only the process itself can provide are empty while its
+/// callback computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessDetails {
     /// The fields of the process list.
     #[serde(flatten)]
     pub process: Process,
-    /// All its registered names.
+    /// All registered names of the process.
     pub names: Vec<String>,
-    /// Whether a callback is running or waiting.
+    /// Whether the process is inside a callback, which runs or waits.
     pub in_callback: bool,
-    /// The stack of a callback that has been computing for long, innermost function first; or the
-    /// system call that it waits in.
+    /// The stack of a callback that has been computing for long, innermost function first, or the
+    /// system call that the callback waits in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frames: Vec<String>,
-    /// The number of its callbacks inside old code: 0 or 1. Always 0 between callbacks.
+    /// 1 if the process is inside a callback of old code, otherwise 0. OTP counts stack frames
+    /// instead.
     #[serde(default)]
     pub old_frames: u64,
-    /// Whether it traps exits.
+    /// Whether the process traps exits.
     pub traps_exits: bool,
-    /// The pids of its links.
+    /// The pids of the linked processes.
     pub links: Vec<String>,
-    /// The pids that it monitors.
+    /// The pids of the processes that this process monitors.
     pub monitors: Vec<String>,
-    /// The pids that monitor it.
+    /// The pids of the processes that monitor this process.
     pub monitored_by: Vec<String>,
     /// The messages in its mailbox, oldest first.
     pub mailbox: Vec<Letter>,
-    /// The pids of callers with a pending reply.
+    /// The pids of the callers that still wait for a reply.
     pub unanswered: Vec<String>,
-    /// The pending timers that will send to it, in order of expiry.
+    /// The timers that will send a message to the process, in order of expiry.
     pub timers: Vec<PendingTimer>,
 }
 
@@ -171,9 +173,9 @@ pub struct ProcessDetails {
 pub struct Letter {
     /// The kind of message.
     pub kind: LetterKind,
-    /// The sender, or the process that ended.
+    /// The sender. For an exit or a down, it is the process that ended.
     pub from: String,
-    /// The message, or the exit reason as text; null for requests of the daemon itself.
+    /// The message, or the exit reason as text. Null for requests of the daemon itself.
     pub body: Value,
 }
 
@@ -191,14 +193,14 @@ pub enum LetterKind {
     Exit,
     /// The end of a monitored process.
     Down,
-    /// A message of the node itself, about a port or table.
+    /// A message of the node itself about a port or a table.
     Told,
 }
 
 /// A message that a timer will send.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PendingTimer {
-    /// The expiry, in microseconds since the start of the node.
+    /// The time of expiry, in microseconds since the start of the node.
     pub at_us: u64,
     /// The message.
     pub message: Value,

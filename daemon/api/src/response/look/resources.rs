@@ -12,18 +12,18 @@ pub struct PortList {
 /// A socket of an app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Port {
-    /// Its number.
+    /// The number of the port.
     pub port: u64,
     /// The process that owns it.
     pub owner: String,
-    /// Its local address; empty while it connects.
+    /// The local address. Empty while the port connects.
     pub local: String,
-    /// The address of the peer; absent for a listener.
+    /// The address of the peer. Absent for a listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
-    /// The number of received bytes not yet read.
+    /// The number of bytes that were received and not read yet.
     pub unread: u64,
-    /// The number of written bytes not yet sent.
+    /// The number of bytes that were written and not sent yet.
     pub unsent: u64,
 }
 
@@ -37,15 +37,15 @@ pub struct TableList {
 /// A shared table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
-    /// Its number.
+    /// The number of the table.
     pub table: u64,
-    /// Its name.
+    /// The name of the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// `set` or `ordered_set`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// `public`, `protected` or `private`.
+    /// The access to the table: `public`, `protected` or `private`.
     pub access: String,
     /// The process that owns it.
     pub owner: String,
@@ -54,6 +54,6 @@ pub struct Table {
     pub heir: Option<String>,
     /// The number of rows.
     pub rows: u64,
-    /// The size of its keys and values.
+    /// The total size of the keys and values, in bytes.
     pub bytes: u64,
 }

@@ -11,14 +11,14 @@ pub struct SysStatus {
     /// The fields of the process list.
     #[serde(flatten)]
     pub process: Process,
-    /// Whether it was suspended by hand.
+    /// Whether an operator has suspended the process.
     pub suspended: bool,
-    /// Whether it counts its messages.
+    /// Whether the process counts its messages.
     pub statistics: bool,
-    /// The number of last messages that it keeps; absent if it keeps none.
+    /// The number of recent messages that the process keeps. Absent if it keeps none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_max: Option<u64>,
-    /// Its state.
+    /// The state of the process.
     pub state: Value,
 }
 
@@ -27,7 +27,7 @@ pub struct SysStatus {
 pub struct ProcessStatistics {
     /// The process.
     pub pid: String,
-    /// The counts; absent if the process does not count.
+    /// The counters. Absent if the process does not count.
     pub statistics: Option<MessageCounts>,
 }
 
@@ -42,26 +42,26 @@ pub struct MessageCounts {
     pub messages_out: u64,
 }
 
-/// The last messages of a process.
+/// The recent messages of a process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessLog {
     /// The process.
     pub pid: String,
-    /// The messages, oldest first; absent if the process keeps none.
+    /// The messages, oldest first. Absent if the process keeps none.
     pub messages: Option<Vec<LoggedMessage>>,
 }
 
-/// A message in a process's log.
+/// A message that a process has kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoggedMessage {
     /// The age of the message.
     pub ago_ms: u64,
-    /// `in` or `out`.
+    /// The direction: `in` or `out`.
     pub way: String,
-    /// `call`, `cast`, `info`, `exit`, `down`, `told` (a message of the node about a port or
-    /// table), `timeout` or `reply`.
+    /// The kind: `call`, `cast`, `info`, `exit`, `down`, `told` (a message of the node about a port
+    /// or table), `timeout` or `reply`.
     pub what: String,
-    /// The other process.
+    /// The sender of an incoming message, or the receiver of an outgoing one.
     pub other: Option<String>,
     /// The message.
     pub message: Value,
@@ -72,9 +72,9 @@ pub struct LoggedMessage {
 pub struct ProcessState {
     /// The process.
     pub pid: String,
-    /// Its registered name.
+    /// The registered name of the process.
     pub name: Option<String>,
-    /// Its module.
+    /// The module of the process.
     pub module: String,
     /// The version of the code that built the state.
     pub version: String,

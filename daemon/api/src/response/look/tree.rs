@@ -6,16 +6,16 @@ use serde_json::Value;
 use super::process::{Behaviour, CodeAge, ProcessStatus};
 use crate::child_spec::{ChildSpec, ChildType};
 
-/// Supervision trees, and the processes outside them.
+/// The supervision trees, and the processes outside them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Forest {
-    /// The root supervisor of each running app, or the requested supervisor.
+    /// The root supervisor of each running app, or only the requested supervisor.
     pub roots: Vec<TreeNode>,
-    /// The processes outside every tree; empty if one app or supervisor was requested.
+    /// The processes outside every tree. Empty if an app or a supervisor was requested.
     pub outside: Vec<TreeNode>,
 }
 
-/// One place in a supervision tree.
+/// A node of a supervision tree.
 ///
 /// ```json
 /// {"id": 10000, "pid": "<7.1>", "name": null, "behaviour": "gen_server", "root": false, "app": "counter",
@@ -23,36 +23,36 @@ pub struct Forest {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TreeNode {
-    /// The child id; null for a root and outside a tree.
+    /// The child id. Null for a root supervisor and for a process outside every tree.
     pub id: Value,
-    /// The pid; absent for a child that is not started or is restarting.
+    /// The pid. Absent for a child that is not running or is being restarted.
     pub pid: Option<String>,
-    /// Its registered name.
+    /// The registered name.
     pub name: Option<String>,
-    /// The behaviour; upgrades do not manage tasks.
+    /// The behaviour of the module. Upgrades do not manage tasks.
     pub behaviour: Behaviour,
-    /// Whether it is the root supervisor of its app.
+    /// Whether this is the root supervisor of its app.
     pub root: bool,
-    /// The app whose library holds its module.
+    /// The app whose library contains the module.
     pub app: String,
     /// Its module.
     pub module: String,
-    /// The version of the code it runs; absent without a process.
+    /// The version of the code that the process runs. Absent if there is no process.
     pub version: Option<String>,
-    /// Whether that code is current or old; absent without a process.
+    /// Whether that code is current or old. Absent if there is no process.
     pub code: Option<CodeAge>,
     /// The status.
     pub status: ProcessStatus,
-    /// The children, in start order; empty for a worker.
+    /// The children, in start order. Empty for a worker.
     pub children: Vec<Self>,
-    /// The pids of its links, except its supervisor and its children.
+    /// The pids of the linked processes, except the supervisor and the children.
     pub links: Vec<String>,
 }
 
 /// The children of a supervisor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChildList {
-    /// The number of child specs; 1 for a `simple_one_for_one`.
+    /// The number of child specs. It is 1 for a `simple_one_for_one`.
     pub specs: u64,
     /// The number of running children.
     pub active: u64,
@@ -60,16 +60,16 @@ pub struct ChildList {
     pub supervisors: u64,
     /// The number of other children.
     pub workers: u64,
-    /// The children, the latest started first, as in OTP.
+    /// The children. As in OTP, the child that was started last comes first.
     pub children: Vec<ChildRow>,
 }
 
 /// A child of a supervisor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChildRow {
-    /// Its id; null under a `simple_one_for_one`.
+    /// The id of the child. Null under a `simple_one_for_one`.
     pub id: Value,
-    /// Its process, if it runs.
+    /// The pid of the child, if it runs.
     pub pid: Option<String>,
     /// The status.
     pub status: ProcessStatus,
@@ -83,9 +83,9 @@ pub struct ChildRow {
 /// The child spec of a child.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChildSpecShown {
-    /// Its supervisor.
+    /// The supervisor of the child.
     pub supervisor: String,
-    /// Its spec, with all defaults filled in. The arguments of a temporary child are null, because
-    /// they are not kept.
+    /// The child spec, with all defaults filled in. The arguments of a temporary child are null,
+    /// because the supervisor does not keep them.
     pub spec: ChildSpec,
 }

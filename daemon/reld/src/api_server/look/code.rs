@@ -87,7 +87,7 @@ pub(crate) fn residents(api: &Api) -> Vec<r::Resident> {
     purged.collect()
 }
 
-/// Returns the libraries with a call from the daemon that does not return.
+/// Returns the libraries with a function that the daemon has called and that does not return.
 pub(crate) fn late(api: &Api) -> Vec<Resident> {
     api.loader.residents().into_iter().filter(|library| library.stuck.is_some()).collect()
 }

@@ -1,4 +1,4 @@
-//! Processes: data from the tables, and answers of the processes themselves.
+//! Processes, from the daemon's tables and from the answers of the processes themselves.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::words::{age, behaviour, json, millis, process_status};
 use crate::api_server::api::Api;
 
-/// How long a process may take to reach a callback boundary.
+/// The time limit for a process to finish its callback.
 pub(crate) const BOUNDARY: Duration = Duration::from_secs(5);
 
 pub(crate) fn processes(api: &Api) -> r::ProcessList {
@@ -22,7 +22,7 @@ pub(crate) fn processes(api: &Api) -> r::ProcessList {
     r::ProcessList { processes: list.iter().map(|info| process(api, info, &mut ids)).collect() }
 }
 
-/// The longest sample of `top`.
+/// The maximum duration of a measurement by `top`.
 const LOOK_MAX: Duration = Duration::from_secs(10);
 
 pub(crate) async fn top(api: Api, request: q::Top) -> Result<r::TopList, ErrorReport> {
@@ -46,7 +46,7 @@ pub(crate) async fn top(api: Api, request: q::Top) -> Result<r::TopList, ErrorRe
     Ok(r::TopList { for_ms: millis(time), of, processes: list.iter().map(row).collect() })
 }
 
-/// Caches the child ids of each supervisor.
+/// The child ids of each supervisor, cached for one request.
 #[derive(Default)]
 pub(crate) struct Ids {
     supervisors: HashMap<Pid, HashMap<Pid, Value>>,
@@ -102,7 +102,8 @@ pub(crate) async fn proc(api: Api, request: &q::Process) -> Result<r::ProcessDet
     let mut details = details(&api, &request.process).await?;
     if details.in_callback {
         let pid = api.find(&request.process)?;
-        // The call waits for the thread and reads files.
+        // Run this on a blocking thread, because it waits for the thread of the process and reads
+        // files.
         details.frames = api.wait(move |runtime| Ok(runtime.frames(pid))).await?;
     }
     Ok(details)
@@ -212,7 +213,7 @@ pub(crate) async fn message_log(api: Api, request: &q::MessageLog) -> Result<r::
     })
 }
 
-/// Returns the time since `at` in milliseconds; 0 if the clock was set back meanwhile.
+/// Returns the time since `at` in milliseconds, or 0 if the clock was set back.
 pub(crate) fn ago(at: std::time::SystemTime) -> u64 {
     at.elapsed().map_or(0, millis)
 }

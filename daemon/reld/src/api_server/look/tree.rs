@@ -37,8 +37,8 @@ pub(crate) fn tree(api: &Api, request: &q::Tree) -> Result<r::Forest, ErrorRepor
     Ok(r::Forest { roots: roots.map(|node| place(&node, true)).collect(), outside })
 }
 
-/// Returns the processes without a supervisor. Application processes are left out: their trees are
-/// shown instead.
+/// Returns the processes without a supervisor. Application processes are left out, because their
+/// supervision trees are shown.
 pub(crate) fn outside(api: &Api) -> Vec<r::TreeNode> {
     let without = |info: &ProcessInfo| info.parent.is_none() && info.behaviour != Behaviour::Application;
     let loose = api.runtime.processes().into_iter().filter(without);

@@ -1,4 +1,4 @@
-//! Translations from types of the runtime to types of the API.
+//! Conversions from types of the runtime to types of the API.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use reld_api::term;
 use reld_runtime::{Behaviour, ProcessInfo, Status};
 use serde_json::Value;
 
-/// Returns a MessagePack value as JSON. Bytes that are not MessagePack come from a faulty library,
+/// Returns a MessagePack value as JSON. Bytes that are not MessagePack come from a faulty library
 /// and are shown as a hex dump.
 pub(crate) fn json(bytes: &[u8]) -> Value {
     term::to_json(bytes).unwrap_or_else(|_| Value::String(format!("{bytes:02x?}")))

@@ -9,7 +9,7 @@ use reld_wire::application::StopCause;
 
 use crate::api_server::api::Api;
 
-/// How long an app may take to start or to stop.
+/// The time limit for an app to start or to stop.
 const APPLICATION: Duration = Duration::from_secs(60);
 
 fn app_error(error: &AppError) -> ErrorReport {
@@ -26,7 +26,7 @@ fn app_error(error: &AppError) -> ErrorReport {
     ErrorReport::refused(kind, error.to_string())
 }
 
-/// Starts an app after the apps that it needs. OTP: `application:ensure_all_started/1`.
+/// Starts the apps that an app needs, then the app itself. OTP: `application:ensure_all_started/1`.
 pub(super) async fn app_start(api: Api, app: String) -> Result<r::AppStarted, ErrorReport> {
     let name = app.clone();
     let started = api.wait(move |runtime| {

@@ -82,7 +82,8 @@ pub(super) async fn child_terminate(
     Ok(r::ChildTerminated { id })
 }
 
-/// Returns the pid of a child of a simple_one_for_one: these children have a pid instead of an id.
+/// Finds a child of a simple_one_for_one. The children of such a supervisor have no ids, so the
+/// request contains a pid.
 fn simple_child(api: &Api, supervisor: &str, id: &Value) -> Option<Pid> {
     let pid = parse_pid(id.as_str()?).ok()?;
     let rows = api.runtime.which_children(api.find_supervisor(supervisor).ok()?)?;

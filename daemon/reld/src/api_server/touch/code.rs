@@ -1,4 +1,4 @@
-//! Requests to one process by hand, and changes of its code.
+//! Changes of one process by hand, and changes of its code.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use super::messages::bytes;
 use crate::api_server::api::Api;
 use crate::api_server::look::{BOUNDARY, lingering, not_loaded, sys_error};
 
-/// How long to wait for killed processes.
+/// The time limit for killed processes to end.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
 pub(super) async fn suspend(api: Api, request: q::Suspend) -> Result<r::Suspended, ErrorReport> {
@@ -28,7 +28,7 @@ pub(super) async fn resume(api: Api, request: q::Resume) -> Result<r::Resumed, E
     Ok(r::Resumed { pid: pid.to_string(), queue })
 }
 
-/// Sends a system message to a process, which handles it at its next callback boundary.
+/// Sends a system message to a process. The process handles it after its current callback.
 async fn sys(
     api: Api,
     process: &str,
@@ -109,7 +109,7 @@ pub(super) async fn soft_purge(api: Api, module: String) -> Result<r::SoftPurged
     Ok(r::SoftPurged { module, purged, lingering })
 }
 
-/// Purges by hand. Refused while an upgrade is under way.
+/// Purges code by hand. This is refused while an upgrade is under way.
 async fn purge_by_hand(
     api: &Api,
     module: String,
@@ -132,7 +132,7 @@ pub(super) fn kill(api: &Api, request: &q::Kill) -> Result<r::ExitSent, ErrorRep
     Ok(r::ExitSent { pid: pid.to_string() })
 }
 
-/// Reads the exit reason of a request.
+/// Parses the exit reason of a request.
 fn exit_reason(text: &str) -> Exit {
     match text {
         "kill" => Exit::Killed,

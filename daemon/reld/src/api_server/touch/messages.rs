@@ -17,9 +17,9 @@ use crate::api_server::api::Api;
 use crate::api_server::look::{BOUNDARY, json, millis, not_loaded};
 use crate::api_server::routing::line;
 
-/// OTP: the default of `gen_server:call`.
+/// The default time limit of a call. OTP: the default of `gen_server:call`.
 const CALL: Duration = Duration::from_secs(5);
-/// How long an init may take.
+/// The time limit for an init.
 const START: Duration = Duration::from_secs(30);
 
 pub(super) fn bytes(value: &Value) -> Result<Vec<u8>, ErrorReport> {
@@ -40,7 +40,7 @@ pub(super) async fn ask(
 ) -> Result<Vec<u8>, ErrorReport> {
     let (done, answer) = tokio::sync::oneshot::channel();
     api.runtime.call_then(kind, pid, body, timeout, move |answer| {
-        // Fails if the client has hung up.
+        // This fails if the client has disconnected.
         let _ = done.send(answer);
     });
     match answer.await {
@@ -65,7 +65,7 @@ pub(super) async fn ask(
     }
 }
 
-/// Encodes a message and checks that its receiver can decode it. OTP delivers any term, and a term
+/// Encodes a message, and checks that its receiver can decode it. OTP delivers any term, and a term
 /// that matches no clause ends the server. Unlike OTP, a typo at a terminal must not cost a state.
 async fn message(api: &Api, pid: Pid, kind: BodyKind, value: &Value) -> Result<Vec<u8>, ErrorReport> {
     let name = api.runtime.called(pid);
@@ -85,7 +85,7 @@ async fn message(api: &Api, pid: Pid, kind: BodyKind, value: &Value) -> Result<V
     }
     let (done, answer) = tokio::sync::oneshot::channel();
     api.runtime.accepts_then(pid, kind, bytes(value)?, move |accepted| {
-        // Fails if the client has hung up.
+        // This fails if the client has disconnected.
         let _ = done.send(accepted);
     });
     let refuse = |kind: &str, why: String| {
@@ -137,13 +137,13 @@ async fn start(api: &Api, module: String, args: Vec<u8>) -> Result<Pid, ErrorRep
     started.await?.ok_or_else(|| ErrorReport::refused("ignore", "the init of the process returned ignore"))
 }
 
-/// Streams two lines: one when the process has started, one when it has ended. A client that hangs
-/// up ends the process.
+/// Streams one line when the process has started, and one when it has ended. If the client
+/// disconnects, the process gets an exit signal.
 pub(super) async fn spawn_link(api: Api, request: q::SpawnLink) -> Result<Body, ErrorReport> {
     let pid = start(&api, request.module, bytes(&request.args)?).await?;
     let (events, stream) = channel::unbounded_channel();
     let exited = events.clone();
-    // Fails if the client has hung up.
+    // This fails if the client has disconnected.
     let _ = events.send(Some(r::LinkEvent::Spawned { pid: pid.to_string() }));
     api.runtime.on_exit(pid, move |exit| {
         let _ = exited.send(Some(r::LinkEvent::Exited { pid: pid.to_string(), reason: exit.to_string() }));
