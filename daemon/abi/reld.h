@@ -1,7 +1,7 @@
 /*
  * reld.h: the boundary between the reld daemon and an app's library, for C11 and C++11.
  *
- * Mirrors the crate reld-abi (daemon/abi/src), which is the original; a test compares the two.
+ * This file mirrors the crate reld-abi (daemon/abi/src). A test compares the two.
  *
  * How the two sides meet
  *   A library exports one function, reld_app_v1(), which returns its reld_app block. The daemon
@@ -11,64 +11,67 @@
  *
  * The promise
  *   - The daemon refuses a library with another RELD_ABI_MAJOR.
- *   - Tables only grow at their end, and hold their `size`; read no more than that many bytes
+ *   - Tables only grow at their end, and contain their `size`. Read no more than `size` bytes
  *     (RELD_HAS).
- *   - The daemon refuses a library with a newer RELD_ABI_MINOR than its own; the error names both.
- *     A library that can do without a newer member declares an older minor in its reld_app, and
- *     checks RELD_HAS before it uses the member. It receives no events newer than that minor.
- *   - reld_bytes is borrowed for the duration of the call. reld_buf changes owner; it is always
- *     allocated and freed with the daemon's allocator, reld_allocator_v1().
+ *   - The daemon refuses a library with a newer RELD_ABI_MINOR than its own. The error names both
+ *     versions. A library that can do without a newer member declares an older minor version in its
+ *     reld_app, and checks RELD_HAS before it uses the member. It receives no events that are newer
+ *     than the declared version.
+ *   - A reld_bytes is borrowed for the duration of the call. A reld_buf changes its owner. It is
+ *     always allocated and freed with the daemon's allocator, reld_allocator_v1().
  *   - Nothing may unwind or longjmp across the boundary.
  *   - App values travel as MessagePack with field names.
  *
  * Tags
- *   [callback]       only while the daemon runs a callback of this library on the calling thread
- *   [any thread]     at any time
- *   [loader thread]  called by the daemon's loader thread; if a call does not return, the daemon
+ *   [callback]       may be called only while the daemon runs a callback of this library on the
+ *                    calling thread
+ *   [any thread]     may be called on any thread at any time
+ *   [loader thread]  is called on the daemon's loader thread; if a call does not return, the daemon
  *                    continues with a new loader thread
- *   [pool]           called on any thread of the daemon's pool; one process never runs on two
- *                    threads at once
+ *   [pool]           is called on any thread of the daemon's pool; a process never runs on two
+ *                    threads at the same time
  *
  * Output
- *   Lines that a library prints by printf, puts, perror, write and the like go to the daemon's log,
- *   with app, module and pid. The streams stdout and stderr have no descriptor and no buffer; a
- *   library must not close them, nor set a buffer.
+ *   Lines that a library prints with printf, puts, perror, write and the like go to the daemon's
+ *   log, with app, module and pid. The streams stdout and stderr have no descriptor and no buffer.
+ *   A library must not close them or set a buffer.
  *
  * How a library is unmapped
- *   When the daemon holds no more references into a library, it calls `unload`, runs the library's
- *   thread-local destructors on the daemon's threads, calls its destructors and atexit functions,
- *   and unmaps it. Constructors and destructors run on the loader thread, outside dlopen and
- *   dlclose. One that takes long delays only its own library. No exception may leave one.
- *   A library stays mapped, with the reason shown by `relctl code`, in these cases:
- *   - As long as a thread that it started or one of its signal handlers runs.
- *   - As long as environ, a standard stream or another variable of libc points into it. It stays
- *     for good if this was so when another library was loaded, since that one may have saved the
- *     pointer and may restore it.
- *   - For good, if it imports a function that keeps an address which cannot be looked up: putenv
- *     (use setenv), timer_create, mq_notify, aio_*, lio_*, getaddrinfo_a, openlog, on_exit (use
- *     atexit), fopencookie, fmemopen, open_memstream, setvbuf and the like, register_printf_*,
- *     getopt, hsearch, initstate, dlopen, thrd_create, tss_create, clone, robust mutexes; in
- *     libstdc++ std::thread, std::async (use pthread_create), set_terminate, set_new_handler,
- *     locale::global and facets of its own, rdbuf, register_callback, sync_with_stdio,
- *     pmr::set_default_resource. `relctl pack` warns about these.
- *   A library that stays mapped runs its destructors no earlier than at the end of the daemon. A
- *   library stays mapped if its unload function or a destructor does not return.
+ *   When the daemon has no more references into a library, it calls `unload`, runs the library's
+ *   thread-local destructors on the daemon's threads, calls the library's destructors and atexit
+ *   functions, and unmaps the library. Constructors and destructors run on the loader thread,
+ *   outside dlopen and dlclose. A slow constructor or destructor delays only its own library. No
+ *   exception may leave a constructor or destructor.
+ *   A library stays mapped in these cases. `relctl code` shows the reason.
+ *   - It stays as long as a thread that it started or one of its signal handlers runs.
+ *   - It stays as long as environ, a standard stream or another variable of libc points into it. It
+ *     stays for good if such a pointer existed when another library was loaded, because the other
+ *     library may have saved the pointer and may restore it.
+ *   - It stays for good if it imports a function that keeps an address that the daemon cannot look
+ *     up: putenv (use setenv), timer_create, mq_notify, aio_*, lio_*, getaddrinfo_a, openlog,
+ *     on_exit (use atexit), fopencookie, fmemopen, open_memstream, setvbuf and the like,
+ *     register_printf_*, getopt, hsearch, initstate, dlopen, thrd_create, tss_create, clone, robust
+ *     mutexes; in libstdc++ std::thread, std::async (use pthread_create), set_terminate,
+ *     set_new_handler, locale::global and facets of its own, rdbuf, register_callback,
+ *     sync_with_stdio, pmr::set_default_resource. `relctl pack` warns about these.
+ *   - It stays as long as its unload function or one of its destructors does not return.
+ *   A library that stays for good runs its destructors only at the end of the daemon.
  *
- * Resources of the whole process
- *   - SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGXFSZ and SIGCHLD belong to the daemon. A disposition
- *     that a library sets for them by sigaction, signal and the like has no effect, and the log
- *     reports this with the app's name; a query returns the disposition that the library has set.
- *     One exception: a handler of SIGCHLD is called, without SA_NOCLDWAIT. In a child that a
- *     library forks these functions are libc's.
- *   - For all other signals a query returns the disposition that the library itself has set, never
- *     the handler of another library: the handlers of all libraries are called for a signal, with
- *     the flags and the mask of the one set last. A default or an ignore takes effect when no
- *     library handles the signal; a default for a fault (SIGSEGV and the like) takes effect at
- *     once. The handlers of a library are removed after its `unload`, when its threads have ended;
- *     a signal without handlers has no effect from then on.
- *   - wait, waitpid(-1) and the like find children in the daemon's process group; wait for other
- *     children by pid.
- *   - The working directory and the umask are shared by all apps; the daemon depends on neither.
+ * Resources of the whole OS process
+ *   - SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGXFSZ and SIGCHLD belong to the daemon. If a library sets
+ *     a disposition for one of them with sigaction, signal and the like, the disposition has no
+ *     effect, and the log reports this with the app's name. A query returns the disposition that
+ *     the library has set. There is one exception: a handler of SIGCHLD is called, without
+ *     SA_NOCLDWAIT. In a child that a library forks, these functions are those of libc.
+ *   - For all other signals, a query returns the disposition that the library itself has set, and
+ *     never the handler of another library. When a signal arrives, the handlers of all libraries
+ *     are called, with the flags and the mask of the handler that was set last. SIG_DFL and SIG_IGN
+ *     take effect only if no library handles the signal, except that SIG_DFL for a fault (SIGSEGV
+ *     and the like) takes effect at once. The handlers of a library are removed after its `unload`,
+ *     when its threads have ended. A signal without handlers then has no effect.
+ *   - wait, waitpid(-1) and the like find only children in the daemon's process group. Wait for
+ *     other children by pid.
+ *   - The working directory and the umask are shared by all apps. The daemon depends on neither.
  *
  * The library owns values with names ending in _app, the daemon those with names ending in _host.
  */
@@ -82,43 +85,44 @@
 extern "C" {
 #endif
 
-/* The major version, which must be equal on both sides. */
+/* The major version of the boundary. It must be equal on both sides. */
 #define RELD_ABI_MAJOR 1u
-/* The minor version, which counts the extensions since RELD_ABI_MAJOR changed. */
+/* The minor version of the boundary. It counts the extensions since RELD_ABI_MAJOR changed. */
 #define RELD_ABI_MINOR 5u
-/* Whether a table of the daemon, which may be older or newer than this header, has a member. */
+/* Tests whether a table of the daemon has a member. The daemon may be older or newer than this
+ * header. */
 #define RELD_HAS(table, member)                                                                                        \
     ((size_t)((const char *)(&(table)->member + 1) - (const char *)(table)) <= (size_t)(table)->size)
-/* The first 8 bytes of every reld_app, the final 0 included. */
+/* The first 8 bytes of every reld_app, including the final 0. */
 #define RELD_MAGIC "reldapp"
-/* Names of the two exported functions. */
+/* The names of the two exported functions. */
 #define RELD_ENTRY_SYMBOL "reld_app_v1"
 #define RELD_ALLOCATOR_SYMBOL "reld_allocator_v1"
 
 /* --------------------------------------------------------------------------------- plain values */
 
-/* Borrowed bytes, valid until the call that they were passed to returns. ptr may be null when len
- * is 0. */
+/* Borrowed bytes. They are valid until the call that they were passed to returns. ptr may be null
+ * if len is 0. */
 typedef struct reld_bytes {
     const uint8_t *ptr;
     size_t len;
 } reld_bytes;
 
-/* Owned bytes from the daemon's allocator, alignment 1. The owner frees them there. ptr may be null
- * when cap is 0; there is nothing to free then. */
+/* Owned bytes, allocated by the daemon's allocator with alignment 1. The owner frees them with that
+ * allocator. If cap is 0, ptr may be null, and there is nothing to free. */
 typedef struct reld_buf {
     uint8_t *ptr;
     size_t len;
     size_t cap;
 } reld_buf;
 
-/* A process. A pid is never reused for another process; {0, 0} is no process. */
+/* A process id. A pid is never reused for another process, and {0, 0} stands for no process. */
 typedef struct reld_pid {
     uint32_t slot;
     uint32_t generation;
 } reld_pid;
 
-/* The reason for which a process ended or is to end. */
+/* The reason why a process ended or is to end. */
 typedef struct reld_exit {
     uint32_t kind; /* RELD_EXIT_* */
     reld_buf text; /* details as UTF-8; owned */
@@ -133,14 +137,15 @@ typedef struct reld_exit {
 #define RELD_EXIT_UNDECODABLE 6u /* bytes did not decode; text names module, version and field */
 #define RELD_EXIT_OVERLOADED 7u  /* a call was not delivered: the mailbox is full. Since ABI 1.4 */
 
-/* The address of the answer to a call. Plain data: a state may keep it across an upgrade. */
+/* The data that a reply to a call needs. It is plain data, so a state may keep it across an
+ * upgrade. */
 typedef struct reld_from {
     reld_pid caller;
     reld_pid server;
     uint64_t reference;
 } reld_from;
 
-/* A running timer. Plain data: a state may keep it across an upgrade. */
+/* A running timer. It is plain data, so a state may keep it across an upgrade. */
 typedef struct reld_timer {
     uint64_t id;
     uint64_t at_ns; /* the time at which it fires, since the daemon started */
@@ -148,7 +153,7 @@ typedef struct reld_timer {
 
 /* ------------------------------------------------------------------------------------ callbacks */
 
-/* The event that a callback handles. Borrowed for the call. */
+/* The event that a callback handles. It is borrowed for the call. */
 typedef struct reld_event {
     uint32_t kind;      /* RELD_EVENT_* */
     uint32_t reserved;  /* 0 */
@@ -197,17 +202,18 @@ struct reld_outcome;
 
 /* A callback that waits. */
 typedef struct reld_future {
-    /* Owned by the daemon until poll returns another verdict than PENDING (the library has freed it
-     * then) or drop is called. */
+    /* The daemon owns it until poll returns a verdict other than PENDING, which means that the
+     * library has freed it, or until the daemon calls drop. */
     void *data_app;
-    /* [pool] Polls again. `completed` are the references with answers ready for reld_host.take;
-     * borrowed. */
+    /* [pool] Polls the callback again. `completed` holds the references with answers ready for
+     * reld_host.take. It is borrowed. */
     reld_verdict (*poll)(void *data_app, const uint64_t *completed, size_t count, struct reld_outcome *out);
-    /* [pool] Cancels the callback where it waits. Not inside a callback: reld_host refuses. */
+    /* [pool] Cancels the callback at the point where it waits. It is called outside any callback,
+     * so most functions of reld_host refuse. */
     void (*drop)(void *data_app);
 } reld_future;
 
-/* The outcome of a callback; the daemon passes it zeroed. */
+/* The outcome of a callback. The daemon passes it zeroed. */
 typedef struct reld_outcome {
     void *state_app;    /* the state after READY; null when the process ends now, and always for tasks */
     uint32_t next;      /* RELD_NEXT_* after READY */
@@ -234,67 +240,69 @@ typedef int32_t reld_status;
 #define RELD_BEHAVIOUR_SUPERVISOR 2u  /* only INIT */
 #define RELD_BEHAVIOUR_APPLICATION 3u /* INIT, PREP_STOP, TERMINATE */
 #define RELD_BEHAVIOUR_TASK 4u        /* only INIT, which runs until the task ends */
-/* Since ABI 1.2. The daemon treats these as gen_servers; the names are for display. */
+/* Since ABI 1.2. The daemon treats these as gen_servers and only displays their names. */
 #define RELD_BEHAVIOUR_GEN_STATEM 5u
 #define RELD_BEHAVIOUR_GEN_EVENT 6u
 #define RELD_BEHAVIOUR_EVENT_HANDLER 7u
 
-/* A callback table: the unit of the instructions load, update and purge. Immutable. */
+/* A callback table. It is immutable, and the unit of the instructions load, update and purge. */
 typedef struct reld_module {
     uint32_t size;      /* sizeof(reld_module) */
     uint32_t behaviour; /* RELD_BEHAVIOUR_* */
     reld_bytes name;    /* UTF-8, unique within a release */
-    /* [pool] Runs one callback. Takes ownership of state_app (null for INIT) and returns the new
-     * state in `out`. */
+    /* [pool] Runs one callback. Takes ownership of state_app, which is null for INIT, and returns
+     * the new state in `out`. */
     reld_verdict (*callback)(void *state_app, const reld_event *event, reld_outcome *out);
-    /* [pool] Writes the state as MessagePack into *out, owned by the daemon, and leaves the state
-     * unchanged. Null for supervisors and tasks, like the next three. */
+    /* [pool] Writes the state as MessagePack into *out, which the daemon then owns, and leaves the
+     * state unchanged. This function and the next three are null for supervisors and tasks. */
     reld_status (*export_state)(const void *state_app, reld_buf *out, reld_exit *why);
-    /* [pool] Builds a state from bytes of this version; every field must be read or declared
+    /* [pool] Builds a state from bytes of this version. Every field must be read, or declared
      * dropped. */
     reld_status (*import_state)(reld_bytes state, void **out_app, reld_exit *why);
-    /* [pool] Builds a state of this version from the bytes of version `from`. Both this function
-     * and the next may run several times for a state, also as a trial with a result that is
+    /* [pool] Builds a state of this version from the bytes of version `from`. This function and
+     * change_code_down may run several times for the same state, and as a trial whose result is
      * dropped. */
     reld_status (*change_code)(reld_bytes from, reld_bytes state, reld_bytes extra, void **out_app, reld_exit *why);
-    /* [pool] Converts bytes of this version to bytes of version `to`, owned by the daemon. */
+    /* [pool] Converts bytes of this version to bytes of version `to`, which the daemon then owns.
+     * */
     reld_status (*change_code_down)(reld_bytes to, reld_bytes state, reld_bytes extra, reld_buf *out, reld_exit *why);
-    /* [pool] Reports whether `body` decodes as the body of that RELD_EVENT_*; runs no callback. */
+    /* [pool] Checks whether `body` can be decoded as the body of this RELD_EVENT_*. Runs no
+     * callback. */
     reld_status (*accepts)(uint32_t kind, reld_bytes body, reld_exit *why);
-    /* [pool] Frees a state. Not inside a callback. Null for supervisors and tasks. */
+    /* [pool] Frees a state. It is called outside any callback. Null for supervisors and tasks. */
     void (*drop_state)(void *state_app);
     /* [loader thread] Writes the schema of the values that the module reads and writes, as a JSON
-     * object owned by the daemon; leaves *out empty when the schema is not known. Called before
-     * reld_app.load by programs that inspect a library without loading it, never by a node. May be
-     * null. Since ABI 1.1. */
+     * object that the daemon then owns. Leaves *out empty if the schema is not known. Only programs
+     * that inspect a library without loading it call this, before reld_app.load; a node never does.
+     * May be null. Since ABI 1.1. */
     reld_status (*schema)(reld_buf *out, reld_exit *why);
-    /* [pool] Writes the value that is displayed in place of `body`, with the secrets removed, owned
-     * by the daemon. `body` is a state (RELD_STATUS_STATE) or a message of kind RELD_EVENT_CALL,
-     * _CAST or _INFO. Leaves *out empty if `body` may be displayed unchanged; after a failure
-     * `body` is not displayed. Null: every body may be displayed. Not inside a callback. Since ABI
-     * 1.5. */
+    /* [pool] Writes a copy of `body` for display, without the secrets. The daemon then owns it.
+     * `body` is a state (RELD_STATUS_STATE) or a message of kind RELD_EVENT_CALL, _CAST or _INFO.
+     * Leaves *out empty if `body` may be displayed unchanged. If the function fails, `body` is not
+     * displayed. If it is null, every body may be displayed. It is called outside any callback.
+     * Since ABI 1.5. */
     reld_status (*format_status)(uint32_t kind, reld_bytes body, reld_buf *out, reld_exit *why);
 } reld_module;
 
 #define RELD_STATUS_STATE 32u /* the kind of a state in reld_module.format_status. Since ABI 1.5 */
 
-/* The library unwinds on panic, which the daemon requires; set in reld_app.flags. A C library sets
- * this flag too, since it has no panics. */
+/* A flag in reld_app.flags: the library unwinds on panic. The daemon requires this. A C library has
+ * no panics, and sets the flag too. */
 #define RELD_FLAG_PANIC_UNWIND 1u
 
 struct reld_host;
 
 /* One of several counters of the memory that a library has allocated and not freed. There are
- * several so that threads need not wait for each other to count. One thread may free a block that
- * another thread allocated, so only the sums over all counters are meaningful, modulo 2^64. Each
- * member must be written as a relaxed atomic. A reld_buf counts for its owner. */
+ * several counters so that threads need not share one. A thread may free a block that another
+ * thread has allocated, so only the sums over all counters are meaningful, modulo 2^64. Each member
+ * must be written as a relaxed atomic. A reld_buf counts for its owner. */
 typedef struct reld_usage {
     uint64_t blocks;
     uint64_t bytes;
     uint64_t reserved[6]; /* 0; pads the counter to the size of a cache line */
 } reld_usage;
 
-/* The magic block of a library. Immutable, valid for as long as the library is mapped. */
+/* The magic block of a library. It is immutable, and valid as long as the library is mapped. */
 typedef struct reld_app {
     uint8_t magic[8];    /* RELD_MAGIC */
     uint32_t size;       /* sizeof(reld_app) */
@@ -306,17 +314,17 @@ typedef struct reld_app {
     reld_bytes built_by; /* compiler and SDK, for display */
     const reld_module *const *modules;
     size_t module_count;
-    /* [loader thread] Receives the daemon's table, once, before any callback. The table stays
-     * valid. */
+    /* [loader thread] Gives the library the daemon's table. Called once, before any callback. The
+     * table stays valid. */
     reld_status (*load)(const struct reld_host *host);
-    /* [loader thread] Called once, when the daemon holds no more references into the library. It is
-     * the library's last chance to end its threads and to flush its buffers. The library is
-     * unmapped when its threads have ended; until then its thread-local destructors may run. None
-     * of this delays other libraries. May be null. */
+    /* [loader thread] Called once, when the daemon has no more references into the library. The
+     * library should end its threads and flush its buffers here. The library is unmapped when its
+     * threads have ended. Until then its thread-local destructors may run. This delays no other
+     * library. May be null. */
     void (*unload)(void);
-    /* The usage_count counters of the memory that the library has allocated and not freed, a static
-     * of the library. The daemon reads them at any time, for display. Null if the library does not
-     * count. Since ABI 1.4. */
+    /* Counters of the memory that the library has allocated and not freed. They are an array of
+     * usage_count counters in a static of the library. The daemon may read them at any time, for
+     * display. Null if the library does not count. Since ABI 1.4. */
     const reld_usage *usage;
     size_t usage_count;
 } reld_app;
@@ -324,8 +332,8 @@ typedef struct reld_app {
 /* Exports a function from a library whose other functions are hidden (-fvisibility=hidden). */
 #define RELD_EXPORT __attribute__((visibility("default")))
 
-/* The one function that a library exports. [any thread] It may be called more than once and always
- * returns the same block. */
+/* The only function that a library exports. [any thread] It may be called more than once, and
+ * always returns the same block. */
 RELD_EXPORT const reld_app *reld_app_v1(void);
 
 /* ------------------------------------------------------------------------- tables of the daemon */
@@ -334,16 +342,16 @@ RELD_EXPORT const reld_app *reld_app_v1(void);
 typedef struct reld_allocator {
     uint32_t size;     /* sizeof(reld_allocator) in the daemon */
     uint32_t reserved; /* 0 */
-    /* Returns null when out of memory, like the next two. */
+    /* Allocates a block. This function and the next two return null if there is no memory. */
     uint8_t *(*alloc)(size_t size, size_t align);
     uint8_t *(*alloc_zeroed)(size_t size, size_t align);
-    /* Leaves the old block untouched when it returns null. */
+    /* Resizes a block. If it returns null, the old block is unchanged. */
     uint8_t *(*realloc)(uint8_t *ptr, size_t size, size_t align, size_t new_size);
-    /* Frees a block; size and align are those of its allocation. */
+    /* Frees a block. size and align must be those of its allocation. */
     void (*dealloc)(uint8_t *ptr, size_t size, size_t align);
 } reld_allocator;
 
-/* The one function that the daemon exports. */
+/* The only function that the daemon exports. */
 const reld_allocator *reld_allocator_v1(void);
 
 /* A message that a task has taken from its mailbox. */
@@ -384,8 +392,8 @@ typedef struct reld_answer {
  */
 #define RELD_REQUEST_SUPERVISOR 1u
 
-/* Stops a process: its terminate is called, and when it has ended the answer is RELD_ANSWER_EXIT
- * with the reason for which it ended. The body is the requested reason: {kind: "normal" |
+/* Stops a process. Its terminate is called, and when the process has ended, the answer is
+ * RELD_ANSWER_EXIT with the exit reason. The body is the requested reason: {kind: "normal" |
  * "shutdown" | "killed" | "noproc" | "error" | "panic" | "undecodable" | "overloaded", text}, with
  * text for the kinds that have one. Since ABI 1.5. OTP: gen_server:stop/3. */
 #define RELD_REQUEST_STOP 2u
@@ -432,85 +440,90 @@ typedef struct reld_answer {
 /* A timeout that never expires. */
 #define RELD_INFINITY UINT64_MAX
 
-/* The functions that the daemon offers. Each is [callback] unless tagged otherwise; called
- * elsewhere, it returns RELD_REFUSED or zero and does nothing but free the buffers that it was
- * given. */
+/* The functions that the daemon offers. Each is [callback] unless tagged otherwise. A function that
+ * is called elsewhere frees the buffers that it was given, does nothing else, and returns
+ * RELD_REFUSED or zero. */
 typedef struct reld_host {
     uint32_t size;      /* sizeof(reld_host) in the daemon */
     uint32_t abi_major; /* RELD_ABI_MAJOR of the daemon */
     uint32_t abi_minor; /* RELD_ABI_MINOR of the daemon */
     uint32_t reserved;  /* 0 */
-    /* Returns the running process, {0, 0} outside a callback. */
+    /* Returns the running process, or {0, 0} outside a callback. */
     reld_pid (*self_pid)(void);
-    /* Sends a message of RELD_EVENT_CAST or RELD_EVENT_INFO; takes ownership of body. A message to
-     * a dead process is dropped. Since ABI 1.2 a process may send two more events to itself; an
-     * older daemon refuses both. RELD_EVENT_CONTINUE comes before all messages in the mailbox.
-     * RELD_EVENT_TIMEOUT has a number of milliseconds as its body, and comes if no other message
-     * arrives within that time after the end of the current callback. */
+    /* Sends a message of kind RELD_EVENT_CAST or RELD_EVENT_INFO. Takes ownership of body. A
+     * message to a dead process is dropped. Since ABI 1.2 a process may send two more events to
+     * itself. An older daemon refuses both. RELD_EVENT_CONTINUE comes before all messages in the
+     * mailbox. RELD_EVENT_TIMEOUT has a number of milliseconds as its body. It comes if no other
+     * message arrives within that time after the end of the current callback. */
     reld_status (*send)(uint32_t kind, reld_pid to, reld_buf body);
-    /* Opens a request (RELD_REQUEST_*); takes ownership of body. Returns the reference of the
-     * request, 0 outside a callback. */
+    /* Sends a request of one of the kinds RELD_REQUEST_*. Takes ownership of body. Returns the
+     * reference of the request, or 0 outside a callback. */
     uint64_t (*call)(uint32_t kind, reld_pid to, reld_buf body, uint64_t timeout_ms);
-    /* Takes the answer to a request: OK with *out filled, PENDING, or REFUSED for an unknown
-     * reference. */
+    /* Takes the answer to a request. Returns OK and fills *out, or returns PENDING, or returns
+     * REFUSED if the reference is unknown. */
     reld_status (*take)(uint64_t reference, reld_answer *out);
-    /* Abandons a request; a late answer is dropped. */
+    /* Abandons a request. A late answer is dropped. */
     void (*forget)(uint64_t reference);
-    /* Answers a call; takes ownership of body. An answer that comes too late is dropped. */
+    /* Replies to a call. Takes ownership of body. A reply that comes too late is dropped. */
     reld_status (*reply)(reld_from to, reld_buf body);
-    /* Sends body as RELD_EVENT_INFO after after_ms; takes ownership of body. */
+    /* Sends body as RELD_EVENT_INFO after after_ms. Takes ownership of body. */
     reld_timer (*send_after)(reld_pid to, uint64_t after_ms, reld_buf body);
-    /* Cancels a timer: OK if it was going to fire (again), else REFUSED. */
+    /* Cancels a timer. Returns OK if the timer would have fired (again), otherwise REFUSED. */
     reld_status (*cancel_timer)(reld_timer timer);
-    /* Starts a sleep; its reference is answered with an empty reply after after_ms. */
+    /* Starts a sleep and returns its reference. After after_ms the reference is answered with an
+     * empty reply. */
     uint64_t (*sleep)(uint64_t after_ms);
-    /* Takes the next message of the running task: OK, PENDING, or REFUSED in other processes. */
+    /* Takes the next message of the running task. Returns OK, PENDING, or, in a process that is no
+     * task, REFUSED. */
     reld_status (*recv)(reld_message *out);
-    /* Starts a process of `module`; takes ownership of args. The reference is answered with the pid
-     * when init is done. link 1 links the new process to the running process; link 2 also makes the
-     * running process its parent in the displayed tree (since ABI 1.2). */
+    /* Starts a process of `module` and returns a reference. Takes ownership of args. The reference
+     * is answered with the pid when init is done. If link is 1, the new process is linked to the
+     * running process. If link is 2, the running process also becomes its parent in the displayed
+     * tree (since ABI 1.2). */
     uint64_t (*spawn)(reld_bytes module, reld_buf args, uint32_t link);
-    /* Registers a name for the running process (`register` is a keyword of C); REFUSED if the name
-     * is taken. */
+    /* Registers a name for the running process. Returns REFUSED if the name is taken. (`register`
+     * is a keyword of C.) */
     reld_status (*register_name)(reld_bytes name);
     /* Unregisters a name of the running process. */
     reld_status (*unregister_name)(reld_bytes name);
-    /* [any thread] Returns the process with that name, {0, 0} if there is none. */
+    /* [any thread] Returns the process with that name, or {0, 0} if there is none. */
     reld_pid (*whereis)(reld_bytes name);
     /* Links the running process to another one. */
     reld_status (*link)(reld_pid with);
     /* Removes a link. */
     reld_status (*unlink)(reld_pid with);
-    /* Monitors a process: one RELD_EVENT_DOWN with the returned reference comes when it ends. */
+    /* Monitors a process and returns a reference. When the process ends, one RELD_EVENT_DOWN with
+     * this reference comes. */
     uint64_t (*monitor)(reld_pid pid);
     /* Removes a monitor. */
     reld_status (*demonitor)(uint64_t reference);
-    /* Sends an exit signal; takes ownership of exit. RELD_EXIT_KILLED cannot be trapped. */
+    /* Sends an exit signal to a process. Takes ownership of exit. RELD_EXIT_KILLED cannot be
+     * trapped. */
     reld_status (*exit)(reld_pid to, reld_exit exit);
-    /* Sets whether exit signals become RELD_EVENT_EXIT messages (1) or not (0). */
+    /* Sets whether exit signals become RELD_EVENT_EXIT messages: 1 for yes, 0 for no. */
     reld_status (*trap_exit)(uint32_t on);
-    /* Reads a key from the environment of the running process's application, as MessagePack into
-     * *out, owned by the library; REFUSED if the key is not set. */
+    /* Reads a key of the environment of the running process's application, as MessagePack into
+     * *out, which the library then owns. Returns REFUSED if the key is not set. */
     reld_status (*get_env)(reld_bytes key, reld_buf *out);
-    /* [any thread] Writes a line to the daemon's log; level 1 (error) to 5 (trace). */
+    /* [any thread] Writes a line to the daemon's log. level is 1 (error) to 5 (trace). */
     void (*log)(uint32_t level, reld_bytes target, reld_bytes message);
-    /* Sends body as RELD_EVENT_INFO every every_ms for as long as the target lives; takes ownership
-     * of body. Since ABI 1.2. */
+    /* Sends body as RELD_EVENT_INFO every every_ms, as long as the target lives. Takes ownership of
+     * body. Since ABI 1.2. */
     reld_timer (*send_interval)(reld_pid to, uint64_t every_ms, reld_buf body);
-    /* Returns the number of milliseconds until a timer fires, RELD_INFINITY if it has fired or was
-     * cancelled. Since ABI 1.2. */
+    /* Returns the number of milliseconds until a timer fires, or RELD_INFINITY if the timer has
+     * fired or was cancelled. Since ABI 1.2. */
     uint64_t (*read_timer)(reld_timer timer);
     /*
      * Runs run(data_app) once on a thread for blocking work, even if the process ends meanwhile.
-     * The returned reference is answered with an empty reply when run has returned. Returns 0 if
-     * refused; run is not called then. Of the functions of this table only whereis and log work
-     * inside run. Since ABI 1.2.
+     * Returns a reference, which is answered with an empty reply when run has returned. If the
+     * daemon refuses, it returns 0 and does not call run. Inside run, only whereis and log of this
+     * table work. Since ABI 1.2.
      */
     uint64_t (*blocking)(void (*run)(void *data_app), void *data_app);
     /*
-     * Bounds the mailbox of the running process to that many messages; 0 removes the bound. A
+     * Limits the mailbox of the running process to this number of messages. 0 removes the limit. A
      * message to a full mailbox is dropped and counted, and a dropped call is answered with
-     * RELD_EXIT_OVERLOADED. REFUSED in supervisors and applications. Since ABI 1.4.
+     * RELD_EXIT_OVERLOADED. Supervisors and applications get REFUSED. Since ABI 1.4.
      */
     reld_status (*bound_mailbox)(uint64_t messages);
 } reld_host;

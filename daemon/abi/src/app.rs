@@ -10,14 +10,14 @@ use crate::{ABI_MAJOR, ABI_MINOR, Buf};
 
 /// The first bytes of every [`App`] block.
 pub const MAGIC: [u8; 8] = *b"reldapp\0";
-/// The one function that a library exports: [`EntryFn`].
+/// The name of the only function that a library exports. Its type is [`EntryFn`].
 pub const ENTRY_SYMBOL: &str = "reld_app_v1";
 
-/// The type of [`ENTRY_SYMBOL`]: returns the library's block, which is valid for as long as the
-/// library is mapped.
+/// The type of [`ENTRY_SYMBOL`]. The function returns the library's block, which is valid as long
+/// as the library is mapped.
 pub type EntryFn = unsafe extern "C" fn() -> *const App;
 
-/// Set in [`App::flags`] when the library unwinds on panic, which the daemon requires.
+/// A flag in [`App::flags`]: the library unwinds on panic. The daemon requires this.
 pub const FLAG_PANIC_UNWIND: u32 = 1;
 
 /// The magic block of a library.
@@ -40,20 +40,19 @@ pub struct App {
     pub vsn: Bytes,
     /// The compiler and SDK version that built the library, for display.
     pub built_by: Bytes,
-    /// The `module_count` tables of its modules.
+    /// The callback tables of its modules. There are `module_count` tables.
     pub modules: *const *const Module,
     /// The length of `modules`.
     pub module_count: usize,
-    /// `[loader thread]` Receives the daemon's table, once, before any callback.
+    /// `[loader thread]` Gives the library the daemon's table. Called once, before any callback.
     pub load: Option<unsafe extern "C" fn(host: *const Host) -> Status>,
-    /// `[loader thread]` Called once, when the daemon holds no more references into the library. It
-    /// is the library's last chance to end its threads and to flush its buffers. The library is
-    /// unmapped when its threads have ended; until then its thread-local destructors may run. May
-    /// be null.
+    /// `[loader thread]` Called once, when the daemon has no more references into the library. The
+    /// library should end its threads and flush its buffers here. The library is unmapped when its
+    /// threads have ended. Until then its thread-local destructors may run. May be null.
     pub unload: Option<unsafe extern "C" fn()>,
-    /// The `usage_count` counters of the memory that the library has allocated and not freed, a
-    /// static of the library. The daemon reads them at any time, for display. Null if the library
-    /// does not count. Since ABI 1.4.
+    /// Counters of the memory that the library has allocated and not freed. They are an array of
+    /// `usage_count` counters in a static of the library. The daemon may read them at any time, for
+    /// display. Null if the library does not count. Since ABI 1.4.
     pub usage: *const Usage,
     /// The length of `usage`.
     pub usage_count: usize,
@@ -64,18 +63,18 @@ pub struct App {
 #[expect(unsafe_code, reason = "an App block and its tables are statics of the library")]
 unsafe impl Sync for App {}
 /// One of several counters of the memory that a library has allocated and not freed. There are
-/// several so that threads need not wait for each other to count. One thread may free a block that
-/// another thread allocated, so only the sums over all counters are meaningful, modulo 2^64.
+/// several counters so that threads need not share one. A thread may free a block that another
+/// thread has allocated, so only the sums over all counters are meaningful, modulo 2^64.
 ///
 /// A [`Buf`] counts for its owner: the library subtracts one when it gives a buffer away, and adds
 /// one when it receives a buffer.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Usage {
-    /// Number of blocks.
+    /// The number of blocks.
     pub blocks: AtomicU64,
-    /// Number of bytes in these blocks.
+    /// The number of bytes in these blocks.
     pub bytes: AtomicU64,
-    /// Filled with 0; pads the counter to the size of a cache line.
+    /// Filled with 0. It pads the counter to the size of a cache line.
     pub reserved: [u64; 6],
 }

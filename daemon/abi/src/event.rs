@@ -12,14 +12,14 @@ pub struct Event {
     pub kind: u32,
     /// Filled with 0; reserved for later versions.
     pub reserved: u32,
-    /// The sender; the dead process for [`EVENT_EXIT`] and [`EVENT_DOWN`].
+    /// The sender, or the dead process for [`EVENT_EXIT`] and [`EVENT_DOWN`].
     pub from: Pid,
-    /// The reference of the call; of the monitor for [`EVENT_DOWN`].
+    /// The reference of the call, or of the monitor for [`EVENT_DOWN`].
     pub reference: u64,
-    /// MessagePack; the UTF-8 text of the exit for [`EVENT_EXIT`], [`EVENT_DOWN`] and
-    /// [`EVENT_TERMINATE`].
+    /// The body as MessagePack. For [`EVENT_EXIT`], [`EVENT_DOWN`] and [`EVENT_TERMINATE`] it is
+    /// the UTF-8 text of the exit reason.
     pub body: Bytes,
-    /// The kind of the exit for [`EVENT_EXIT`], [`EVENT_DOWN`] and [`EVENT_TERMINATE`].
+    /// The kind of the exit reason, for [`EVENT_EXIT`], [`EVENT_DOWN`] and [`EVENT_TERMINATE`].
     pub exit_kind: u32,
 }
 
@@ -42,46 +42,46 @@ pub struct Event {
 /// ```
 pub const EVENT_INIT: u32 = 0;
 
-/// A request that expects a reply. gen_server.
+/// A request that expects a reply. Sent to a gen_server.
 pub const EVENT_CALL: u32 = 1;
-/// A request without reply. gen_server.
+/// A request without a reply. Sent to a gen_server.
 pub const EVENT_CAST: u32 = 2;
-/// Any other message, timers included. gen_server.
+/// Any other message, including those of timers. Sent to a gen_server.
 pub const EVENT_INFO: u32 = 3;
-/// A linked process ended and this process traps exits. gen_server.
+/// A linked process ended, and this process traps exits. Sent to a gen_server.
 pub const EVENT_EXIT: u32 = 4;
-/// A monitored process ended. gen_server.
+/// A monitored process ended. Sent to a gen_server.
 pub const EVENT_DOWN: u32 = 5;
-/// The process is about to end. gen_server; application (after its supervision tree has stopped,
-/// OTP: `stop/1`).
+/// The process is about to end. Sent to a gen_server, and to an application after its supervision
+/// tree has stopped (OTP: `stop/1`).
 pub const EVENT_TERMINATE: u32 = 6;
 
-/// The application is about to be stopped. application.
+/// The application is about to be stopped. Sent to an application.
 ///
 /// `body` is `{root, cause}`: the pid of the root supervisor or nil, and the cause `by_hand`,
 /// `node_stops`, `node_restarts`, `upgrade` or `tree_ended`. `tree_ended` means that the
-/// supervision tree has ended by itself, so that there is no root; libraries before ABI 1.4 do not
-/// receive the event for this cause. For libraries before ABI 1.3 `body` is `root` alone.
+/// supervision tree has ended by itself, so that there is no root. Libraries before ABI 1.4 do not
+/// receive the event for this cause. For libraries before ABI 1.3 `body` is only `root`.
 pub const EVENT_PREP_STOP: u32 = 7;
 
-/// The application's environment changed; `body` is `{changed, new, removed}`. application. Since
-/// ABI 1.1; libraries of ABI 1.0 do not receive it.
+/// The environment of the application changed. `body` is `{changed, new, removed}`. Sent to an
+/// application. Since ABI 1.1; libraries of ABI 1.0 do not receive it.
 pub const EVENT_CONFIG_CHANGE: u32 = 8;
-/// The message that the process sent to itself by [`Host::send`] to be handled before any other. It
-/// comes as soon as the callback that sent it is over. gen_server. Since ABI 1.2. OTP:
+/// A message that the process sent to itself by [`Host::send`]. It is handled right after the
+/// callback that sent it, before any other message. Sent to a gen_server. Since ABI 1.2. OTP:
 /// `handle_continue`.
 pub const EVENT_CONTINUE: u32 = 9;
-/// No message came within the time that the process set by [`Host::send`]. gen_server. Since
-/// ABI 1.2. OTP: the message `timeout`.
+/// No message came within the time that the process set by [`Host::send`]. Sent to a gen_server.
+/// Since ABI 1.2. OTP: the message `timeout`.
 pub const EVENT_TIMEOUT: u32 = 10;
 
-/// The starting application enters a start phase listed in its app.toml; `body` is
-/// `{phase, type, arg}`, where `arg` is a bin of MessagePack. A crash here makes the start fail.
-/// application. Since ABI 1.3; an application with start phases does not start if its library is of
-/// an older ABI. OTP: `start_phase/3`.
+/// The starting application enters a start phase that its app.toml lists. `body` is `{phase, type,
+/// arg}`, where `arg` is a bin of MessagePack. If this callback crashes, the start fails. Sent to
+/// an application. Since ABI 1.3; an application with start phases does not start if its library
+/// was built for an older ABI. OTP: `start_phase/3`.
 pub const EVENT_START_PHASE: u32 = 11;
 
-/// A notification from the node itself; `body` is `{port: EVENT}`, see [`REQUEST_PORT`], or
-/// `{table: EVENT}`, see [`REQUEST_TABLE`]. gen_server. Since ABI 1.2; libraries of an older ABI do
-/// not receive it.
+/// A notification from the node itself. `body` is `{port: EVENT}`, see [`REQUEST_PORT`], or
+/// `{table: EVENT}`, see [`REQUEST_TABLE`]. Sent to a gen_server. Since ABI 1.2; libraries of an
+/// older ABI do not receive it.
 pub const EVENT_TOLD: u32 = 16;

@@ -53,7 +53,7 @@ pub use self::outcome::*;
 pub use self::request::*;
 pub use self::value::*;
 
-/// The major version of the boundary, which must be equal on both sides.
+/// The major version of the boundary. It must be equal on both sides.
 pub const ABI_MAJOR: u32 = 1;
-/// The minor version, which counts the extensions since [`ABI_MAJOR`] changed.
+/// The minor version of the boundary. It counts the extensions since [`ABI_MAJOR`] changed.
 pub const ABI_MINOR: u32 = 5;

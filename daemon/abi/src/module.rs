@@ -8,13 +8,13 @@ use crate::value::{Buf, Bytes, Exit, Status};
 #[cfg(doc)]
 use crate::{App, EVENT_CALL, EVENT_CAST, EVENT_INFO, EVENT_INIT};
 
-/// Callbacks and a state, driven by the daemon's message loop. OTP: gen_server.
+/// A module with callbacks and a state. The daemon runs the message loop. OTP: gen_server.
 pub const BEHAVIOUR_GEN_SERVER: u32 = 1;
-/// Only an `init` that does not wait; the message loop is the daemon's supervisor.
+/// A module with only an `init`, which must not wait. The daemon runs the rest of the supervisor.
 pub const BEHAVIOUR_SUPERVISOR: u32 = 2;
 /// The callbacks of an application: start, prep_stop, stop and config_change.
 pub const BEHAVIOUR_APPLICATION: u32 = 3;
-/// A process with a loop of its own: one `async fn` that stays on its version until it ends.
+/// A process with a loop of its own: one `async fn`. It keeps its version until it ends.
 pub const BEHAVIOUR_TASK: u32 = 4;
 /// A state machine. The daemon treats it as a gen_server; the library implements the state machine.
 /// Since ABI 1.2. OTP: gen_statem.
@@ -22,11 +22,11 @@ pub const BEHAVIOUR_GEN_STATEM: u32 = 5;
 /// An event manager. The daemon treats it as a gen_server. Since ABI 1.2. OTP: the process of
 /// gen_event.
 pub const BEHAVIOUR_GEN_EVENT: u32 = 6;
-/// A handler of an event manager, in a child process of it. The daemon treats it as a gen_server.
-/// Since ABI 1.2.
+/// A handler of an event manager. It runs in a child process of the manager. The daemon treats it
+/// as a gen_server. Since ABI 1.2.
 pub const BEHAVIOUR_EVENT_HANDLER: u32 = 7;
 
-/// A callback table: the unit of the instructions `load`, `update` and `purge`.
+/// A callback table. It is the unit of the instructions `load`, `update` and `purge`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Module {
@@ -34,24 +34,24 @@ pub struct Module {
     pub size: u32,
     /// One of the `BEHAVIOUR_*` values.
     pub behaviour: u32,
-    /// UTF-8, unique within a release.
+    /// The name of the module in UTF-8, unique within a release.
     pub name: Bytes,
-    /// `[pool]` Runs one callback. Takes ownership of `state_app` (null for [`EVENT_INIT`]) and
-    /// returns the new state in `out`.
+    /// `[pool]` Runs one callback. Takes ownership of `state_app`, which is null for
+    /// [`EVENT_INIT`], and returns the new state in `out`.
     pub callback: Option<
         unsafe extern "C" fn(state_app: *mut c_void, event: *const Event, out: *mut Outcome) -> Verdict,
     >,
-    /// `[pool]` Writes the state as MessagePack and leaves it unchanged. Null for supervisors and
-    /// tasks.
+    /// `[pool]` Writes the state as MessagePack, and leaves the state unchanged. Null for
+    /// supervisors and tasks.
     pub export_state:
         Option<unsafe extern "C" fn(state_app: *const c_void, out: *mut Buf, why: *mut Exit) -> Status>,
-    /// `[pool]` Builds a state from bytes of this version; every field must be read or declared
+    /// `[pool]` Builds a state from bytes of this version. Every field must be read, or declared
     /// dropped.
     pub import_state:
         Option<unsafe extern "C" fn(state: Bytes, out_app: *mut *mut c_void, why: *mut Exit) -> Status>,
-    /// `[pool]` Builds a state of this version from the bytes of version `from`. Called on an
-    /// upgrade, in the newer library. Both this function and the next may run several times for a
-    /// state, also as a trial with a result that is dropped.
+    /// `[pool]` Builds a state of this version from the bytes of version `from`. On an upgrade it
+    /// is called in the newer library. This function and `change_code_down` may run several times
+    /// for the same state, and as a trial whose result is dropped.
     pub change_code: Option<
         unsafe extern "C" fn(
             from: Bytes,
@@ -61,25 +61,25 @@ pub struct Module {
             why: *mut Exit,
         ) -> Status,
     >,
-    /// `[pool]` Converts bytes of this version to bytes of version `to`. Called on a downgrade, in
-    /// the newer library.
+    /// `[pool]` Converts bytes of this version to bytes of version `to`. On a downgrade it is
+    /// called in the newer library.
     pub change_code_down: Option<
         unsafe extern "C" fn(to: Bytes, state: Bytes, extra: Bytes, out: *mut Buf, why: *mut Exit) -> Status,
     >,
-    /// `[pool]` Reports whether `body` decodes as the body of that `EVENT_*` kind; runs no
+    /// `[pool]` Checks whether `body` can be decoded as the body of this `EVENT_*` kind. Runs no
     /// callback.
     pub accepts: Option<unsafe extern "C" fn(kind: u32, body: Bytes, why: *mut Exit) -> Status>,
-    /// `[pool]` Frees a state. Called outside any callback.
+    /// `[pool]` Frees a state. It is called outside any callback.
     pub drop_state: Option<unsafe extern "C" fn(state_app: *mut c_void)>,
-    /// Writes the schema of the values that the module reads and writes, as a JSON object; leaves
-    /// `out` empty when the schema is not known. Called before [`App::load`] by programs that
-    /// inspect a library without loading it, never by a node. May be null. Since ABI 1.1.
+    /// Writes the schema of the values that the module reads and writes, as a JSON object. Leaves
+    /// `out` empty if the schema is not known. Only programs that inspect a library without loading
+    /// it call this, before [`App::load`]; a node never does. May be null. Since ABI 1.1.
     pub schema: Option<unsafe extern "C" fn(out: *mut Buf, why: *mut Exit) -> Status>,
-    /// `[pool]` Writes the value that is displayed in place of `body`, with the secrets removed.
-    /// `body` is a state ([`STATUS_STATE`]) or a message of kind [`EVENT_CALL`], [`EVENT_CAST`] or
-    /// [`EVENT_INFO`]. Leaves `out` empty if `body` may be displayed unchanged; after a failure
-    /// `body` is not displayed. Null: every body may be displayed. Called outside any callback.
-    /// Since ABI 1.5. OTP: `format_status/1`.
+    /// `[pool]` Writes a copy of `body` for display, without the secrets. `body` is a state
+    /// ([`STATUS_STATE`]) or a message of kind [`EVENT_CALL`], [`EVENT_CAST`] or [`EVENT_INFO`].
+    /// Leaves `out` empty if `body` may be displayed unchanged. If the function fails, `body` is
+    /// not displayed. If it is null, every body may be displayed. It is called outside any
+    /// callback. Since ABI 1.5. OTP: `format_status/1`.
     pub format_status:
         Option<unsafe extern "C" fn(kind: u32, body: Bytes, out: *mut Buf, why: *mut Exit) -> Status>,
 }
@@ -88,5 +88,5 @@ pub struct Module {
 // library.
 #[expect(unsafe_code, reason = "an App block and its tables are statics of the library")]
 unsafe impl Sync for Module {}
-/// The kind of a state in [`Module::format_status`]. Since ABI 1.5.
+/// The kind that [`Module::format_status`] gets for a state. Since ABI 1.5.
 pub const STATUS_STATE: u32 = 32;

@@ -4,7 +4,7 @@ use crate::value::{Buf, Exit};
 #[cfg(doc)]
 use crate::{EVENT_INIT, EVENT_TOLD, Host};
 
-/// An ordinary request to a gen_server or a task, for [`Host::call`].
+/// A call of a gen_server or a task, for [`Host::call`].
 pub const REQUEST_CALL: u32 = 0;
 
 /// A request to a supervisor, for [`Host::call`], named as in OTP.
@@ -90,9 +90,9 @@ pub struct Answer {
     pub kind: u32,
     /// Filled with 0.
     pub reserved: u32,
-    /// The reply, MessagePack, for [`ANSWER_REPLY`].
+    /// The reply as MessagePack, for [`ANSWER_REPLY`].
     pub reply: Buf,
-    /// The reason for which the server ended, for [`ANSWER_EXIT`].
+    /// The exit reason of the server, for [`ANSWER_EXIT`].
     pub exit: Exit,
 }
 

@@ -7,32 +7,33 @@ use crate::Host;
 pub type Status = i32;
 /// Success.
 pub const OK: Status = 0;
-/// Failure; the `Exit` out parameter holds the reason.
+/// The function failed. The `Exit` out parameter holds the reason.
 pub const FAILED: Status = 1;
 /// There is no answer or message yet.
 pub const PENDING: Status = 2;
-/// Refused: called outside a callback, or with an invalid argument.
+/// The function was called outside a callback, or with an invalid argument.
 pub const REFUSED: Status = 3;
 
-/// Borrowed bytes, valid until the call that they were passed to returns.
+/// Borrowed bytes. They are valid until the call that they were passed to returns.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Bytes {
-    /// The first byte; may be dangling or null when `len` is 0.
+    /// The first byte. May be dangling or null if `len` is 0.
     pub ptr: *const u8,
-    /// Number of bytes.
+    /// The number of bytes.
     pub len: usize,
 }
 
-/// Owned bytes from the daemon's allocator (alignment 1). The owner frees them there.
+/// Owned bytes, allocated by the daemon's allocator with alignment 1. The owner frees them with
+/// that allocator.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Buf {
-    /// The first byte; dangling or null when `cap` is 0.
+    /// The first byte. May be dangling or null if `cap` is 0.
     pub ptr: *mut u8,
-    /// Number of bytes in use.
+    /// The number of bytes in use.
     pub len: usize,
-    /// Number of bytes allocated.
+    /// The number of bytes allocated.
     pub cap: usize,
 }
 
@@ -41,23 +42,23 @@ impl Buf {
     pub const EMPTY: Self = Self { ptr: core::ptr::null_mut(), len: 0, cap: 0 };
 }
 
-/// A process. A pid is never reused for another process; `{0, 0}` is no process.
+/// A process id. A pid is never reused for another process, and `{0, 0}` stands for no process.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pid {
-    /// Index in the daemon's process table.
+    /// The index in the daemon's process table.
     pub slot: u32,
-    /// How often that index has been used.
+    /// The number of processes that have used this index.
     pub generation: u32,
 }
 
-/// The reason for which a process ended or is to end.
+/// The reason why a process ended or is to end.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Exit {
     /// One of the `EXIT_*` values.
     pub kind: u32,
-    /// Details as UTF-8; owned.
+    /// The details as UTF-8. The receiver owns them.
     pub text: Buf,
 }
 
@@ -69,17 +70,18 @@ pub const EXIT_SHUTDOWN: u32 = 1;
 pub const EXIT_KILLED: u32 = 2;
 /// OTP: `noproc`.
 pub const EXIT_NOPROC: u32 = 3;
-/// The app's own code gave up; the text is its reason.
+/// The app's own code gave up. The text is its reason.
 pub const EXIT_ERROR: u32 = 4;
-/// The app's code panicked; the text is the panic's message and location.
+/// The app's code panicked. The text is the panic's message and location.
 pub const EXIT_PANIC: u32 = 5;
-/// A state, message or argument could not be decoded; the text names the field.
+/// A state, message or argument could not be decoded. The text names the field.
 pub const EXIT_UNDECODABLE: u32 = 6;
-/// The answer to a call that was not delivered because the mailbox of the server is full
-/// ([`Host::bound_mailbox`]). Since ABI 1.4.
+/// A call was not delivered, because the mailbox of the server is full ([`Host::bound_mailbox`]).
+/// Since ABI 1.4.
 pub const EXIT_OVERLOADED: u32 = 7;
 
-/// The address of the answer to a call. Plain data: a state may keep it across an upgrade.
+/// The data that a reply to a call needs. It is plain data, so a state may keep it across an
+/// upgrade.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct From {
@@ -87,15 +89,15 @@ pub struct From {
     pub caller: Pid,
     /// The process that was called.
     pub server: Pid,
-    /// The reference that the caller has for the open call.
+    /// The caller's reference of the call.
     pub reference: u64,
 }
 
-/// A running timer. Plain data: a state may keep it across an upgrade.
+/// A running timer. It is plain data, so a state may keep it across an upgrade.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timer {
-    /// Identifies the timer; never reused while the daemon runs.
+    /// The id of the timer. It is never reused while the daemon runs.
     pub id: u64,
     /// The time at which it fires, in nanoseconds since the daemon started.
     pub at_ns: u64,

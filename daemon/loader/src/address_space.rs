@@ -1,4 +1,4 @@
-//! Reads the process's own address space and threads from files in `/proc`, and so without unsafe
+//! Reads the memory and the threads of this OS process from files in `/proc`, so without unsafe
 //! code.
 
 use std::ffi::OsStr;
@@ -9,14 +9,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// Reads `length` bytes at an address. An unmapped address is an error, not a fault.
+/// Reads `length` bytes at an address of this OS process. Reading an unmapped address returns an
+/// error instead of raising SIGSEGV.
 pub(crate) fn read(address: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     Memory::open()?.0.read_exact_at(&mut bytes, address)?;
     Ok(bytes)
 }
 
-/// The process's own memory. A read of an unmapped address is an error, not a fault.
+/// The memory of this OS process, read through `/proc/self/mem`. Reading an unmapped address
+/// returns an error instead of raising SIGSEGV.
 #[derive(Debug)]
 pub(crate) struct Memory(File);
 
@@ -32,7 +34,7 @@ impl Memory {
         Ok(u64::from_ne_bytes(bytes))
     }
 
-    /// Reads up to `max` bytes of a text that ends before the byte `end` or 0.
+    /// Reads a text of up to `max` bytes. The text ends before the byte `end`, or before a 0.
     pub(crate) fn text(&self, address: u64, end: u8, max: usize) -> String {
         let bytes = (address..).take(max).map_while(|at| {
             let mut byte = [0];
@@ -64,19 +66,20 @@ impl Maps {
         files
     }
 
-    /// Returns the number of bytes mapped from the file at `path`, which may be removed by now.
+    /// Returns the number of bytes that are mapped from the file at `path`. The file may have been
+    /// removed since.
     pub(crate) fn bytes(&self, path: &Path) -> u64 {
         self.0.split(|byte| *byte == b'\n').filter_map(|line| bytes_from(line, path)).sum()
     }
 }
 
-/// Returns the name of a thread of the process.
+/// Returns the name of a thread of this OS process.
 pub(crate) fn thread(number: i32) -> String {
     let name = fs::read_to_string(format!("/proc/self/task/{number}/comm"));
     name.map_or_else(|_| format!("thread {number}"), |name| format!("thread {}", name.trim_end()))
 }
 
-/// Returns the file in a line of maps, and its address range.
+/// Parses a line of maps. Returns the file and its address range.
 fn file_in(line: &[u8]) -> Option<(PathBuf, Range<u64>)> {
     let line = line.strip_suffix(b" (deleted)").unwrap_or(line);
     let path = &line[line.iter().position(|byte| *byte == b'/')?..];
@@ -89,7 +92,7 @@ fn range(line: &[u8]) -> Option<Range<u64>> {
     Some(u64::from_str_radix(from, 16).ok()?..u64::from_str_radix(to, 16).ok()?)
 }
 
-/// Returns the size of the mapping in a line of maps, if it is a mapping of that file.
+/// Parses a line of maps. Returns the size of the mapping if it is a mapping of this file.
 ///
 /// ```text
 /// 7f1c2a000000-7f1c2a021000 r-xp 00001000 fd:01 1234      /run/reld/000001-ab.loaded.so (deleted)

@@ -1,9 +1,9 @@
-//! The daemon's allocator, as libraries use it.
+//! The daemon's allocator, which libraries use.
 //!
 //! A buffer changes its owner when it crosses the boundary, so both sides must free with the same
-//! allocator: the daemon's global one. A library looks it up by name at its first allocation, which
-//! may be in a constructor, long before the library receives [`crate::host`]. So the allocator is a
-//! symbol of the executable and not a member of that table.
+//! allocator: the daemon's global one. A library looks up this allocator by name at its first
+//! allocation. That may be in a constructor, long before the library receives [`crate::host`]. So
+//! the allocator is a symbol of the executable, and not a member of that table.
 
 use std::alloc::{self, Layout};
 use std::ffi::c_void;
@@ -22,16 +22,16 @@ static ALLOCATOR: abi::Allocator = abi::Allocator {
     dealloc,
 };
 
-/// Returns the table that libraries allocate from.
+/// Returns the table of functions with which libraries allocate.
 pub fn allocator() -> &'static abi::Allocator {
     &ALLOCATOR
 }
 
 /// Returns [`allocator`] to libraries, which look up this symbol in the executable.
 ///
-/// An executable exports no symbols by default. It must be linked with `--export-dynamic-symbol`,
-/// and code in it must refer to this function, otherwise the linker drops it. [`verify_exports`] is
-/// that reference, and checks the export.
+/// An executable exports no symbols by default. It must be linked with `--export-dynamic-symbol`.
+/// Code in the executable must also refer to this function, because the linker drops it otherwise.
+/// [`verify_exports`] refers to it and checks the export.
 // SAFETY: the name has the prefix of the project, so it cannot collide with another symbol.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn reld_allocator_v1() -> *const abi::Allocator {
@@ -43,7 +43,7 @@ pub(crate) extern "C" fn reld_allocator_v1() -> *const abi::Allocator {
 ///
 /// # Errors
 /// [`Refusal::NotExported`]: the program was linked without the export, or the linker dropped it.
-/// Libraries would then allocate with another allocator than the one that frees.
+/// Libraries would then allocate with one allocator and the daemon would free with another.
 pub fn verify_exports() -> Result<(), Refusal> {
     let program = libloading::os::unix::Library::this();
     // SAFETY: the address is only compared.

@@ -1,8 +1,8 @@
 //! Checks the magic block and the module tables of a library, member by member, before any other
 //! call.
 //!
-//! Reads no more of a table than its `size` allows, and reads the version and size before the
-//! members that depend on them. The result is parsed: a [`Table`] has all functions that its
+//! No more of a table is read than its `size` allows. The version and the size are read before the
+//! members that depend on them. The result is a parsed form: a [`Table`] has all functions that its
 //! behaviour needs, so later code need not check for null.
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ use crate::error::Refusal;
 use crate::ledger::Ledger;
 use crate::wire;
 
-/// More modules than any app has: a larger count is invalid.
+/// The maximum number of modules. It is more than any app has, so a larger count is invalid.
 const MODULES_MAX: usize = 4096;
 
 pub(crate) type CallbackFn =
@@ -33,7 +33,8 @@ pub(crate) type SchemaFn = unsafe extern "C" fn(*mut abi::Buf, *mut abi::Exit) -
 pub(crate) type FormatFn =
     unsafe extern "C" fn(u32, abi::Bytes, *mut abi::Buf, *mut abi::Exit) -> abi::Status;
 pub(crate) type DropFn = unsafe extern "C" fn(*mut c_void);
-/// The functions that the loader calls itself. The fence handles their exceptions (`fence.rs`).
+/// The types of the functions that the loader calls itself. The fence handles their exceptions
+/// (`fence.rs`).
 pub(crate) type LoadFn = unsafe extern "C-unwind" fn(*const abi::Host) -> abi::Status;
 pub(crate) type UnloadFn = unsafe extern "C-unwind" fn();
 
@@ -49,7 +50,7 @@ struct Head {
 const _: () = assert!(offset_of!(Head, size) == offset_of!(abi::App, size));
 const _: () = assert!(offset_of!(Head, abi_minor) == offset_of!(abi::App, abi_minor));
 
-/// A library's magic block after the check. Its functions are valid as long as the library is
+/// A library's magic block after the check. Its functions may be called only while the library is
 /// mapped.
 #[derive(Debug)]
 pub(crate) struct Block {
@@ -60,7 +61,7 @@ pub(crate) struct Block {
     pub(crate) modules: Vec<Table>,
     pub(crate) load: LoadFn,
     pub(crate) unload: Option<UnloadFn>,
-    /// `None` if the library does not count its allocations.
+    /// The library's own counters of its allocations. `None` if the library does not count.
     pub(crate) ledger: Option<Ledger>,
 }
 
@@ -71,15 +72,15 @@ pub(crate) struct Table {
     pub(crate) behaviour: Behaviour,
     pub(crate) callback: CallbackFn,
     pub(crate) accepts: AcceptsFn,
-    /// `None` also if the library's ABI does not have this member.
+    /// `None` if the module has no schema, or if the library's ABI lacks this member.
     pub(crate) schema: Option<SchemaFn>,
-    /// `None` for a module without secrets.
+    /// `None` if the module has no secrets to hide.
     pub(crate) format_status: Option<FormatFn>,
-    /// `None` for behaviours without a state of the app.
+    /// `None` for behaviours that have no state of the app.
     pub(crate) state: Option<StateFns>,
 }
 
-/// The functions of a module for states.
+/// The functions of a module that handle states.
 #[derive(Debug)]
 pub(crate) struct StateFns {
     pub(crate) export: ExportFn,
@@ -131,8 +132,8 @@ fn unwinding_unload(unload: unsafe extern "C" fn()) -> UnloadFn {
     unsafe { mem::transmute::<unsafe extern "C" fn(), UnloadFn>(unload) }
 }
 
-/// Checks the members that define the format of the others, one after the other, and returns the
-/// size of the block.
+/// Checks the members that define the format of the other members, in their order. Returns the size
+/// of the block.
 ///
 /// # Safety
 /// As for [`read`]; `block` is not null.
@@ -147,8 +148,8 @@ unsafe fn check_head(block: *const abi::App) -> Result<u32, Refusal> {
     Ok(size)
 }
 
-/// Refuses another major version, and a newer minor version, since the library may call functions
-/// that this daemon does not offer.
+/// Refuses another major version. Also refuses a newer minor version, because the library may call
+/// functions that this daemon does not offer.
 fn check_version(major: u32, minor: u32) -> Result<(), Refusal> {
     let field = match (major, minor) {
         (abi::ABI_MAJOR, ..=abi::ABI_MINOR) => return Ok(()),
@@ -165,8 +166,8 @@ const APP_SIZE_LEAST: usize = offset_of!(abi::App, usage);
 /// The size of a module's table in ABI 1.0.
 const MODULE_SIZE_LEAST: usize = offset_of!(abi::Module, schema);
 
-/// Refuses a table that is smaller than its first version. A table may be larger than the daemon's;
-/// the members beyond are not read.
+/// Refuses a table that is smaller than in ABI 1.0. A table may be larger than the daemon's, whose
+/// reader skips the further members.
 fn check_size(size: u32, least: usize) -> Result<(), String> {
     if size as usize >= least { Ok(()) } else { Err(format!("is {size}, less than the {least} of ABI 1.0")) }
 }
@@ -221,7 +222,7 @@ unsafe fn table(index: usize, table: *const abi::Module) -> Result<Table, Refusa
     parse(name, &table)
 }
 
-/// A table that may be larger or smaller than the daemon's.
+/// A table that may be larger or smaller than the daemon's version of it.
 ///
 /// # Safety
 /// Every member is a number, a pointer or an optional function, all of which may be zero.
@@ -232,7 +233,7 @@ unsafe impl Grows for abi::App {}
 // SAFETY: see its members.
 unsafe impl Grows for abi::Module {}
 
-/// Reads as much of a table as exists; the remaining members are zero.
+/// Reads the part of a table that exists. The remaining members are zero.
 ///
 /// # Safety
 /// There are `size` bytes at `table`, and they are a table of some version.

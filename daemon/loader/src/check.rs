@@ -1,9 +1,9 @@
 //! Checks a library's file without running any of its code.
 //!
-//! Refuses files that would fail late or silently, or change the whole process: another target,
-//! static TLS, libraries that the private copy would not find, undefined symbols, writable code,
-//! executable stacks. Works on the bytes that become the private copy, so that the file cannot
-//! change in between.
+//! Files are refused if they would fail late or silently, or would change the whole OS process.
+//! Reasons are another target, static TLS, libraries that the private copy would not find,
+//! undefined symbols, writable code, and executable stacks. The check reads the bytes that become
+//! the private copy, so the file cannot change between the check and the copy.
 
 use std::ffi::CString;
 use std::ptr;
@@ -29,8 +29,8 @@ const MACHINE: elf::Machine = elf::EM_X86_64;
 #[cfg(target_arch = "aarch64")]
 const MACHINE: elf::Machine = elf::EM_AARCH64;
 
-/// The libraries that a process has mapped only once, under one name: all parts of glibc, and the
-/// runtime libraries of compilers.
+/// The libraries that every OS process maps only once, under one name. They are all parts of glibc,
+/// and the runtime libraries of compilers.
 const SHARED: [&str; 13] = [
     "libc.so.6",
     "libm.so.6",
@@ -47,7 +47,7 @@ const SHARED: [&str; 13] = [
     "libstdc++.so.6",
 ];
 
-/// The facts read from the file.
+/// The facts that the check has read from the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Facts {
     /// The GNU build id.
@@ -58,26 +58,26 @@ pub(crate) struct Facts {
     pub(crate) entry_address: u64,
     /// The size of the image in the address space, from its base.
     pub(crate) size: u64,
-    /// The libraries that it needs.
+    /// The names of the libraries that it needs.
     pub(crate) needed: Vec<String>,
-    /// Whether it imports the function that raises panics. Rust code built with panic=abort does
-    /// not.
+    /// Whether the file imports the function that raises panics. Rust code that was built with
+    /// panic=abort does not import it.
     pub(crate) raises: bool,
     /// Its constructors and destructors.
     pub(crate) lifetime: Lifetime,
-    /// Why it stays mapped when it is purged, if the file shows a reason.
+    /// The reason why the library stays mapped when it is purged, if the file shows one.
     pub(crate) stays: Option<String>,
 }
 
-/// Checks a library's file without running any of its code, as every load does first.
+/// Checks a library's file without running any of its code. Every load begins with this check.
 ///
 /// # Errors
-/// The [`Refusal`]s that are based on the file alone.
+/// All [`Refusal`]s that depend only on the file.
 pub fn check_file(bytes: &[u8]) -> Result<(), Refusal> {
     check(bytes).map(drop)
 }
 
-/// Returns why a library will stay mapped when it is purged, if its file shows a reason.
+/// Returns the reason why a library will stay mapped when it is purged, if its file shows one.
 ///
 /// # Errors
 /// [`Refusal::Damaged`].
@@ -111,8 +111,8 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Facts, Refusal> {
     })
 }
 
-/// Clears the `DF_1_NODELETE` flag in checked bytes: the daemon decides whether a library stays
-/// mapped.
+/// Clears the flag `DF_1_NODELETE` in checked bytes, because the daemon decides whether a library
+/// stays mapped.
 pub(crate) fn clear_nodelete(bytes: &mut [u8]) -> Result<(), Refusal> {
     let Some(at) = flags_1_at(bytes)? else { return Ok(()) };
     // Little endian: the flag is in the value's lowest byte.
@@ -120,7 +120,7 @@ pub(crate) fn clear_nodelete(bytes: &mut [u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Checks the first bytes of the header, which define the format of the others.
+/// Checks the first bytes of the header, which define the format of all other bytes.
 fn check_kind(bytes: &[u8]) -> Result<(), Refusal> {
     let ident =
         bytes.get(..elf::ELFMAG.len() + 2).ok_or_else(|| Refusal::Damaged("it is too short".into()))?;
@@ -144,8 +144,8 @@ fn equal<T: PartialEq + ToString>(field: &'static str, found: T, expected: T) ->
     Err(Refusal::Target { field, found: found.to_string(), expected: expected.to_string() })
 }
 
-/// Checks that the file contains all its segments: access to a page mapped beyond the end of a file
-/// raises SIGBUS.
+/// Checks that the file contains all its segments. Accessing a page that is mapped beyond the end
+/// of a file would raise SIGBUS.
 fn check_segments(file: &File<'_>) -> Result<(), Refusal> {
     for segment in file.elf_program_headers() {
         segment
@@ -173,7 +173,7 @@ fn check_flags(dynamic: &DynamicTable<'_, Header>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Refuses executable stacks. A file without the header for stacks gets executable ones.
+/// Refuses executable stacks. A file without the header for stacks gets executable stacks.
 fn check_stack(file: &File<'_>) -> Result<(), Refusal> {
     let stack =
         file.elf_program_headers().iter().find(|header| header.p_type(LittleEndian) == elf::PT_GNU_STACK);
@@ -190,7 +190,7 @@ fn check_unique(file: &File<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// Lists all missing symbols; `dlopen` would report only the first.
+/// Lists all missing symbols, because `dlopen` would report only the first one.
 fn check_undefined(file: &File<'_>, needed: &[String]) -> Result<(), Refusal> {
     // SAFETY: these are libraries of the system, opened by name; most are mapped already.
     let open = |name: &String| unsafe { Handle::open(Some(name), RTLD_LAZY | RTLD_LOCAL) }.ok();
@@ -210,14 +210,14 @@ fn undefined<'data>(file: &File<'data>) -> Vec<&'data str> {
     imports(file, |symbol| !symbol.is_weak())
 }
 
-/// Returns the names of the wanted undefined symbols.
+/// Returns the names of the undefined symbols for which `is_wanted` returns true.
 fn imports<'data>(file: &File<'data>, is_wanted: impl Fn(&ElfSymbol<'_>) -> bool) -> Vec<&'data str> {
     let imported = file.dynamic_symbols().filter(|symbol| symbol.is_undefined() && is_wanted(symbol));
     imported.filter_map(|symbol| symbol.name().ok()).filter(|name| !name.is_empty()).collect()
 }
 
-/// Returns why a library stays mapped. Weak symbols count, since the library calls them if they
-/// exist.
+/// Returns the reason why a library stays mapped. Weak symbols count, because the library calls
+/// them if they exist.
 fn stays(file: &File<'_>) -> Option<String> {
     keepers(imports(file, |_| true))
 }
@@ -239,7 +239,7 @@ fn shared(library: &[u8]) -> Result<String, Refusal> {
     if SHARED.contains(&library.as_str()) { Ok(library) } else { Err(Refusal::Needs { library }) }
 }
 
-/// Returns the GNU build id and its address. Only notes in mapped segments count.
+/// Returns the GNU build id and its address. Notes outside the mapped segments are ignored.
 fn build_id(file: &File<'_>) -> Result<Option<(Vec<u8>, u64)>, Refusal> {
     for segment in file.elf_program_headers() {
         let Some(mut notes) = segment.notes(LittleEndian, file.data()).map_err(damaged)? else { continue };

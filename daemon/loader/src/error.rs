@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use reld_abi as abi;
 
-/// A library could not be loaded. None of its functions was called, unless the refusal reports one.
+/// The error of a library that was not loaded. No function of the library was called, unless
+/// `refusal` reports a failed call.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot load {}: {refusal}", path.display())]
 pub struct LoadError {
     /// The requested file.
     pub path: PathBuf,
-    /// The reason, and the remedy.
+    /// The reason and a remedy.
     pub refusal: Refusal,
 }
 
@@ -69,13 +70,14 @@ pub enum Refusal {
     )]
     NoEntry,
 
-    /// The file uses static TLS, of which a process has only a small reserve.
+    /// The file uses static TLS. An OS process has only a small reserve of it.
     #[error(
         "it uses static TLS, of which a process has only a small reserve; remove the dependency that uses it (often an allocator)"
     )]
     StaticTls,
 
-    /// The file defines symbols that must be unique in the process, so glibc would never unmap it.
+    /// The file defines symbols that must be unique in the OS process, so glibc would never unmap
+    /// the file.
     #[error(
         "it defines {symbol} as a unique symbol, which prevents unmapping; build its C++ code with -fno-gnu-unique"
     )]
@@ -89,7 +91,7 @@ pub enum Refusal {
         "it needs symbols that neither the daemon nor the system libraries define: {symbols}; link the libraries that define them"
     )]
     Undefined {
-        /// Their names, separated by commas.
+        /// The names of the symbols, separated by commas.
         symbols: String,
     },
 
@@ -101,8 +103,8 @@ pub enum Refusal {
     #[error("it requires executable stacks for the whole daemon; link it with -Wl,-z,noexecstack")]
     ExecutableStack,
 
-    /// The file needs a shared library that its private copy would not find, or would share with
-    /// another version of the app.
+    /// The file needs a shared library that the private copy would not find, or that another
+    /// version of the app would share.
     #[error(
         "it needs the shared library {library}; link that library statically, only glibc, libgcc_s and libstdc++ may be shared"
     )]
@@ -152,13 +154,13 @@ pub enum Refusal {
         problem: String,
     },
 
-    /// A panic would end the daemon.
+    /// The library was built with panic=abort, so a panic would end the daemon.
     #[error(
         "it was built with panic=abort, so a panic of the app would end the daemon; build it with panic=unwind"
     )]
     PanicAbort,
 
-    /// The library is of another app or version than requested.
+    /// The library has another app name or version than the requested one.
     #[error(
         "its {field} is {found:?}, but {asked:?} was expected: the file is in the wrong folder, or app.toml is not the one of the build"
     )]
@@ -171,10 +173,10 @@ pub enum Refusal {
         found: String,
     },
 
-    /// A module's table lacks members that its behaviour needs, or is otherwise invalid.
+    /// A module's table is invalid, for example because it lacks members that the behaviour needs.
     #[error("its module {module} is wrong: {problem}; build it with `export_app!` or according to reld.h")]
     Module {
-        /// The module's name, or its index in the table.
+        /// The name of the module, or its index in the table.
         module: String,
         /// A description of the error.
         problem: String,
@@ -191,8 +193,8 @@ pub enum Refusal {
         status: i32,
     },
 
-    /// The library was not loaded in time. If loading finishes later, the library is unloaded
-    /// again.
+    /// The time limit for loading the library has expired. If loading finishes later, the library
+    /// is unloaded again.
     #[error("loading did not finish within {:?}: a constructor or load function of a library does not return", rounded(*.0))]
     Deadline(Duration),
 
@@ -216,7 +218,8 @@ pub enum Refusal {
     },
 }
 
-/// Rounds a duration up to 10 ms: the rest of a deadline has nanoseconds, which distract a reader.
+/// Rounds a duration up to 10 ms. The time that is left until a deadline has nanoseconds, which
+/// distract a reader.
 fn rounded(time: Duration) -> Duration {
     Duration::from_millis(
         u64::try_from(time.as_micros().div_ceil(10_000)).unwrap_or(u64::MAX).saturating_mul(10),

@@ -1,4 +1,5 @@
-//! Obstacles to unmapping a library: everything that may still call its code or read its data.
+//! Obstacles to unmapping a library, which are all the ways in which its code may still be called
+//! or its data read.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,47 +12,48 @@ use crate::image::Mapping;
 use crate::interpose::{self, ThreadId};
 use crate::keepers::{VARIABLES, Variable};
 
-/// More entries than any environment has.
+/// The maximum number of environment entries. It is more than any environment has.
 const ENTRIES_MAX: u64 = 1 << 16;
 
-/// How many bytes of the name of an environment variable are displayed.
+/// The number of bytes that are displayed of the name of an environment variable.
 const NAME_MAX: usize = 64;
 
-/// Why a purged library stays.
+/// The reason why a purged library stays mapped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Obstacle {
-    /// This number of threads that it started still run.
+    /// The library has started this number of threads, which still run.
     Threads(usize),
-    /// These threads hold values of it.
+    /// These threads hold values of the library.
     Holders(BTreeSet<ThreadId>),
-    /// One of its handlers of this signal is running.
+    /// A handler of the library for this signal is running.
     Signal(i32),
-    /// The entry of this environment variable lies in it.
+    /// The entry of this environment variable lies in the library.
     Environment(String),
-    /// A variable of the system's libraries points into it.
+    /// This variable of the system's libraries points into the library.
     Variable(&'static str),
-    /// A variable pointed into it when another library was loaded, which may have saved the pointer
-    /// and may restore it.
+    /// A variable pointed into this library when another library was loaded. The other library may
+    /// have saved the pointer and may restore it.
     Seen(Arc<str>),
-    /// A call of the loader into it has not returned.
+    /// The loader has called the library, and the call has not returned.
     Runs,
     /// The check failed and must be repeated.
     Unknown(String),
-    /// It imports a function that keeps addresses which cannot be looked up.
+    /// The library imports a function that keeps addresses that the daemon cannot look up.
     Imports(Arc<str>),
-    /// It was closed and is still mapped.
+    /// The library was closed, but the kernel still has it mapped.
     Pinned(Option<String>),
-    /// This daemon unmaps no libraries.
+    /// This daemon must not unmap libraries, for this reason.
     Forbidden(Arc<str>),
 }
 
 impl Obstacle {
-    /// Its unload function or destructors cannot run.
+    /// Returns the obstacle that no thread can be started to run the library's unload function or
+    /// destructors.
     pub(crate) fn no_thread(error: io::Error) -> Self {
         Self::Unknown(format!("cannot start a thread to run its unload function or destructors: {error}"))
     }
 
-    /// Whether the obstacle is permanent.
+    /// Returns whether the obstacle is permanent.
     pub(crate) fn is_final(&self) -> bool {
         matches!(self, Self::Imports(_) | Self::Seen(_) | Self::Pinned(_) | Self::Forbidden(_))
     }
@@ -86,8 +88,8 @@ impl fmt::Display for Obstacle {
     }
 }
 
-/// Returns an obstacle to unmapping a purged library; obstacles that pass in a moment come first.
-/// Removes the library's signal handlers once it has no thread that may rely on them.
+/// Returns an obstacle to unmapping a purged library, preferably one that may pass soon. Removes
+/// the library's signal handlers as soon as the library has no more threads that may rely on them.
 pub(crate) fn against(mapping: &Mapping) -> Option<Obstacle> {
     let span = mapping.span();
     let threads = interpose::threads(span);
@@ -111,7 +113,7 @@ pub(crate) fn against(mapping: &Mapping) -> Option<Obstacle> {
         .or_else(pointing)
 }
 
-/// The variables of the system's libraries that a library can write to.
+/// The variables of the system's libraries to which a library can write.
 #[derive(Debug)]
 pub(crate) struct Outside {
     span: Range<u64>,
@@ -143,8 +145,8 @@ impl Outside {
     }
 }
 
-/// Checks the entries of the environment. Fails if another thread changes them meanwhile; a later
-/// check repeats it.
+/// Checks the entries of the environment. This fails if another thread changes the entries
+/// meanwhile, and a later check then repeats it.
 fn entries(memory: &Memory, environment: u64, span: &Range<u64>) -> io::Result<Option<Obstacle>> {
     if environment == 0 {
         return Ok(None);

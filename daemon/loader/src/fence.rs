@@ -1,9 +1,9 @@
 //! Calls of the loader into a library. During a call the thread is recorded as inside the library
 //! (`output.rs`), and no exception leaves the call.
 //!
-//! Nothing may unwind out of a library, and Rust cannot catch a foreign exception: the daemon would
-//! abort with a message about foreign exceptions. The fence aborts it first, with the app's name in
-//! the log.
+//! Nothing may unwind out of a library, and Rust cannot catch a foreign exception. Without the
+//! fence, the daemon would abort with a message about foreign exceptions. The fence aborts the
+//! daemon first, and logs the app's name.
 
 use std::mem;
 use std::thread;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::interpose;
 use crate::output;
 
-/// The delay of the abort, in which the log line is written.
+/// The pause before the abort, in which the log is written.
 const LOG_DELAY: Duration = Duration::from_millis(200);
 
 /// Calls the named function of the library at `base`.
@@ -24,7 +24,7 @@ pub(crate) fn cross<T>(base: usize, function: &'static str, call: impl FnOnce() 
     answer
 }
 
-/// Aborts the daemon if it is dropped by an exception.
+/// Aborts the daemon when it is dropped while an exception unwinds the stack.
 struct Fence {
     base: usize,
     function: &'static str,
@@ -38,7 +38,7 @@ impl Drop for Fence {
             name: "code.exception", app = app.as_deref(),
             "an exception left {function}: the daemon ends"
         );
-        // Another thread writes the log.
+        // The log is written by another thread.
         thread::sleep(LOG_DELAY);
         std::process::abort();
     }

@@ -1,11 +1,11 @@
-//! Stack traces of a running thread, for users who look into a callback that does not return.
+//! Stack traces of a running thread, for users who investigate a callback that does not return.
 //!
 //! The thread itself copies its registers and part of its stack, in a signal handler
-//! (`frames/sample.rs`). The caller does all the rest, which reads files and allocates memory.
+//! (`frames/sample.rs`). The caller does the rest, which reads files and allocates memory.
 //!
-//! A thread that waits in the kernel is not interrupted, since some system calls of C code would
-//! return early. The trace then shows the number of the system call. The frames of the daemon below
-//! the library are left out.
+//! A thread that waits in the kernel is not interrupted, because some system calls of C code would
+//! return early. Its trace shows the number of the system call instead. The daemon's own frames are
+//! left out.
 
 mod sample;
 
@@ -23,12 +23,12 @@ use crate::address_space::Maps;
 
 type File<'data> = ElfFile64<'data, LittleEndian>;
 
-/// The maximum number of frames, from the innermost.
+/// The maximum number of frames, counted from the innermost.
 const FRAMES_MAX: usize = 24;
 
-/// Returns the functions on the stack of a thread, given by the system's id, the innermost first;
-/// empty if they cannot be determined. The thread is stopped for some microseconds at most; the
-/// caller may wait for a tenth of a second.
+/// Returns the functions on the stack of a thread, innermost first. `thread` is the system's thread
+/// id. The list is empty if the functions cannot be determined. The thread is stopped for some
+/// microseconds at most, and the caller may wait for a tenth of a second.
 pub fn frames(thread: i32) -> Vec<String> {
     match state(thread) {
         Some('R') => sample::take(thread).and_then(|sample| names(&sample)).unwrap_or_default(),
@@ -37,10 +37,10 @@ pub fn frames(thread: i32) -> Vec<String> {
     }
 }
 
-/// Returns the kernel's state of a thread: `R` while it computes.
+/// Returns the kernel's state of a thread. `R` means that the thread computes.
 fn state(thread: i32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
-    // The thread's name before it may contain any characters.
+    // The name of the thread precedes the state, and may contain any characters.
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
@@ -55,7 +55,7 @@ fn names(sample: &Sample) -> Option<Vec<String>> {
     let touched = maps.files().into_iter().filter(|(path, span)| *path != program && sample.touches(span));
     let (mut unwinder, mut functions) = (UnwinderX86_64::new(), Vec::new());
     for (path, span) in touched {
-        // Without the file there are no names.
+        // If the file cannot be read, its functions have no names.
         let Some((module, known)) = fs::read(&path).ok().and_then(|bytes| read(&bytes, &path, &span)) else {
             continue;
         };
@@ -74,7 +74,7 @@ fn names(sample: &Sample) -> Option<Vec<String>> {
 struct Functions {
     file: PathBuf,
     span: Range<u64>,
-    /// The address range in the file and the name of each function.
+    /// The address range and the name of each function in the file.
     known: Vec<(Range<u64>, String)>,
 }
 
@@ -173,7 +173,7 @@ mod tests {
         assert!(
             sample.word(sample.stack_pointer).is_some() && sample.word(sample.stack_pointer - 8).is_none()
         );
-        // All frames here are the program's own, which are left out.
+        // All frames here belong to the program itself, so they are left out.
         assert_eq!(names(&sample), Some(vec![]));
         turns();
         DONE.store(true, Ordering::Relaxed);

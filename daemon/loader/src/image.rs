@@ -22,11 +22,11 @@ use crate::private_copy::PrivateCopy;
 use crate::residents::{Call, Residents};
 use crate::routines::{Destructors, Lifetime};
 
-/// [`abi::EntryFn`], declared so that an exception can be caught at the fence (`fence.rs`).
+/// The type [`abi::EntryFn`], declared so that an exception reaches the fence (`fence.rs`).
 type EntryFn = unsafe extern "C-unwind" fn() -> *const abi::App;
 
-/// A library in the address space, opened from a checked file. It stays mapped until it is closed,
-/// see `unload.rs`.
+/// A library in the address space, opened from a checked file. It stays mapped until it is closed
+/// (`unload.rs`).
 pub(crate) struct Mapping {
     handle: ManuallyDrop<Handle>,
     entry: *const c_void,
@@ -40,8 +40,8 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps a checked file of an app and compares the mapped code with it. Runs the constructors
-    /// that are still in the file.
+    /// Maps a checked file of an app, and compares the mapped code with the file. Constructors that
+    /// are still listed in the file run.
     pub(crate) fn open(app: &str, path: &Path, facts: &Facts) -> Result<Self, Refusal> {
         interpose::opening(app, || {
             let mapping = Self::open_now(path, facts)?;
@@ -65,7 +65,7 @@ impl Mapping {
         Ok(Self { handle, entry, span, kept_by: facts.stays.as_deref().map(Arc::from) })
     }
 
-    /// Calls the entry function and checks the block that it returns.
+    /// Calls the library's entry function, and checks the block that it returns.
     pub(crate) fn block(&self) -> Result<Block, Refusal> {
         // SAFETY: this is the type of the symbol with that name, by the contract of the boundary.
         let entry: EntryFn = unsafe { std::mem::transmute(self.entry) };
@@ -75,25 +75,25 @@ impl Mapping {
         unsafe { block::read(block) }
     }
 
-    /// Returns its address range.
+    /// Returns the library's address range.
     pub(crate) fn span(&self) -> &Range<usize> {
         &self.span
     }
 
-    /// Returns why it stays mapped when it is purged, if its file shows a reason.
+    /// Returns the reason why the library stays mapped when it is purged, if its file shows one.
     pub(crate) fn kept_by(&self) -> Option<Arc<str>> {
         self.kept_by.clone()
     }
 
-    /// Returns the address of a symbol as the library sees it: its own or of a library that it
-    /// needs.
+    /// Returns the address of a symbol in the library's lookup order, which is the library itself
+    /// and the libraries that it needs.
     pub(crate) fn symbol(&self, name: &str) -> Option<u64> {
         // SAFETY: only the address is used.
         let found = unsafe { self.handle.get::<*const c_void>(name) }.ok()?;
         Some(found.as_raw_ptr().addr() as u64)
     }
 
-    /// Closes the library. Whether it is unmapped can only be seen in the address space.
+    /// Closes the library. Only the address space shows whether the library was unmapped.
     ///
     /// # Safety
     /// There are no more pointers into the library, and no thread runs or will run code of it.
@@ -108,15 +108,15 @@ impl fmt::Debug for Mapping {
     }
 }
 
-/// A mapped library of an app. Every pointer into the library holds a reference to this; when the
-/// last reference is dropped, the library is purged and may be unmapped.
+/// A mapped library of an app. Every pointer into the library comes with a reference to its image.
+/// When the last reference is dropped, the library is purged and may be unmapped.
 #[derive(Debug)]
 pub(crate) struct Image {
     pub(crate) app: String,
     pub(crate) version: String,
     pub(crate) build_id: String,
     mapping: ManuallyDrop<Mapping>,
-    /// The library's unload function; not set until its load function was called.
+    /// The library's unload function. It is set after the library's load function was called.
     unload: OnceLock<UnloadFn>,
     copy: PrivateCopy,
     residents: Residents,
@@ -156,24 +156,25 @@ impl Image {
         self.residents.begun(self.copy.path(), Destructors { span: span.clone(), routines: end.clone() });
     }
 
-    /// Calls the library's entry function and checks the block that it returns.
+    /// Calls the library's entry function, and checks the block that it returns.
     pub(crate) fn block(&self) -> Result<Block, Refusal> {
         let _call = self.call(Call::Entry);
         self.mapping.block()
     }
 
-    /// Records the unload function and the counters, once the load function was called.
+    /// Records the unload function and the counters. Call this after the library's load function
+    /// was called.
     pub(crate) fn loaded(&self, unload: Option<UnloadFn>, ledger: Option<Ledger>) {
         unload.map(|unload| self.unload.set(unload));
         self.residents.counts(self.copy.path(), ledger);
     }
 
-    /// Returns its address range.
+    /// Returns the library's address range.
     pub(crate) fn span(&self) -> &Range<usize> {
         self.mapping.span()
     }
 
-    /// Must be called before code of the library runs.
+    /// Records that the calling thread is about to run code of the library.
     pub(crate) fn visit(&self) -> Visit {
         output::visit(self.span().start)
     }
@@ -201,8 +202,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Checks that the mapped code is the code of the file: glibc returns an older image if it
-/// considers two paths the same library. Returns the base address of the image.
+/// Checks that the mapped code is the code of the file. If glibc takes two paths for the same
+/// library, it returns the older image. Returns the base address of the image.
 fn check_build_id(entry: *const c_void, facts: &Facts) -> Result<u64, Refusal> {
     let other = || Refusal::OtherCode { expected: hex(&facts.build_id) };
     let base = (entry.addr() as u64).checked_sub(facts.entry_address).ok_or_else(other)?;

@@ -1,10 +1,10 @@
-//! Calls from a library: the functions of the daemon's table, each of which calls
-//! [`reld_runtime::context`].
+//! Calls from a library to the daemon. These are the functions of the daemon's table, each of which
+//! calls [`reld_runtime::context`].
 //!
 //! Every function runs inside [`enter`], so no panic of the daemon unwinds into a library. Each
 //! function takes ownership of its arguments before it does anything else, so that a refusal leaks
-//! nothing, and checks an out parameter for null before it writes to it. The context checks whether
-//! a callback runs on the calling thread.
+//! nothing. It checks an out parameter for null before it writes to it. The context checks that a
+//! callback runs on the calling thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub fn host() -> &'static abi::Host {
     &HOST
 }
 
-/// A function of the table has refused a call and done nothing.
+/// A function of the table has refused a call, which had no effect.
 #[derive(Debug)]
 struct Rejected;
 
@@ -84,7 +84,7 @@ fn status(result: Result<(), Rejected>) -> abi::Status {
     result.map_or(abi::REFUSED, |()| abi::OK)
 }
 
-/// Returns 0, which is no reference, for a refusal.
+/// Returns the reference, or 0 for a refusal.
 fn reference(result: Result<u64, Rejected>) -> u64 {
     result.unwrap_or(0)
 }
@@ -143,7 +143,7 @@ unsafe extern "C" fn take(reference: u64, out: *mut abi::Answer) -> abi::Status 
 }
 
 unsafe extern "C" fn forget(reference: u64) {
-    // There is no status to report a panic with; the panic hook has reported it.
+    // This function has no status to return. The panic hook has reported a panic.
     let _ = enter(|| {
         context::forget(reference);
         Ok(())
@@ -299,7 +299,7 @@ unsafe extern "C" fn get_env(key: abi::Bytes, out: *mut abi::Buf) -> abi::Status
 }
 
 unsafe extern "C" fn log(level: u32, target: abi::Bytes, message: abi::Bytes) {
-    // There is no status to report a refusal with.
+    // This function has no status to return.
     let library = output::inside();
     let _ = enter(|| {
         // SAFETY: the library lends both for this call.
@@ -311,8 +311,8 @@ unsafe extern "C" fn log(level: u32, target: abi::Bytes, message: abi::Bytes) {
     });
 }
 
-/// Logs a line of the app with a library at this address. The target of a tracing event must be
-/// constant, so the app's own target goes into a field.
+/// Logs a line of the app whose library contains this address. The target of a tracing event must
+/// be constant, so the app's own target is a field of the event.
 fn write_log(level: u32, library: usize, target: &str, message: &str) {
     let pid = context::self_pid().map(tracing::field::display);
     // The app is looked up only if the line is logged.
@@ -330,10 +330,10 @@ fn write_log(level: u32, library: usize, target: &str, message: &str) {
     }
 }
 
-/// Writes the value, if there is one, to the library's out parameter.
+/// Writes the value to the library's out parameter, if there is a value. Returns the status.
 ///
 /// # Safety
-/// `out` is writable if something was taken.
+/// `out` is writable if there is a value.
 unsafe fn deliver<T>(taken: Result<Option<T>, Rejected>, out: *mut T) -> abi::Status {
     match taken {
         Ok(Some(value)) => {
@@ -380,8 +380,8 @@ const NO_PID: abi::Pid = abi::Pid { slot: 0, generation: 0 };
 mod tests {
     use super::*;
 
-    /// Calls every function of the table outside a callback, with arguments that would be legal
-    /// inside. Returns whether each has refused.
+    /// Calls every function of the table outside a callback, with arguments that would be legal in
+    /// a callback. Returns for each function whether it refused.
     fn outside() -> Vec<(&'static str, bool)> {
         let host = host();
         let pid = abi::Pid { slot: 1, generation: 1 };

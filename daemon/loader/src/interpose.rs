@@ -3,10 +3,10 @@
 //!
 //! Every library contains a copy of Rust's standard library, which binds code to threads in two
 //! ways that outlive a `dlclose`. Destructors of thread-locals make glibc keep the library mapped.
-//! Keys with a destructor are not counted by glibc, so the thread later jumps to an unmapped
-//! address. Both are registered by calls of libc. The executable defines and exports these
-//! functions itself. It comes first in the lookup order of symbols, so libraries call the
-//! definitions here. Calls from the daemon's own code are passed on to libc, except those of
+//! Keys with a destructor are not counted by glibc, so the thread would later jump to an unmapped
+//! address. Code registers both by calling functions of libc. The executable defines and exports
+//! functions with the same names. The executable comes first in the lookup order of symbols, so
+//! libraries call the definitions here. Calls from the daemon's own code are passed on to libc, except those of
 //! `__cxa_thread_atexit_impl`.
 //!
 //! | call of a library | effect |
@@ -30,8 +30,9 @@
 //!
 //! # Locks
 //! There are two locks. Each is held only to read or change a table, never while foreign code runs,
-//! since a destructor may call all of these functions again. They are locks of the standard
-//! library, which need no thread-local; a lock that registers one would call back into this module.
+//! because a destructor may call all of these functions again. They are locks of the standard
+//! library, because these need no thread-local. A lock with a thread-local that has a destructor
+//! would call back into this module.
 //!
 //! # Names
 //! Each function with the name of a libc function replaces that function and keeps its contract.
@@ -73,9 +74,9 @@ use crate::error::Refusal;
 use crate::output;
 
 static TABLE: Mutex<Table> = Mutex::new(Table::new());
-/// The address ranges of the libraries.
+/// The address ranges of all libraries.
 static PLACES: RwLock<Vec<Place>> = RwLock::new(Vec::new());
-/// Serialises the opening and closing of libraries.
+/// Held while a library is opened or closed, so that only one is at a time.
 static OPEN_OR_CLOSE: Mutex<()> = Mutex::new(());
 
 /// The address range of an app's library.
@@ -84,13 +85,13 @@ struct Place {
     span: Range<usize>,
 }
 
-/// A function of libc that a function of the same name here replaces.
+/// A function of libc that is replaced here by a function of the same name.
 struct Real {
     name: &'static CStr,
     address: AtomicPtr<c_void>,
 }
 
-/// A function of libc, and its replacement that libraries must find.
+/// A function of libc, and the replacement that libraries must find instead.
 type Interposed = (&'static Real, *const c_void);
 
 impl Real {
@@ -106,7 +107,7 @@ impl Real {
         // SAFETY: a look-up by a name that is a C string.
         let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) };
         if found.is_null() {
-            // The program was linked with a libc that has the function.
+            // This cannot happen, because the program was linked with a libc that has the function.
             std::process::abort();
         }
         self.address.store(found, Ordering::Relaxed);
@@ -118,8 +119,8 @@ impl Real {
 /// first library is opened.
 ///
 /// # Errors
-/// [`Refusal::NotExported`]: the program was linked without its exports. Then the values that
-/// libraries leave with threads are not known, and no library may be unmapped.
+/// [`Refusal::NotExported`]: the program was linked without its exports. The daemon then does not
+/// know the values that libraries leave with threads, so no library may be unmapped.
 pub(crate) fn verify() -> Result<(), Refusal> {
     let interposed: [&[Interposed]; 7] = [
         &locals::interposed(),
@@ -138,19 +139,21 @@ pub(crate) fn verify() -> Result<(), Refusal> {
     }
 }
 
-/// Runs the thread-local destructors of condemned libraries on the calling thread. Must be called
-/// outside any library, on each thread, when the loader asks for it. Fast if there are none.
+/// Runs the thread-local destructors of condemned libraries on the calling thread. When the loader
+/// asks for it, every thread must call this outside any library. It is fast if there are no
+/// destructors to run.
 pub fn flush() {
     run(Whose::Condemned);
 }
 
-/// Like [`flush`] for one library only, since a destructor of another library may not return.
+/// Like [`flush`], but for one library only, because a destructor of another library may not
+/// return.
 pub(crate) fn flush_one(span: &Range<usize>) {
     run(Whose::Of(span.start));
 }
 
-/// Opens a library of an app with `open`, which returns its address range and runs none of its
-/// code.
+/// Opens a library of an app by calling `open`. That function returns the library's address range,
+/// and runs none of the library's code.
 pub(crate) fn opening<T>(
     app: &str,
     open: impl FnOnce() -> Result<(T, Range<usize>), Refusal>,
@@ -161,15 +164,16 @@ pub(crate) fn opening<T>(
     Ok(opened)
 }
 
-/// Closes the library in `span` with `close`, which returns whether the library is unmapped. The
-/// caller has checked [`threads`] and [`holders`]: no thread may hold the library.
+/// Closes the library in `span` by calling `close`. That function returns whether the library is
+/// unmapped. The caller must have checked [`threads`] and [`holders`], because no thread may hold
+/// the library.
 pub(crate) fn closing<T>(span: &Range<usize>, close: impl FnOnce() -> (T, bool)) -> T {
     let _guard = OPEN_OR_CLOSE.lock().unwrap_or_else(PoisonError::into_inner);
     let keys = table().keys(span);
     keys.into_iter().for_each(locals::delete_key);
     let (answer, is_gone) = close();
     if is_gone {
-        // Destructors that it registered in the meantime would run at an unmapped address.
+        // Destructors that the library has registered since would run at an unmapped address.
         table().forget(span);
         dispositions::forget(span);
         PLACES.write().unwrap_or_else(PoisonError::into_inner).retain(|known| known.span != *span);
@@ -177,7 +181,8 @@ pub(crate) fn closing<T>(span: &Range<usize>, close: impl FnOnce() -> (T, bool))
     answer
 }
 
-/// Condemns the library in `span`: from now on [`flush`] runs its thread-local destructors.
+/// Marks the library in `span` as condemned. From now on, [`flush`] runs its thread-local
+/// destructors.
 pub(crate) fn condemn(span: &Range<usize>) {
     table().condemn(span);
 }
@@ -193,7 +198,7 @@ pub(crate) fn holders(span: &Range<usize>) -> BTreeSet<ThreadId> {
 }
 
 /// Returns a thread that has been running a thread-local destructor of the library in `span` for at
-/// least that long.
+/// least `after`.
 pub(crate) fn late(span: &Range<usize>, after: Duration) -> Option<ThreadId> {
     table().late(span, after)
 }
@@ -203,13 +208,13 @@ pub(crate) fn app_at(address: usize) -> Option<Arc<str>> {
     at(address, |place| Arc::clone(&place.app))
 }
 
-/// Returns a property of the library at an address.
+/// Returns a property of the library that contains an address.
 fn at<T>(address: usize, of: impl Fn(&Place) -> T) -> Option<T> {
     let places = PLACES.read().unwrap_or_else(PoisonError::into_inner);
     places.iter().find(|place| place.span.contains(&address)).map(of)
 }
 
-/// Whether an address is in a library.
+/// Returns whether an address lies in a library.
 fn is_in_library(address: usize) -> bool {
     at(address, |_| ()).is_some()
 }
@@ -218,7 +223,7 @@ fn table() -> MutexGuard<'static, Table> {
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs the duties of the calling thread, including new ones that arise meanwhile.
+/// Runs the duties of the calling thread, including duties that are added meanwhile.
 fn run(whose: Whose) {
     let thread = this_thread();
     let mut releases = 0;

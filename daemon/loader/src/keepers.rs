@@ -16,14 +16,14 @@
 //! every Rust library imports them. Most libraries import `environ` and `setenv` as well; these are
 //! in the class of variables.
 
-/// A function of the system's libraries that keeps addresses which cannot be looked up.
+/// A function of the system's libraries that keeps addresses that the daemon cannot look up.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Keeper {
-    /// The names by which libraries import it.
+    /// The names under which libraries import the function.
     symbols: &'static [&'static str],
-    /// Its name in source code, if that differs.
+    /// The name of the function in source code, if it differs.
     name: Option<&'static str>,
-    /// The reason why it keeps an address, for display.
+    /// The kept address, as text for display.
     why: &'static str,
 }
 
@@ -35,7 +35,7 @@ const fn cpp(name: &'static str, symbols: &'static [&'static str], why: &'static
     Keeper { symbols, name: Some(name), why }
 }
 
-/// A library that imports one of these stays mapped.
+/// The functions of this kind. A library that imports one of them stays mapped.
 pub(crate) const KEEPERS: &[Keeper] = &[
     // libc: values of the process
     c(&["putenv"], "the environment keeps the string"),
@@ -165,13 +165,13 @@ pub(crate) const KEEPERS: &[Keeper] = &[
     ),
 ];
 
-/// A variable of the system's libraries that any library may write to.
+/// A variable of the system's libraries to which any library may write.
 #[derive(Debug)]
 pub(crate) struct Variable {
     pub(crate) symbol: &'static str,
-    /// The number of its words that may be addresses.
+    /// The number of its words that may contain addresses.
     pub(crate) words: u64,
-    /// Its name in source code.
+    /// The name of the variable in source code.
     pub(crate) name: &'static str,
 }
 
@@ -179,9 +179,9 @@ const fn variable(symbol: &'static str, words: u64) -> Variable {
     Variable { symbol, words, name: symbol }
 }
 
-/// A `FILE`.
+/// The number of words of a `FILE`.
 const FILE: u64 = 28;
-/// A `std::ostream`, and a `std::istream`.
+/// The numbers of words of a `std::ostream` and of a `std::istream`.
 const OSTREAM: u64 = 34;
 const ISTREAM: u64 = 35;
 
@@ -189,7 +189,8 @@ const fn stream(symbol: &'static str, words: u64, name: &'static str) -> Variabl
     Variable { symbol, words, name }
 }
 
-/// A library stays mapped as long as one of these, or an entry of `environ`, points into it.
+/// A library stays mapped as long as one of these variables, or an entry of `environ`, points into
+/// it.
 pub(crate) const VARIABLES: &[Variable] = &[
     variable("environ", 1),
     variable("stdin", 1),
@@ -208,7 +209,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     variable("argp_program_bug_address", 1),
     variable("optarg", 1),
     variable("tzname", 2),
-    // Before glibc 2.34.
+    // These variables exist only before glibc 2.34.
     variable("__malloc_hook", 1),
     variable("__realloc_hook", 1),
     variable("__memalign_hook", 1),
@@ -225,7 +226,8 @@ pub(crate) const VARIABLES: &[Variable] = &[
     stream("_ZSt5wclog", OSTREAM, "std::wclog"),
 ];
 
-/// Returns why a library that imports these names stays mapped; `None` if it can be unmapped.
+/// Returns the reason why a library that imports these names stays mapped, or `None` if it can be
+/// unmapped.
 pub(crate) fn keepers<'a>(imports: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let reason = |symbol: &str| {
         let keeper = KEEPERS.iter().find(|keeper| keeper.symbols.contains(&symbol))?;
@@ -243,7 +245,7 @@ mod tests {
 
     use super::*;
 
-    /// Symbols that only libraries built on an older system import.
+    /// Symbols that are imported only by libraries that were built on an older system.
     const OLDER: [&str; 8] = [
         "sigvec",
         "pthread_atfork",
@@ -255,7 +257,7 @@ mod tests {
         "res_send_setrhook",
     ];
 
-    /// Whether only older versions of glibc or libstdc++ define the symbol.
+    /// Returns whether only older versions of glibc or libstdc++ define the symbol.
     fn is_older(symbol: &str) -> bool {
         OLDER.contains(&symbol) || symbol.ends_with("_hook") || symbol == "__morecore"
     }

@@ -1,4 +1,4 @@
-//! A library's own count of the memory that it has allocated and not freed.
+//! A library's own counters of the memory that it has allocated and not freed.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,15 +7,15 @@ use reld_abi as abi;
 
 use crate::error::Refusal;
 
-/// More counters than any library needs: a larger count is invalid.
+/// The maximum number of counters. It is more than any library needs, so a larger count is invalid.
 const PARTS_MAX: usize = 4096;
 
 /// The memory that a library has allocated and not freed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Heap {
-    /// Number of blocks.
+    /// The number of blocks.
     pub blocks: u64,
-    /// Number of bytes in these blocks.
+    /// The number of bytes in these blocks.
     pub bytes: u64,
 }
 
@@ -40,7 +40,7 @@ unsafe impl Send for Ledger {}
 unsafe impl Sync for Ledger {}
 
 impl Ledger {
-    /// Parses the members of a block; `None` for a library that does not count.
+    /// Parses the members of a block. Returns `None` for a library that does not count.
     pub(crate) fn new(parts: *const abi::Usage, count: usize) -> Result<Option<Self>, Refusal> {
         if parts.is_null() || count == 0 {
             return Ok(None);
@@ -51,14 +51,14 @@ impl Ledger {
         Ok(Some(Self { parts, count }))
     }
 
-    /// Whether the counters lie in the library.
+    /// Returns whether the counters lie in the library.
     pub(crate) fn is_in(&self, span: &Range<usize>) -> bool {
         let end = self.parts.addr().checked_add(self.count * size_of::<abi::Usage>());
         span.contains(&self.parts.addr()) && end.is_some_and(|end| end <= span.end)
     }
 
-    /// Returns the sums over all counters, never negative. If threads allocate meanwhile, the sums
-    /// are not those of a single moment.
+    /// Returns the sums over all counters, or 0 for a negative sum. If threads allocate meanwhile,
+    /// the sums are not those of a single moment.
     ///
     /// # Safety
     /// The library is mapped, and the ledger lies in it.

@@ -1,4 +1,4 @@
-//! Opening a library: all checks and steps, in order.
+//! Opens a library. This file has all checks and steps, in their order.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,12 +23,12 @@ use crate::routines;
 /// A SHA-256 digest.
 pub type Digest = [u8; 32];
 
-/// The library to open, and its expected identity.
+/// The library to open, and the identity that it must have.
 #[derive(Debug, Clone)]
 pub struct OpenRequest {
-    /// The file in the release. It is read once and never mapped.
+    /// The file in the release. It is read once, and never mapped.
     pub source: PathBuf,
-    /// The expected digest of the file; `None` if none was recorded.
+    /// The expected digest of the file, or `None` if none was recorded.
     pub sha256: Option<Digest>,
     /// The expected name of the app.
     pub app: String,
@@ -37,7 +37,8 @@ pub struct OpenRequest {
 }
 
 /// A library that was opened and has received the daemon's table. Each of its modules keeps the
-/// image mapped. Dropping the last `Library` condemns it: it is unmapped as soon as possible.
+/// image mapped. When the last `Library` is dropped, the library is condemned: it is unmapped as
+/// soon as possible.
 #[derive(Debug, Clone)]
 pub struct Library {
     image: Arc<Image>,
@@ -69,17 +70,17 @@ impl Library {
         &self.image.version
     }
 
-    /// Returns the GNU build id, in hexadecimal digits, of the code in memory.
+    /// Returns the GNU build id of the mapped code, in hexadecimal digits.
     pub fn build_id(&self) -> &str {
         &self.image.build_id
     }
 
-    /// Returns the path that the library is mapped from.
+    /// Returns the path from which the library is mapped.
     pub fn path(&self) -> PathBuf {
         self.image.path()
     }
 
-    /// Returns the library's modules, in its own order.
+    /// Returns the library's modules, in the order of its table.
     pub fn modules(&self) -> &[Arc<dyn Module>] {
         &self.modules
     }
@@ -93,7 +94,7 @@ pub(crate) fn open(request: OpenRequest, run_dir: &Path, residents: &Residents) 
     check::clear_nodelete(&mut bytes)?;
     routines::take_out(&mut bytes)?;
     let copy = PrivateCopy::write(run_dir, &digest, &bytes)?;
-    // From here on a refusal drops the image, which unmaps it.
+    // From here on, a refusal drops the image, which unmaps the library.
     let image = Arc::new(Image::new(request.app, request.version, &facts, copy, residents)?);
     let block = image.block()?;
     check_panics(&block, &facts)?;
@@ -108,7 +109,8 @@ pub(crate) fn open(request: OpenRequest, run_dir: &Path, residents: &Residents) 
     Ok(Library { modules: modules.collect(), image, _wanted: Arc::new(wanted) })
 }
 
-/// Compares the content with the recorded digest, and returns its digest in hexadecimal digits.
+/// Compares the content with the expected digest. Returns the content's digest in hexadecimal
+/// digits.
 fn verify(bytes: &[u8], expected: Option<Digest>) -> Result<String, Refusal> {
     let found: Digest = Sha256::digest(bytes).into();
     match expected {
@@ -136,7 +138,8 @@ pub(crate) fn check_identity(asked: [&str; 2], found: [&str; 2]) -> Result<(), R
     }
 }
 
-/// Checks that the counters lie in the library, so that they are mapped exactly as long as it is.
+/// Checks that the counters lie in the library, so that they are mapped exactly as long as the
+/// library is.
 fn check_ledger(image: &Image, block: &Block) -> Result<Option<Ledger>, Refusal> {
     match block.ledger {
         Some(ledger) if !ledger.is_in(image.span()) => {

@@ -25,19 +25,19 @@ use crate::loader_thread::LoaderThread;
 use crate::private_copy;
 use crate::residents::{Resident, Residents};
 
-/// The longest pause of the sweeper after a panic.
+/// The maximum pause of the sweeper after a panic.
 const AFTER_PANIC: Duration = Duration::from_secs(5);
 
-/// How often a waiting caller checks whether the library is still wanted.
+/// The interval in which a waiting caller checks whether the library is still wanted.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Opens libraries, unmaps those that are purged, and lists those that are mapped.
+/// Opens libraries, unmaps purged libraries, and lists the mapped libraries.
 #[derive(Debug)]
 pub struct Loader {
     loader_thread: Arc<LoaderThread>,
     run_dir: PathBuf,
     residents: Residents,
-    /// The sweeper ends when this is dropped.
+    /// Dropping this ends the sweeper.
     _wake: Arc<SyncSender<()>>,
 }
 
@@ -62,9 +62,10 @@ impl Loader {
         if let Some(why) = &forbidden {
             tracing::error!(name: "code.interpose", why, "purged libraries will stay mapped");
         }
-        // All other threads call it when they start.
+        // All other threads call this when they start.
         interpose::hook_thread();
-        // Room for one message: to wake the sweeper twice is to wake it once.
+        // The channel has room for one message, because waking the sweeper twice has the same
+        // effect as waking it once.
         let (wake, woken) = mpsc::sync_channel(1);
         let (wake, loader_thread) = (Arc::new(wake), Arc::new(LoaderThread::default()));
         let residents = Residents::new(Arc::downgrade(&wake), forbidden);
@@ -76,17 +77,17 @@ impl Loader {
         Ok(Self { loader_thread, run_dir, residents, _wake: wake })
     }
 
-    /// Opens a library and passes the daemon's table to it. Blocks the caller for at most
-    /// `deadline`.
+    /// Opens a library, and passes the daemon's table to it. Blocks the caller until `deadline`
+    /// expires at most.
     ///
     /// # Errors
-    /// Every [`Refusal`]; the error names `request.source`.
+    /// Every [`Refusal`]. The error names `request.source`.
     pub fn open(&self, request: OpenRequest, deadline: Duration) -> Result<Library, LoadError> {
         self.open_unless(request, deadline, || None)
     }
 
-    /// Opens a library like [`open`](Self::open), unless `given_up` returns a reason meanwhile why
-    /// the library is no longer wanted.
+    /// Opens a library like [`open`](Self::open). Stops waiting when `given_up` returns a reason
+    /// why the library is no longer wanted.
     ///
     /// # Errors
     /// As for [`open`](Self::open).
@@ -100,29 +101,30 @@ impl Loader {
         self.ask(request, deadline, given_up).map_err(|refusal| LoadError::new(&source, refusal))
     }
 
-    /// Lists the libraries that are in the address space, oldest first.
+    /// Lists the libraries in the address space, oldest first.
     pub fn residents(&self) -> Vec<Resident> {
         self.residents.list()
     }
 
-    /// Returns the memory that libraries had not freed when they were unmapped, since the start.
+    /// Returns the total memory that libraries had not freed when they were unmapped.
     pub fn left(&self) -> Heap {
         self.residents.left()
     }
 
-    /// Waits until every purged library is unmapped or known to stay, for a fraction of a second at
-    /// most.
+    /// Waits until every purged library is unmapped, or is known to stay. Waits for a fraction of a
+    /// second at most.
     pub fn settle(&self) {
         self.residents.settle();
     }
 
-    /// Runs the destructors of the libraries that are still mapped. For the end of the process,
-    /// when no other code of theirs runs. Waits a few seconds at most.
+    /// Runs the destructors of the libraries that are still mapped. Call this at the end of the
+    /// daemon, when no other code of libraries runs. Waits for a few seconds at most.
     pub fn finish(&self) {
         self.residents.finish(&self.loader_thread);
     }
 
-    /// A library that is opened too late is dropped, which purges it.
+    /// Runs work on the loader thread. If a library is opened after the deadline, it is dropped,
+    /// which purges it.
     fn ask(
         &self,
         request: OpenRequest,
@@ -146,8 +148,8 @@ impl Loader {
     }
 }
 
-/// Runs `sweep` on each wake-up, and again after the pause that a sweep returns. A panic ends only
-/// the current sweep.
+/// Runs `sweep` at each wake-up, and again after the pause that `sweep` returns. If `sweep` panics,
+/// only that run ends.
 fn sweep(woken: &Receiver<()>, mut sweep: impl FnMut() -> Option<Duration>) {
     let mut again = None;
     loop {

@@ -1,9 +1,10 @@
-//! The loader thread, on which libraries run their constructors, load and unload functions, and
-//! destructors.
+//! The loader thread. Libraries run their constructors, load and unload functions, and destructors
+//! on it.
 //!
-//! It is the same thread as long as all work returns, so values that a library binds to the thread
-//! that loads it never live on a worker. If work does not return, its thread is abandoned: the next
-//! work runs on a new thread, and the old one ends when its work returns.
+//! As long as all work returns, it is always the same thread, so values that a library binds to the
+//! thread that loads it never live on a worker thread. If work does not return, its thread is
+//! abandoned: the next work runs on a new thread, and the abandoned thread ends when its work
+//! returns.
 
 use std::io;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ struct Worker {
     is_busy: Arc<AtomicBool>,
 }
 
-/// Work that the loader thread does, and its result.
+/// Work on the loader thread, whose result can be awaited.
 #[derive(Debug)]
 pub(crate) struct Job<T>(Receiver<T>);
 
@@ -42,7 +43,7 @@ impl<T> Job<T> {
 }
 
 impl LoaderThread {
-    /// Starts work at once.
+    /// Starts work at once, on a new thread if the current one is busy.
     ///
     /// # Errors
     /// No thread can be started, and the work is not done.
@@ -50,11 +51,13 @@ impl LoaderThread {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<Job<T>> {
-        // Room for the result, so that the thread never waits for a caller that has given up.
+        // The channel has room for the result, so that the thread never waits for a caller that has
+        // stopped waiting.
         let (answer, answered) = mpsc::sync_channel(1);
         let work = Box::new(move |is_busy: &AtomicBool| {
             let result = contained(work);
-            // Idle before the caller gets the result, so that its next work finds this thread.
+            // Mark the thread as idle before the caller gets the result, so that the caller's next
+            // work finds this thread.
             is_busy.store(false, Ordering::Release);
             result.into_iter().for_each(|result| drop(answer.send(result)));
         });
@@ -63,7 +66,7 @@ impl LoaderThread {
             Some(idle) => idle,
             None => Worker::start()?,
         };
-        // Never fails while the thread serves; otherwise the caller sees a disconnected channel.
+        // This fails only if the thread has ended, and the caller then sees a disconnected channel.
         let _ = idle.work.send(work);
         *worker = Some(idle);
         Ok(Job(answered))
@@ -71,7 +74,7 @@ impl LoaderThread {
 }
 
 impl Worker {
-    /// Starts a thread, marked as busy, since it gets work at once.
+    /// Starts a thread. It is marked as busy, because it gets work at once.
     fn start() -> io::Result<Self> {
         let (work, queue) = mpsc::sync_channel::<Work>(1);
         let is_busy = Arc::new(AtomicBool::new(true));

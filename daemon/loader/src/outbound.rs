@@ -1,11 +1,11 @@
-//! Calls into a library: implements the runtime's [`Module`], [`Instance`] and [`Callback`] with
-//! its tables.
+//! Calls into a library. This module implements the runtime's [`Module`], [`Instance`] and
+//! [`Callback`] with the tables of a library.
 //!
-//! The daemon calls a library only from this module. No call is wrapped in `catch_unwind`, since a
-//! panic cannot leave an `extern "C"` function: the library's shim catches it and returns an exit,
-//! and a panic that escapes the shim aborts inside the library. Every result is checked before it
-//! is used. A result that the boundary does not define ends the process with [`Exit::Error`], which
-//! names app, version and module.
+//! The daemon calls a library only from this module. No call is wrapped in `catch_unwind`, because
+//! a panic cannot leave an `extern "C"` function: the library's shim catches the panic and returns
+//! an exit, and a panic that escapes the shim aborts inside the library. Every result is checked
+//! before it is used. A result that the boundary does not define ends the process with
+//! [`Exit::Error`], which names app, version and module.
 //!
 //! During a call the thread is recorded as inside the library (`output.rs`).
 //!
@@ -36,7 +36,8 @@ const START_PHASE: u32 = 3;
 /// The ABI minor version that introduced the cause in prep_stop.
 const PREP_STOP_CAUSE: u32 = 3;
 
-/// Returns the ABI minor version that introduced an event; older libraries do not receive it.
+/// Returns the ABI minor version that introduced an event. Older libraries do not receive the
+/// event.
 fn since(event: &Event<'_>) -> u32 {
     match event {
         Event::ConfigChange(_) => 1,
@@ -53,7 +54,8 @@ pub(crate) struct ForeignModule {
 }
 
 thread_local! {
-    /// References to modules, taken from the shared counter in batches, for states to hold.
+    /// References to modules, which states hold. They are taken from the shared counter in batches,
+    /// so that threads rarely write to it.
     static MODULES: RefCell<Batch<ForeignModule>> = const { RefCell::new(Batch::new()) };
 }
 
@@ -66,7 +68,7 @@ struct Inner {
     abi_minor: u32,
 }
 
-/// The stage of a process's life in which a callback runs; it decides which outcomes are legal.
+/// The stage of a process's life in which a callback runs. It determines which outcomes are legal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Init,
@@ -74,11 +76,11 @@ enum Stage {
     Ending,
 }
 
-/// A state of a library, with the module that built it.
+/// A state of a library, and the module that built it.
 #[derive(Debug)]
 struct ForeignInstance {
     module: Arc<ForeignModule>,
-    /// `None` while a callback owns it, and once the process has ended.
+    /// The state. It is `None` while a callback owns it, and after the process has ended.
     state: Option<NonNull<c_void>>,
 }
 
@@ -89,7 +91,8 @@ unsafe impl Send for ForeignInstance {}
 /// A callback of a library that waits.
 #[derive(Debug)]
 struct ForeignCallback {
-    /// Without its state, which the future owns; `None` once the callback has ended.
+    /// The instance without its state, which the future owns. It is `None` after the callback has
+    /// ended.
     instance: Option<Box<ForeignInstance>>,
     future: ForeignFuture,
     stage: Stage,
@@ -120,13 +123,13 @@ impl ForeignModule {
         Ok(Box::new(ForeignInstance { module: self.shared(), state: Some(state) }))
     }
 
-    /// Returns a reference to the module, for a state to hold.
+    /// Returns a reference to the module, which a state will hold.
     fn shared(&self) -> Arc<Self> {
         let is = |module: &Self| Arc::ptr_eq(&module.inner, &self.inner);
         MODULES.with_borrow_mut(|modules| modules.next(is, || self.clone()))
     }
 
-    /// Returns the exit of a process, because its library violated the contract.
+    /// Returns the exit for a process whose library has violated the contract.
     fn broken(&self, problem: impl Display) -> Exit {
         let Inner { table, image, .. } = &*self.inner;
         Exit::Error(format!(
@@ -139,8 +142,7 @@ impl ForeignModule {
         self.broken(format_args!("returned {malformed}, which ABI {} does not define", abi::ABI_MAJOR))
     }
 
-    /// Converts the status of a function that is not a callback. Takes ownership of `why` in any
-    /// case.
+    /// Converts the status of a function that is not a callback. Always takes ownership of `why`.
     fn check(&self, status: abi::Status, why: abi::Exit) -> Result<(), Exit> {
         let why = wire::take_exit(why).map_err(|malformed| self.malformed(malformed));
         match status {
@@ -220,7 +222,7 @@ impl Module for ForeignModule {
             BodyKind::Call => abi::EVENT_CALL,
             BodyKind::Cast => abi::EVENT_CAST,
             BodyKind::Info => abi::EVENT_INFO,
-            // The function accepts events only. Importing a state and dropping it decodes the same
+            // `accepts` checks only events. Importing a state and dropping it decodes the same
             // bytes.
             BodyKind::State => return self.import(body).map(drop),
         };
@@ -311,7 +313,7 @@ impl Callback for ForeignCallback {
 
 impl Drop for ForeignCallback {
     fn drop(&mut self) {
-        // Once the callback has ended, the library has freed its future.
+        // If the callback has ended, the library has already freed its future.
         if let Some(instance) = &self.instance {
             let _visit = instance.module.inner.image.visit();
             // SAFETY: the image is mapped (the instance holds it), and the future is owned here and
@@ -321,7 +323,8 @@ impl Drop for ForeignCallback {
     }
 }
 
-/// Calls the schema function of a module of a mapped library. Empty if the module has no schema.
+/// Calls the schema function of a module in a mapped library. Returns no bytes if the module has no
+/// schema.
 pub(crate) fn schema(table: &Table) -> Result<Bytes, String> {
     let Some(schema) = table.schema else { return Ok(Bytes::new()) };
     let (mut bytes, mut why) = (abi::Buf::EMPTY, EMPTY_EXIT);
@@ -355,7 +358,7 @@ fn wait(instance: Box<ForeignInstance>, future: abi::Future, stage: Stage) -> St
     Step::Pending(Box::new(ForeignCallback { instance: Some(instance), future, stage }))
 }
 
-/// Converts the outcome of a callback that has ended. Takes ownership of all its parts.
+/// Converts the outcome of a callback that has ended, and takes ownership of all its parts.
 fn finish(
     mut instance: Box<ForeignInstance>,
     verdict: abi::Verdict,
@@ -377,8 +380,8 @@ fn finish(
     }
 }
 
-/// Converts the outcome of a callback that is done. The state goes to the instance first, so that
-/// it is dropped if the rest is invalid.
+/// Converts the outcome of a callback that is done. The state is moved to the instance first, so
+/// that it is dropped if another part is invalid.
 fn ready(
     instance: &mut ForeignInstance,
     out: abi::Outcome,
@@ -398,7 +401,7 @@ fn ready(
     Ok((next, (out.has_reply != 0).then_some(reply?)))
 }
 
-/// Checks that a process that continues has a state, and that a behaviour without states returns
+/// Checks that a process that continues has a state, and that a behaviour without states returned
 /// none.
 fn check_state(instance: &ForeignInstance, next: &Next, stage: Stage) -> Result<(), Exit> {
     let module = &instance.module;
@@ -413,7 +416,7 @@ fn check_state(instance: &ForeignInstance, next: &Next, stage: Stage) -> Result<
 }
 
 fn crash(module: &ForeignModule, out: abi::Outcome) -> Exit {
-    // The state is gone and a reply has no meaning, but its buffer must be freed.
+    // The state is gone and a reply has no meaning, but the reply's buffer must be freed.
     drop(wire::take_buf(out.reply));
     wire::take_exit(out.exit).unwrap_or_else(|malformed| module.malformed(malformed))
 }
@@ -422,7 +425,8 @@ fn crashed(exit: Exit) -> Outcome {
     Outcome { instance: None, next: Next::Crash(exit), reply: None }
 }
 
-/// Calls `run` with the event in the form of that ABI version; its bytes live for that call.
+/// Calls `run` with the event in the form of this ABI version. The event's bytes live until `run`
+/// returns.
 fn with_event(event: &Event<'_>, abi_minor: u32, run: impl FnOnce(&abi::Event) -> Step) -> Step {
     match *event {
         Event::Call(from, body) => run(&abi::Event {

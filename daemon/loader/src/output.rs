@@ -13,8 +13,8 @@
 //!
 //! A line is logged when it ends. An unfinished line is logged when the library returns, and after
 //! every [`LINE_MAX`] bytes. Rust's `print!` keeps an unfinished line in the library's own buffer,
-//! as in any program; the SDK flushes it when a process ends normally or fails, and when the
-//! library is unloaded.
+//! as in any program. The SDK flushes this buffer when a process ends normally or fails, and when
+//! the library is unloaded.
 //!
 //! Nothing here points into a library: lines are bytes in a buffer of the thread, and the app's
 //! name belongs to the daemon.
@@ -29,20 +29,21 @@ use reld_wire::Pid;
 
 use crate::interpose;
 
-/// The longest piece of a line that is assembled from several writes.
+/// The maximum length of a line that consists of several writes. A longer line is logged in pieces.
 const LINE_MAX: usize = 4096;
 
-/// The process that logs the output of libraries; 0 before [`log_output`]. In a child that an app
-/// forked, the output is not logged.
+/// The id of the OS process that logs the output of libraries, or 0 before [`log_output`]. The
+/// output of a child that an app has forked is not logged.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
-    // None has a destructor, so library code may still use them at the end of a thread.
-    /// An address in the library that the thread runs code of; 0 for the daemon's own code.
+    // These thread-locals have no destructors, so library code may still use them at the end of a
+    // thread.
+    /// An address in the library whose code the thread runs, or 0 for the daemon's own code.
     static INSIDE: Cell<usize> = const { Cell::new(0) };
-    /// The process that a spare thread works for.
+    /// The process for which a thread for blocking work runs a job.
     static WORKS_FOR: Cell<Pid> = const { Cell::new(Pid::NONE) };
-    /// An address in the library that has an unfinished line; 0 for none.
+    /// An address in the library that has an unfinished line, or 0 if there is none.
     static HOLDS: Cell<usize> = const { Cell::new(0) };
     static LINES: RefCell<[Line; 2]> = const { RefCell::new([Line::EMPTY; 2]) };
 }
@@ -65,13 +66,13 @@ pub fn log_output() {
     PROCESS.store(std::process::id(), Ordering::Relaxed);
 }
 
-/// Guard: the calling thread runs code of a library until this is dropped.
+/// A guard. Until it is dropped, the calling thread counts as running code of a library.
 #[must_use]
 pub(crate) struct Visit {
     before: usize,
 }
 
-/// Records that the calling thread is about to run code of the library at this address.
+/// Records that the calling thread is about to run code of the library that contains this address.
 pub(crate) fn visit(library: usize) -> Visit {
     end_lines();
     Visit { before: INSIDE.replace(library) }
@@ -84,7 +85,7 @@ impl Drop for Visit {
     }
 }
 
-/// Guard: the calling thread runs other code than that of the library until this is dropped.
+/// A guard. Until it is dropped, the calling thread counts as outside the library.
 #[must_use]
 pub(crate) struct Interlude {
     library: usize,
@@ -95,7 +96,8 @@ pub(crate) fn interlude() -> Interlude {
     interlude_of(0)
 }
 
-/// Records that the calling thread runs the signal handler of another library. Async-signal-safe.
+/// Records that the calling thread runs a signal handler of another library. This is
+/// async-signal-safe.
 pub(crate) fn interlude_of(library: usize) -> Interlude {
     Interlude { library: INSIDE.replace(library) }
 }
@@ -106,27 +108,27 @@ impl Drop for Interlude {
     }
 }
 
-/// The library and process that hand work to a spare thread.
+/// A library and a process for which another thread runs work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin {
     library: usize,
     pid: Pid,
 }
 
-/// Returns an address in the library that the calling thread runs code of; 0 for the daemon's own
+/// Returns an address in the library whose code the calling thread runs, or 0 for the daemon's own
 /// code.
 pub(crate) fn inside() -> usize {
     INSIDE.get()
 }
 
-/// Returns the library and process that the calling thread runs code of, so that another thread can
-/// work for them. Must be called outside an [`interlude`].
+/// Returns the library and the process whose code the calling thread runs, so that another thread
+/// can work for them. Must be called outside an [`interlude`].
 pub(crate) fn origin() -> Origin {
     Origin { library: INSIDE.get(), pid: context::self_pid().unwrap_or(Pid::NONE) }
 }
 
 impl Origin {
-    /// Runs the work on the calling thread.
+    /// Runs the work on the calling thread, as the code of this library and process.
     pub(crate) fn run(self, work: impl FnOnce()) {
         let _visit = visit(self.library);
         WORKS_FOR.set(self.pid);
@@ -135,8 +137,8 @@ impl Origin {
     }
 }
 
-/// Records that the calling thread runs the library that started it. There is no guard, since the
-/// thread may be unwound from inside the library.
+/// Records that the calling thread runs the library that has started it. There is no guard, because
+/// code of the library may unwind the thread.
 pub(crate) fn thread_begins(library: usize) {
     INSIDE.set(library);
 }
@@ -146,15 +148,15 @@ pub(crate) fn thread_returns() {
     end_lines();
 }
 
-/// Stops logging for the calling thread, which ends: the log's own thread-locals may be gone when
-/// the last destructors print.
+/// Stops logging the output of the calling thread, which ends. The log's own thread-locals may be
+/// gone when the last destructors print.
 pub(crate) fn thread_ends() {
     INSIDE.set(0);
     HOLDS.set(0);
 }
 
-/// Logs output of the calling thread if it runs code of a library. Returns false if the caller must
-/// write the text itself.
+/// Logs output of the calling thread if the thread runs code of a library. If this returns false,
+/// the caller must write the text itself.
 pub(crate) fn print(stream: Stream, text: &[u8]) -> bool {
     let library = INSIDE.get();
     library != 0
@@ -164,7 +166,8 @@ pub(crate) fn print(stream: Stream, text: &[u8]) -> bool {
         })
 }
 
-/// Logs the unfinished lines, since their library returns or another library is about to print.
+/// Logs the unfinished lines. This is called when their library returns, and when another library
+/// is about to print.
 #[inline]
 fn end_lines() {
     let library = HOLDS.get();
@@ -177,7 +180,8 @@ fn end_lines() {
     }
 }
 
-/// Returns false if the lines are in use: a signal handler may print while its thread does.
+/// Uses the lines of the calling thread. Returns false if they are in use, because a signal handler
+/// prints while its thread does.
 #[cold]
 fn with_lines(library: usize, work: impl FnOnce(&mut [Line; 2], &Printer)) -> bool {
     let _interlude = interlude();
@@ -189,7 +193,7 @@ fn with_lines(library: usize, work: impl FnOnce(&mut [Line; 2], &Printer)) -> bo
     })
 }
 
-/// The source of a line.
+/// The app and the process that have printed a line.
 struct Printer {
     app: Option<Arc<str>>,
     module: Option<String>,
@@ -231,7 +235,7 @@ struct Line {
 impl Line {
     const EMPTY: Self = Self { length: 0, bytes: [0; LINE_MAX] };
 
-    /// Appends text, and emits each line that the text ends.
+    /// Appends text, and emits each line that ends in the text.
     fn take(&mut self, text: &[u8], emit: &mut impl FnMut(&[u8])) {
         for part in text.split_inclusive(|byte| *byte == b'\n') {
             match part.strip_suffix(b"\n") {
@@ -257,7 +261,7 @@ impl Line {
         }
     }
 
-    /// Emits a full buffer, without the beginning of an incomplete character.
+    /// Emits a full buffer, and keeps the beginning of an incomplete character.
     fn cut(&mut self, emit: &mut impl FnMut(&[u8])) {
         let whole = match str::from_utf8(&self.bytes) {
             Err(error) if error.error_len().is_none() => error.valid_up_to(),

@@ -1,9 +1,10 @@
-//! The private copies that libraries are opened from.
+//! The private copies from which libraries are opened.
 //!
-//! The file of a release is never mapped itself. glibc identifies libraries by path first, so a
-//! path used twice may return the old code without any error. A file that shrinks while it is
-//! mapped ends the daemon with a SIGBUS. The name of a private copy contains a number that the
-//! process never reuses. The copy is a new, read-only file that belongs to the daemon.
+//! The file of a release is never mapped itself, for two reasons. glibc identifies libraries by
+//! path first, so a path that is used twice may return the old code without any error. A file that
+//! shrinks while it is mapped ends the daemon with a SIGBUS. The name of a private copy contains a
+//! number that this OS process never reuses. The copy is a new, read-only file that belongs to the
+//! daemon.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -15,18 +16,20 @@ use crate::error::Refusal;
 
 const SUFFIX: &str = ".loaded.so";
 
-/// The number of the next copy. There is one counter per process, like glibc's list of libraries.
+/// The number of the next copy. There is one counter per OS process, like glibc's list of
+/// libraries.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-/// The file that a library is opened from. Removed when dropped; a mapping of the file stays valid.
+/// The file from which a library is opened. Dropping this value removes the file. Mappings of the
+/// file stay valid.
 #[derive(Debug)]
 pub(crate) struct PrivateCopy {
     path: PathBuf,
 }
 
 impl PrivateCopy {
-    /// Writes a copy below `folder`, an absolute path; its name contains `digest`, that of the
-    /// source.
+    /// Writes a copy in `folder`, which is an absolute path. The name of the copy contains
+    /// `digest`, the digest of the source.
     pub(crate) fn write(folder: &Path, digest: &str, bytes: &[u8]) -> Result<Self, Refusal> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("{number:06}-{}{SUFFIX}", &digest[..digest.len().min(16)]));
@@ -69,10 +72,10 @@ fn sweep(folder: &Path) -> io::Result<PathBuf> {
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o400).open(path)?;
-    // An app may have changed the umask, which is shared by the whole process.
+    // Set the mode explicitly, because an app may have changed the umask of the OS process.
     let private = Permissions::from_mode(0o400);
     file.set_permissions(private).and_then(|()| file.write_all(bytes)).inspect_err(|_| {
-        // Best effort: the caller gets the error of the write.
+        // An error is ignored, because the caller gets the error of the write.
         let _ = fs::remove_file(path);
     })
 }

@@ -27,12 +27,13 @@ pub struct ProbeReport {
     pub built_by: String,
     /// The GNU build id in hexadecimal digits.
     pub build_id: String,
-    /// The shared libraries that it needs.
+    /// The names of the shared libraries that it needs.
     pub needed: Vec<String>,
-    /// Why it will stay mapped when it is purged; `None` if its file shows no reason.
+    /// The reason why the library will stay mapped when it is purged, or `None` if its file shows
+    /// none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stays: Option<String>,
-    /// Its modules, in its own order.
+    /// The modules of the library, in the order of its table.
     pub modules: Vec<ProbedModule>,
 }
 
@@ -41,17 +42,17 @@ pub struct ProbeReport {
 pub struct ProbedModule {
     /// The module's name.
     pub name: String,
-    /// OTP's name of its behaviour; `task` for a process with a loop of its own.
+    /// OTP's name of the behaviour, or `task` for a process with a loop of its own.
     pub behaviour: String,
-    /// The schema of the values that it reads and writes; `None` if the library does not provide
-    /// one.
+    /// The schema of the values that the module reads and writes, or `None` if the library does not
+    /// provide one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
 }
 
 impl ProbeReport {
-    /// Checks that the library, from the file at `path`, is the given version of the given app, as
-    /// every load does.
+    /// Checks that the library from the file at `path` has this app name and version. Every load
+    /// makes the same check.
     ///
     /// # Errors
     /// [`Refusal::Identity`].
@@ -61,24 +62,24 @@ impl ProbeReport {
     }
 }
 
-/// Reads the description of a library. Runs its constructors, its entry function, the schema
-/// functions of its modules and, when the process ends, its destructors; no other code of it.
+/// Reads the description of a library. Four kinds of its code run: its constructors, its entry
+/// function, the schema functions of its modules and, when the OS process ends, its destructors.
 ///
-/// Must be called in a child process (`reld probe FILE`), since foreign constructors may crash it.
-/// The file must not change meanwhile, and a process can probe a path only once.
+/// Must be called in a child process (`reld probe FILE`), because foreign constructors may crash
+/// it. The file must not change meanwhile, and an OS process can probe a path only once.
 ///
 /// # Errors
-/// Every [`Refusal`] of the check of the file and of its magic block, and of a module that fails to
-/// write its schema.
+/// Every [`Refusal`] of the check of the file and of its magic block, and the refusal of a module
+/// that fails to write its schema.
 pub fn probe(path: &Path) -> Result<ProbeReport, LoadError> {
     look(path).map_err(|refusal| LoadError::new(path, refusal))
 }
 
 fn look(path: &Path) -> Result<ProbeReport, Refusal> {
-    // Absolute, since `dlopen` searches its own folders for a bare name.
+    // The path must be absolute, because `dlopen` searches its own folders for a bare name.
     let path: PathBuf = path.canonicalize().map_err(Refusal::Read)?;
     let facts = check::check(&fs::read(&path).map_err(Refusal::Read)?)?;
-    // The app's name is only known from the block.
+    // The app's name is not known yet, because it is in the block.
     let block = Mapping::open("", &path, &facts)?.block()?;
     library::check_panics(&block, &facts)?;
     report(block, facts)

@@ -1,5 +1,5 @@
-//! The resident libraries: those that were mapped and are not unmapped yet, with the progress of
-//! unmapping each, and the reasons why they stay.
+//! The resident libraries, which were mapped and are not unmapped yet. Their records hold the
+//! progress of unmapping, and the reasons why they stay.
 
 mod record;
 
@@ -24,10 +24,10 @@ pub(crate) use self::record::Call;
 pub use self::record::Resident;
 use self::record::{GRACE, Inside, PASSING, Purged, Record};
 
-/// How long the destructors of all libraries together may take at the end of the daemon.
+/// The time limit for all destructors together at the end of the daemon.
 const END: Duration = Duration::from_secs(2);
 
-/// The shortest and the longest pause between two attempts to unmap a library. The pause grows with
+/// The minimum and the maximum pause between two attempts to unmap a library. The pause grows with
 /// the time since the library was purged.
 const RETRY: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(5)];
 
@@ -35,21 +35,21 @@ const RETRY: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(5)];
 #[derive(Debug, Clone)]
 pub(crate) struct Residents {
     shared: Arc<Shared>,
-    /// Wakes the sweeper; dead once the loader is dropped, and no library is unmapped after that.
+    /// Wakes the sweeper. After the loader is dropped it is dead, and no library is unmapped.
     wake: Weak<SyncSender<()>>,
-    /// Set if no library may be unmapped: the reason.
+    /// The reason why no library may be unmapped, if there is one.
     forbidden: Option<Arc<str>>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     mapped: Mutex<Vec<Record>>,
-    /// The memory that libraries had not freed when they were unmapped.
+    /// The total memory that libraries had not freed when they were unmapped.
     left: Mutex<Heap>,
     swept: Condvar,
 }
 
-/// Guard: the loader is calling a library until this is dropped.
+/// A guard. Until it is dropped, the loader counts as calling a library.
 #[derive(Debug)]
 pub(crate) struct LoaderCall {
     residents: Residents,
@@ -75,8 +75,8 @@ impl Residents {
         self.shared.mapped.lock().push(Record::new(app, version, path));
     }
 
-    /// Records the address range of a library, before any of its code runs. Also records the
-    /// pointers into other libraries, since this one may save them.
+    /// Records the address range of a library, before any code of the library runs. Also records
+    /// the pointers into other libraries, because this library may save them.
     pub(crate) fn mapped(&self, path: &Path, mapping: &Mapping) {
         let outside = Outside::of(mapping);
         let mut mapped = self.shared.mapped.lock();
@@ -87,7 +87,7 @@ impl Residents {
         mapped[at].outside = Some(outside);
     }
 
-    /// Returns a pointer into a library that another one may have saved.
+    /// Returns a pointer into this library that another library may have saved.
     pub(crate) fn seen(&self, path: &Path) -> Option<Obstacle> {
         self.record(path)?.seen.clone()
     }
@@ -97,14 +97,15 @@ impl Residents {
         self.shared.mapped.lock().retain(|record| record.path != path);
     }
 
-    /// Records that the constructors of a library have run, and the destructors to run at its end.
+    /// Records that the constructors of a library have run, and the destructors that will run at
+    /// its end.
     pub(crate) fn begun(&self, path: &Path, destructors: Destructors) {
         if let Some(mut record) = self.record(path) {
             record.destructors = Some(destructors);
         }
     }
 
-    /// Records that the calling thread calls a library.
+    /// Records that the calling thread is calling a library.
     pub(crate) fn call(&self, path: &Path, call: Call) -> LoaderCall {
         if let Some(mut record) = self.record(path) {
             record.inside = Some(Inside::new(call));
@@ -112,8 +113,8 @@ impl Residents {
         LoaderCall { residents: self.clone(), path: path.to_owned() }
     }
 
-    /// Takes the destructors of a library, which the calling thread is about to run. Returns them
-    /// only once.
+    /// Removes the destructors of a library from its record, and returns them to the calling
+    /// thread, which must run them. They are returned only once.
     pub(crate) fn destructors(&self, path: &Path) -> Option<(Destructors, LoaderCall)> {
         let mut record = self.record(path)?;
         let destructors = record.destructors.take()?;
@@ -121,7 +122,7 @@ impl Residents {
         Some((destructors, LoaderCall { residents: self.clone(), path: path.to_owned() }))
     }
 
-    /// Whether the loader is calling a library.
+    /// Returns whether the loader is calling a library.
     pub(crate) fn is_inside(&self, path: &Path) -> bool {
         self.record(path).is_some_and(|record| record.inside.is_some())
     }
@@ -133,15 +134,15 @@ impl Residents {
         }
     }
 
-    /// Records that the last [`Library`](crate::Library) of a library was dropped.
+    /// Records that the last [`Library`](crate::Library) handle of a library was dropped.
     pub(crate) fn condemned(&self, path: &Path) {
         if let Some(mut record) = self.record(path) {
             record.condemned = Some(Instant::now());
         }
     }
 
-    /// Records that the daemon holds no more references into a library. May be called on any
-    /// thread, so it only wakes the sweeper.
+    /// Records that the daemon has no more references into a library. May be called on any thread,
+    /// so it only wakes the sweeper.
     pub(crate) fn purged(&self, path: &Path, mapping: Mapping, unload: Option<UnloadFn>) {
         let obstacle = self.forbidden.clone().map(Obstacle::Forbidden);
         let leaving = obstacle.is_none().then(|| Leaving::new(mapping, unload));
@@ -154,7 +155,7 @@ impl Residents {
         self.wake();
     }
 
-    /// Lists the libraries that the kernel still has mapped, the oldest first.
+    /// Lists the libraries that the kernel still has mapped, oldest first.
     pub(crate) fn list(&self) -> Vec<Resident> {
         let residents: Vec<Resident> = self.shared.mapped.lock().iter().map(Record::shown).collect();
         let Ok(maps) = Maps::now() else { return residents };
@@ -162,17 +163,18 @@ impl Residents {
         seen.filter(|resident| resident.bytes != Some(0) || resident.stuck.is_some()).collect()
     }
 
-    /// Returns the memory that libraries had not freed when they were unmapped, since the start.
+    /// Returns the total memory that libraries had not freed when they were unmapped.
     pub(crate) fn left(&self) -> Heap {
         *self.shared.left.lock()
     }
 
-    /// Waits until every condemned library is unmapped or known to stay.
+    /// Waits until every condemned library is unmapped, or is known to stay.
     pub(crate) fn settle(&self) {
         let deadline = Instant::now() + 2 * GRACE;
         let mut mapped = self.shared.mapped.lock();
         while mapped.iter().any(Record::is_released) {
-            // `purged` notifies when the last holder is dropped.
+            // [`Residents::purged`] sends the notification when the last reference into a library
+            // is dropped.
             if self.shared.swept.wait_for(&mut mapped, PASSING).timed_out() {
                 break;
             }
@@ -184,9 +186,9 @@ impl Residents {
         }
     }
 
-    /// Unmaps the libraries that can be unmapped. Returns the pause until the next attempt; `None`
-    /// if there is none to make. `call` makes all threads that run code of libraries call
-    /// [`flush`](crate::flush) soon. `[sweeper]`
+    /// Unmaps the libraries that can be unmapped. Returns the pause until the next attempt, or
+    /// `None` if no further attempt is needed. `call` makes all threads that run code of libraries
+    /// call [`flush`](crate::flush) soon. `[sweeper]`
     pub(crate) fn sweep(&self, loader_thread: &LoaderThread, call: &dyn Fn()) -> Option<Duration> {
         let mut is_held = false;
         for (path, ledger, leaving) in self.leaving() {
@@ -206,8 +208,9 @@ impl Residents {
         open.map(|purged| (purged.since.elapsed() / 2).clamp(RETRY[0], RETRY[1])).min()
     }
 
-    /// Runs the destructors of all libraries that are still mapped, the newest first, at the end of
-    /// the daemon. Skips libraries with running threads or with a call that has not returned.
+    /// Runs the destructors of all libraries that are still mapped, newest first. Call this at the
+    /// end of the daemon. Libraries with running threads, or with a call that has not returned, are
+    /// skipped.
     pub(crate) fn finish(&self, loader_thread: &LoaderThread) {
         let deadline = Instant::now() + END;
         let paths: Vec<PathBuf> = {
@@ -224,7 +227,8 @@ impl Residents {
         }
     }
 
-    /// Takes the libraries to work on, so that no lock is held while foreign code runs.
+    /// Takes the libraries to work on out of their records, so that no lock is held while foreign
+    /// code runs.
     fn leaving(&self) -> Vec<(PathBuf, Option<Ledger>, Leaving)> {
         self.shared.mapped.lock().iter_mut().filter_map(Record::take_leaving).collect()
     }
@@ -253,7 +257,7 @@ impl Residents {
 
     fn wake(&self) {
         if let Some(wake) = self.wake.upgrade() {
-            // A full channel means that the sweeper will wake anyway.
+            // If the channel is full, the sweeper will wake anyway.
             let _ = wake.try_send(());
         }
     }

@@ -37,14 +37,15 @@ type EndFn = unsafe extern "C-unwind" fn();
 
 const WORD: u64 = size_of::<usize>() as u64;
 
-/// Added to the tags of the entries in a private copy, so that glibc ignores the entries.
+/// An offset that is added to the tags of the entries in a private copy, so that glibc ignores the
+/// entries.
 const TAKEN_OUT: i64 = 0x6000_1000;
 
-/// Functions of a library, relative to its base.
+/// Functions of a library, as offsets from its base.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Routines {
     single: Option<u64>,
-    /// The array of function addresses.
+    /// The range of the array of function addresses.
     array: Range<u64>,
 }
 
@@ -56,9 +57,9 @@ pub(crate) struct Lifetime {
 }
 
 impl Lifetime {
-    /// Reads the addresses of the routines of a library of that size.
+    /// Reads the addresses of the routines of a library with this size.
     pub(crate) fn read(dynamic: &DynamicTable<'_, Header>, size: u64) -> Result<Self, Refusal> {
-        // As in glibc, the last entry counts.
+        // If a tag occurs several times, the last entry counts, as in glibc.
         let value = |tag| dynamic.iter().filter(|entry| entry.tag == tag).last().map(|entry| entry.val);
         let routines = |[single, array, bytes]: [elf::DynamicTag; 3]| {
             let start = value(array).unwrap_or_default();
@@ -75,7 +76,7 @@ impl Lifetime {
 const BEGIN: [elf::DynamicTag; 3] = [elf::DT_INIT, elf::DT_INIT_ARRAY, elf::DT_INIT_ARRAYSZ];
 const END: [elf::DynamicTag; 3] = [elf::DT_FINI, elf::DT_FINI_ARRAY, elf::DT_FINI_ARRAYSZ];
 
-/// Hides the routines in checked bytes from glibc.
+/// Changes the tags of the routines in checked bytes, so that glibc does not find them.
 pub(crate) fn take_out(bytes: &mut [u8]) -> Result<(), Refusal> {
     let is_one = |tag| BEGIN.contains(&tag) || END.contains(&tag);
     let found: Vec<(usize, i64)> = check::dynamic(bytes)?
@@ -93,7 +94,7 @@ pub(crate) fn take_out(bytes: &mut [u8]) -> Result<(), Refusal> {
 }
 
 impl Routines {
-    /// Returns the functions of a mapped library, the first one first.
+    /// Returns the functions of a mapped library in their order.
     ///
     /// # Safety
     /// The library is mapped at `base`, and these are its routines.
@@ -103,7 +104,7 @@ impl Routines {
         // SAFETY: the caller's promise; `Lifetime::read` has checked that the array lies in the
         // library.
         let array = unsafe { slice::from_raw_parts(start, count) }.to_vec();
-        // Old linkers put these markers at the ends of the arrays.
+        // Old linkers mark the ends of the arrays with these values.
         array.into_iter().filter(|function| ![0, usize::MAX].contains(function))
     }
 
@@ -135,7 +136,7 @@ unsafe extern "C" {
 /// The arguments of the program, in C's form.
 struct Arguments {
     _texts: Vec<CString>,
-    /// Pointers to the texts, and a final null.
+    /// The pointers to the texts, followed by a null pointer.
     pointers: Vec<*const c_char>,
 }
 
@@ -160,7 +161,7 @@ impl Arguments {
     }
 }
 
-/// The destructors of a library that has run its constructors. They run once.
+/// The destructors of a library whose constructors have run. They run only once.
 #[derive(Debug)]
 pub(crate) struct Destructors {
     pub(crate) span: Range<usize>,

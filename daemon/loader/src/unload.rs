@@ -1,8 +1,8 @@
 //! Unmapping a library, step by step.
 //!
-//! *Purged* is a logical state: the daemon holds no more references into the library, since its
-//! image was dropped. Whether its pages are unmapped is checked with the kernel, since the result
-//! of `dlclose` does not show it.
+//! *Purged* is a logical state: the daemon has no more references into the library, because the
+//! library's image was dropped. The kernel's list of mappings shows whether the library is unmapped.
+//! The result of `dlclose` does not show it.
 //!
 //! ```text
 //! in use --the last Library is dropped--> condemned --the last state or callback is dropped--> purged
@@ -36,7 +36,8 @@ use crate::ledger::{Heap, Ledger};
 use crate::loader_thread::{Job, LoaderThread};
 use crate::residents::{Call, Residents};
 
-/// How long the sweeper waits for code of a library before it turns to the next library.
+/// The time for which the sweeper waits for code of a library, before it continues with the next
+/// library.
 const SOON: Duration = Duration::from_millis(20);
 
 /// A purged library that is being unmapped.
@@ -60,8 +61,8 @@ impl Leaving {
         Self { mapping, stage: Stage::Purged(unload) }
     }
 
-    /// Takes all steps that can be taken now. Returns the memory that the library had not freed
-    /// when it was unmapped. `[sweeper]`
+    /// Takes all steps that are possible now. When the library is unmapped, returns the memory that
+    /// it had not freed. `[sweeper]`
     pub(crate) fn go_on(
         mut self,
         path: &Path,
@@ -102,7 +103,8 @@ impl Leaving {
         evidence::against(&self.mapping).or_else(|| residents.seen(path))
     }
 
-    /// Calls the library's unload function, then runs the thread-local destructors of that thread.
+    /// Calls the library's unload function, then runs the thread-local destructors of the calling
+    /// thread.
     fn unload(
         &self,
         unload: Option<UnloadFn>,
@@ -137,7 +139,7 @@ impl Leaving {
     }
 }
 
-/// Runs the destructors of a library, unless they have run.
+/// Runs the destructors of a library, unless they have already run.
 pub(crate) fn end(path: &Path, loader_thread: &LoaderThread, residents: &Residents) -> io::Result<Job<()>> {
     let (path, residents) = (path.to_owned(), residents.clone());
     loader_thread.run(move || {
@@ -151,11 +153,11 @@ pub(crate) fn end(path: &Path, loader_thread: &LoaderThread, residents: &Residen
     })
 }
 
-/// Returns the next stage once code of a library has returned.
+/// Returns the next stage if the code of the library has returned.
 fn returned(job: &Job<()>, next: Stage) -> Result<Stage, Obstacle> {
     match job.wait(SOON) {
         Err(RecvTimeoutError::Timeout) => Err(Obstacle::Runs),
-        // A thread that has panicked has left the library.
+        // If the thread has panicked, it has left the library.
         Ok(()) | Err(RecvTimeoutError::Disconnected) => Ok(next),
     }
 }

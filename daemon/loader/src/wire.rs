@@ -11,8 +11,8 @@ use reld_abi as abi;
 use reld_runtime::{Bytes, From};
 use reld_wire::{Exit, Pid};
 
-/// An invalid value from a library. It ends the process that ran the library's code, never the
-/// daemon.
+/// An invalid value from a library. It ends the process whose code has passed the value, but never
+/// the daemon.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Malformed {
     #[error("a buffer of {len} bytes in {cap} at {ptr:#x}")]
@@ -51,7 +51,7 @@ pub(crate) fn give_buf(bytes: Bytes) -> abi::Buf {
     abi::Buf { ptr, len, cap }
 }
 
-/// Lends bytes for a call.
+/// Lends bytes to the library for one call.
 pub(crate) fn lend(bytes: &[u8]) -> abi::Bytes {
     abi::Bytes { ptr: bytes.as_ptr(), len: bytes.len() }
 }
@@ -130,7 +130,7 @@ pub(crate) fn exit_kind(exit: &Exit) -> u32 {
     }
 }
 
-/// The text for libraries of an ABI before 1.4, which lacks the kind.
+/// The text for libraries of an ABI before 1.4, in which this kind of exit does not exist.
 const OVERLOADED: &str = "overloaded";
 
 /// Lends the text of an exit.
@@ -142,7 +142,7 @@ pub(crate) fn exit_text(exit: &Exit) -> &str {
     }
 }
 
-/// Returns the text of an exit, without a copy.
+/// Returns the text of an exit, without copying it.
 pub(crate) fn into_text(exit: Exit) -> String {
     match exit {
         Exit::Normal | Exit::Killed | Exit::Noproc => String::new(),

@@ -8,8 +8,8 @@
 //!   reads DIR/answers            <--------   ends
 //! ```
 //!
-//! Code that crashes or hangs ends the process. The first question without an answer is then the
-//! culprit, and the remaining questions are asked again without it. In the throw-away process the
+//! If the code crashes or hangs, the process ends. The first question without an answer is then the
+//! cause, and the remaining questions are asked again without it. In the throw-away process the
 //! functions of the SDK refuse all calls to the node, as they do when an upgrade asks the same
 //! code.
 

@@ -7,11 +7,11 @@
 //! ```
 //!
 //! No thread waits for stderr. If stderr accepts nothing (its reader is gone or slow, its disk is
-//! full), lines are dropped and counted, and the daemon works on. A line in the log shows how many
-//! are missing. A killed daemon loses the waiting lines: usually none, at most a full queue.
+//! full), lines are dropped and counted, and the daemon continues. A line in the log shows the number
+//! of missing lines. A daemon that is killed loses the waiting lines. Usually there are none.
 //!
-//! The last lines are also kept in memory. So are the events of the node: the log entries with a
-//! name that is a [kind](What::KINDS) of the API. They are kept at any level of `RELD_LOG`.
+//! The last lines are also kept in memory. So are the events of the node, which are the log entries
+//! whose name is a [kind](What::KINDS) of the API. Events are kept whatever level `RELD_LOG` has.
 
 use std::borrow::Cow;
 use std::fs::File;

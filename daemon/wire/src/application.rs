@@ -10,7 +10,7 @@ use crate::pid::Pid;
 /// The argument of an application's init. `E` is the app's environment: a map from key to value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartArgs<E> {
-    /// How the app is started.
+    /// The start type of the app.
     #[serde(rename = "type")]
     pub start_type: StartType,
     /// The app's environment.
@@ -21,42 +21,42 @@ pub struct StartArgs<E> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StartType {
-    /// On this node, with nothing to take over.
+    /// The app starts on this node and takes nothing over.
     Normal,
 }
 
-/// The root supervisor that an application's init returns; nil for an app without one.
+/// The root supervisor that an application's init returns. An app without one returns nil.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
-    /// The module of the supervisor.
+    /// The module of the root supervisor.
     pub module: String,
-    /// The start argument: a MessagePack value.
+    /// The start argument of the root supervisor, a MessagePack value.
     pub args: ByteBuf,
 }
 
-/// A phase of an app's start: `RELD_EVENT_START_PHASE`. Since ABI 1.3.
+/// An event of an app's start: `RELD_EVENT_START_PHASE`. Since ABI 1.3.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartPhase {
     /// The name of the phase in app.toml.
     pub phase: String,
-    /// How the app is started.
+    /// The start type of the app.
     #[serde(rename = "type")]
     pub start_type: StartType,
-    /// The argument of the phase in app.toml: a MessagePack value.
+    /// The argument of the phase in app.toml, a MessagePack value.
     pub arg: ByteBuf,
 }
 
-/// Announces to an app that it is about to be stopped: `RELD_EVENT_PREP_STOP`. Since ABI 1.3; for
-/// older libraries the body is `root` alone.
+/// Notifies an app that it is about to be stopped: `RELD_EVENT_PREP_STOP`. Since ABI 1.3. For older
+/// libraries the body is only `root`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrepStop {
     /// The root supervisor of the app, if it still runs.
     pub root: Option<Pid>,
-    /// Why the app is stopped.
+    /// The reason why the app is stopped.
     pub cause: StopCause,
 }
 
-/// Why an app is stopped.
+/// The reason why an app is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopCause {
@@ -65,9 +65,9 @@ pub enum StopCause {
     ByHand,
     /// The node stops.
     NodeStops,
-    /// The node stops and starts again at once.
+    /// The node stops, and starts again at once.
     NodeRestarts,
-    /// An upgrade restarts or removes the app, or undoes the start of it.
+    /// An upgrade restarts or removes the app, or undoes its start.
     Upgrade,
     /// The supervision tree has ended by itself, so there is no root. Since ABI 1.4.
     TreeEnded,

@@ -1,4 +1,4 @@
-//! Exit reasons. `RELD_REQUEST_STOP` (since ABI 1.5) is the only body that has one. Elsewhere the
+//! Exit reasons. Only the body of `RELD_REQUEST_STOP` (since ABI 1.5) contains one. Elsewhere the
 //! boundary passes a reason as a kind and a text.
 
 use std::fmt;
@@ -7,9 +7,10 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Why a process ended or is to end. OTP: exit reason.
+/// The reason why a process ended or is to end. OTP: exit reason.
 ///
-/// Unlike OTP, where a reason is any term, supervisors react to the kind; the text is for people.
+/// In OTP a reason is any term. Here supervisors react only to the kind, and the text is for
+/// people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(tag = "kind", content = "text", rename_all = "snake_case")]
@@ -18,17 +19,17 @@ pub enum Exit {
     Normal,
     /// OTP: `shutdown`, or `{shutdown, text}` when the text is not empty.
     Shutdown(String),
-    /// OTP: `killed`. Cannot be trapped.
+    /// OTP: `killed`. It cannot be trapped.
     Killed,
-    /// OTP: `noproc`: the process was never there, or had ended.
+    /// OTP: `noproc`. The process never existed, or had ended.
     Noproc,
-    /// The app's own code gave up, for the reason in the text.
+    /// The app's own code gave up. The text is its reason.
     Error(String),
-    /// The app's code panicked; the text has the message and the place.
+    /// The app's code panicked. The text is the panic's message and location.
     Panic(String),
-    /// A state, message or argument could not be decoded.
+    /// A state, message or argument could not be decoded. The text names the field.
     Undecodable(String),
-    /// A call was not sent because the mailbox of the process is full. Since ABI 1.4.
+    /// A call was not delivered, because the mailbox of the process is full. Since ABI 1.4.
     Overloaded,
 }
 
@@ -37,7 +38,7 @@ impl Exit {
     pub const KINDS: [&str; 8] =
         ["normal", "shutdown", "killed", "noproc", "error", "panic", "undecodable", "overloaded"];
 
-    /// Returns OTP's `shutdown`.
+    /// Returns OTP's `shutdown`, without a text.
     pub fn shutdown() -> Self {
         Self::Shutdown(String::new())
     }

@@ -8,68 +8,70 @@ use serde_bytes::ByteBuf;
 use crate::pid::Pid;
 use crate::reply::Refusal;
 
-/// A socket of the node: a listener or a connection. It is plain data, so a state may keep it over
-/// an upgrade. The node never reuses an id.
+/// A socket of the node: a listener or a connection. It is plain data, so a state may keep it
+/// across an upgrade. The node never reuses an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PortId(pub u64);
 
-/// A request of a process to a port. `B` is bytes; a writer may borrow them.
+/// A request of a process to a port. `B` is the type of the bytes, so that a writer can borrow
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request<B = ByteBuf> {
-    /// Opens a listener. Answered with the [`PortId`] of the listener.
+    /// Opens a listener. The answer is the [`PortId`] of the listener.
     Listen {
         /// The address to listen at.
         address: String,
-        /// Optional.
+        /// The options of the port. May be absent.
         #[serde(default)]
         options: Options,
-        /// Makes the supervisor of the requesting process the owner. If that supervisor already
-        /// owns a listener at this address, the answer is that listener. Optional.
+        /// If true, the owner is the supervisor of the requesting process. If that supervisor
+        /// already owns a listener at this address, the answer is that listener. May be absent.
         #[serde(default)]
         supervisor: bool,
     },
-    /// Begins to connect. Answered with a [`PortId`] at once; with [`How::Tell`] the outcome
-    /// follows as a message.
+    /// Begins to connect. The answer is a [`PortId`], before the connection is open. With
+    /// [`How::Tell`] the outcome follows as a message.
     Connect {
         /// The address to connect to.
         address: String,
-        /// Optional.
+        /// The options of the port. May be absent.
         #[serde(default)]
         options: Options,
-        /// Optional.
+        /// Whether a message with the outcome follows. May be absent.
         #[serde(default)]
         how: How,
     },
-    /// Takes a connection from a listener. Answered with [`Event::Accepted`] or nil.
+    /// Takes a connection from a listener. The answer is [`Event::Accepted`] or nil.
     Accept {
         /// The listener.
         port: PortId,
-        /// How to answer while there is no connection.
+        /// The kind of answer while there is no connection.
         how: How,
     },
-    /// Takes received data: one line, one packet, or all bytes. Answered with [`Event::Data`] or
+    /// Takes received data: one line, one packet, or all bytes. The answer is [`Event::Data`] or
     /// nil.
     Read {
         /// The connection.
         port: PortId,
-        /// How to answer while there is no data.
+        /// The kind of answer while there is no data.
         how: How,
     },
-    /// Queues bytes to be sent. Refused with [`Reason::Busy`] while the queue is full.
+    /// Queues bytes to be sent. The request is refused with [`Reason::Busy`] while the queue is
+    /// full.
     Write {
         /// The connection.
         port: PortId,
         /// The bytes to send.
         bytes: B,
     },
-    /// Waits until the connection is open and its queue has room. Answered with [`Event::Writable`]
+    /// Waits until the connection is open and its queue has room. The answer is [`Event::Writable`]
     /// or nil.
     Writable {
         /// The connection.
         port: PortId,
-        /// How to answer until then.
+        /// The kind of answer until then.
         how: How,
     },
     /// Closes a port. Queued bytes are still sent.
@@ -77,67 +79,68 @@ pub enum Request<B = ByteBuf> {
         /// The port.
         port: PortId,
     },
-    /// Makes another process the owner. OTP: `controlling_process/2`.
+    /// Makes another process the owner of a port. OTP: `controlling_process/2`.
     Give {
         /// The port.
         port: PortId,
         /// The new owner.
         to: Pid,
     },
-    /// Asks for the addresses of both ends. Answered with [`Addresses`].
+    /// Gets the addresses of both ends. The answer is [`Addresses`].
     Address {
         /// The port.
         port: PortId,
     },
 }
 
-/// How a request is answered that has no result yet.
+/// The kind of answer to a request that has no result yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
-    /// Answer nil.
+    /// The answer is nil, at once.
     #[default]
     Now,
-    /// Answer nil later, when a retry can succeed.
+    /// The answer is nil. It comes when the request can succeed if it is repeated.
     Wait,
-    /// Answer nil now, and send an [`Event`] when there is a result.
+    /// The answer is nil, at once. An [`Event`] is sent when there is a result.
     Tell,
 }
 
-/// How received bytes are split into messages. OTP: the option `packet`.
+/// The way in which received bytes are split into messages. OTP: the option `packet`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Framing {
-    /// They are not split.
+    /// Bytes are not split.
     #[default]
     Raw,
-    /// After each newline, which is part of the line. The number is the longest line in bytes.
+    /// Bytes are split after each newline, which is part of the line. The number is the maximum
+    /// length of a line in bytes.
     Line(usize),
-    /// By a big-endian length before each packet. The number is the size of that length: 1, 2 or 4
-    /// bytes.
+    /// Each packet begins with its length as a big-endian number. The argument is the size of that
+    /// number: 1, 2 or 4 bytes.
     Packet(u8),
 }
 
-/// The options of a port. Each member is optional.
+/// The options of a port. Each member may be absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
-    /// How received bytes are split into messages.
+    /// The way in which received bytes are split into messages.
     pub framing: Framing,
-    /// The bytes that the node buffers in each direction before the peer, or the writing process,
-    /// has to wait.
+    /// The number of bytes that the node buffers in each direction. When a buffer is full, the peer
+    /// or the writing process has to wait.
     pub buffer: usize,
     /// Whether small writes are sent at once (`TCP_NODELAY`). TCP only.
     pub nodelay: bool,
-    /// How many connections the kernel queues until they are accepted.
+    /// The number of connections that the kernel queues until they are accepted.
     pub backlog: u32,
-    /// Whether the connection stays open for writing when the peer sends no more. OTP:
-    /// `{exit_on_close, false}`.
+    /// Whether the connection stays open for writing after the peer has closed its sending side.
+    /// OTP: `{exit_on_close, false}`.
     pub half_open: bool,
 }
 
 impl Options {
-    /// The defaults of absent members.
+    /// The values of absent members.
     pub const USUAL: Self =
         Self { framing: Framing::Raw, buffer: 64 * 1024, nodelay: true, backlog: 1024, half_open: false };
 }
@@ -148,7 +151,7 @@ impl Default for Options {
     }
 }
 
-/// The result of a request: sent as a message with [`How::Tell`], or part of the answer.
+/// The result of a request. It is part of the answer, or, with [`How::Tell`], a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
@@ -170,7 +173,7 @@ pub enum Event {
     Data {
         /// The connection.
         connection: PortId,
-        /// The data, split as the framing of the port demands.
+        /// The data, split according to the port's [`Framing`].
         bytes: ByteBuf,
     },
     /// The queue has room.
@@ -178,26 +181,26 @@ pub enum Event {
         /// The connection.
         connection: PortId,
     },
-    /// No more data or connections follow: the peer is gone, the connection failed, or the port was
-    /// closed.
+    /// No more data or connections will follow, because the peer is gone, the connection failed, or
+    /// the port was closed.
     Closed {
         /// The port.
         port: PortId,
-        /// The cause.
+        /// The reason why the port is closed.
         error: Error,
     },
 }
 
-/// Both ends of a port.
+/// The addresses of both ends of a port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
     /// The local address.
     pub local: String,
-    /// The address of the peer; nil for a listener.
+    /// The address of the peer, or nil for a listener.
     pub peer: Option<String>,
 }
 
-/// Why a request to a port was refused, or why a port was closed.
+/// The reason why a request to a port was refused, or why a port was closed.
 pub type Error = Refusal<Reason>;
 
 /// The kinds of [`Error`].
@@ -212,24 +215,24 @@ pub enum Reason {
     NotOwner,
     /// The new owner has ended.
     NoProcess,
-    /// The request is for a connection and the port is a listener, or the other way round.
+    /// The request needs a connection and the port is a listener, or the other way round.
     WrongKind,
-    /// A line or packet is longer than allowed.
+    /// A line or packet is longer than the maximum.
     TooLong,
-    /// Another program, or another port, has the address.
+    /// The address is used by another program or another port.
     AddressInUse,
-    /// The address cannot be read, or does not exist here.
+    /// The address cannot be parsed, or does not exist on this machine.
     BadAddress,
-    /// The daemon may not do this.
+    /// The operating system denies the daemon this action.
     PermissionDenied,
     /// Nothing listens at the address.
     ConnectionRefused,
-    /// The time ran out.
+    /// The operating system's time limit has expired.
     TimedOut,
-    /// The request could not be understood.
+    /// The request could not be decoded.
     BadRequest,
-    /// Any other error of the operating system. A library reads an unknown word of a newer daemon
-    /// as this.
+    /// Any other error of the operating system. A library also reads an unknown word of a newer
+    /// daemon as this one.
     #[serde(other)]
     Io,
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply<T, E> {
-    /// The request was carried out, with this result.
+    /// The request was carried out. The value is its result.
     Ok(T),
     /// The request was refused.
     Error(E),
@@ -32,12 +32,12 @@ impl<T, E> From<Reply<T, E>> for Result<T, E> {
     }
 }
 
-/// Why a request to a port or a table was refused.
+/// The reason why a request to a port or a table was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal<R> {
     /// The reason as a word.
     pub reason: R,
-    /// The reason for people, with the address, the port or the table.
+    /// The reason as text for people. It names the address, the port or the table.
     pub text: String,
 }
 
@@ -56,7 +56,7 @@ impl<R> fmt::Display for Refusal<R> {
 
 impl<R: fmt::Debug> std::error::Error for Refusal<R> {}
 
-/// A word as a library reads it: a known one, or one of a newer daemon.
+/// A word as a library reads it. A newer daemon may send an unknown one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Word<W> {

@@ -1,7 +1,7 @@
 //! The result of a supervisor's init, and child specs. OTP: supervisor flags, child specification.
 //!
-//! Libraries write them, and the daemon refuses unknown members. Absent members have OTP's
-//! defaults. In the answer to `get_childspec` the daemon writes a child spec with all members.
+//! Libraries write them, and the daemon refuses unknown members. Absent members have the defaults
+//! of OTP. In the answer to `get_childspec` the daemon writes a child spec with all members.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_bytes::ByteBuf;
@@ -9,10 +9,10 @@ use serde_bytes::ByteBuf;
 /// A supervisor's flags and children.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SupervisorSpec {
-    /// The reaction to the end of a child.
+    /// The supervisor's reaction to the end of a child.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
-    /// How many restarts are allowed in `period_ms`.
+    /// The maximum number of restarts within `period_ms`.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub intensity: Option<u32>,
     /// The period in which restarts are counted.
@@ -21,7 +21,7 @@ pub struct SupervisorSpec {
     /// Whether the supervisor ends with its significant children. Since ABI 1.2.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub auto_shutdown: Option<AutoShutdown>,
-    /// The children, in start order; for simple_one_for_one exactly one, the template.
+    /// The children, in start order. A simple_one_for_one has exactly one, the template.
     #[serde(default)]
     pub children: Vec<ChildSpec>,
 }
@@ -29,11 +29,11 @@ pub struct SupervisorSpec {
 /// One child of a supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChildSpec {
-    /// The id, unique among the siblings: a MessagePack value.
+    /// The id of the child, unique among its siblings: a MessagePack value.
     pub id: ByteBuf,
     /// The module to start.
     pub module: String,
-    /// The start argument: a MessagePack value.
+    /// The start argument of the child: a MessagePack value.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub args: Option<ByteBuf>,
     /// When the child is restarted.
@@ -45,12 +45,12 @@ pub struct ChildSpec {
     /// How the child is terminated. Nil means the same as an absent member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shutdown: Option<Shutdown>,
-    /// Worker or supervisor.
+    /// The kind of the child: a worker or a supervisor.
     #[serde(default, rename = "type", deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub child_type: Option<ChildType>,
 }
 
-/// Reads an optional member that must not be nil.
+/// Reads an optional member. It may be absent, but must not be nil.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
@@ -59,29 +59,30 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> R
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// Restart the ended child only.
+    /// Restart only the child that ended.
     #[default]
     OneForOne,
     /// Terminate all other children and restart them all.
     OneForAll,
-    /// Terminate the children that were started after it, and restart it and them.
+    /// Terminate the children that were started after the child that ended, and restart all of
+    /// these.
     RestForOne,
-    /// All children have the same spec (the template); they are started by request and known by
-    /// pid.
+    /// All children have the same spec, the template. They are started by requests, and identified
+    /// by their pids.
     SimpleOneForOne,
 }
 
-/// Whether a supervisor ends after significant children have ended by themselves and are not
-/// restarted. OTP: `auto_shutdown`. Since ABI 1.2.
+/// The condition under which a supervisor ends because of its significant children. Only children
+/// that have ended by themselves and are not restarted count. OTP: `auto_shutdown`. Since ABI 1.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AutoShutdown {
-    /// It does not end; no child may be significant.
+    /// The supervisor does not end. No child may be significant.
     #[default]
     Never,
-    /// It ends after the first of them.
+    /// The supervisor ends after the first significant child.
     AnySignificant,
-    /// It ends after the last of them.
+    /// The supervisor ends after the last significant child.
     AllSignificant,
 }
 
@@ -89,12 +90,12 @@ pub enum AutoShutdown {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Restart {
-    /// Always.
+    /// The child is always restarted.
     #[default]
     Permanent,
-    /// Unless it ended normally or by shutdown.
+    /// The child is restarted unless it ended normally or by shutdown.
     Transient,
-    /// Never; its row is removed.
+    /// The child is never restarted. Its child spec is removed when it ends.
     Temporary,
 }
 
@@ -102,11 +103,11 @@ pub enum Restart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shutdown {
-    /// Ask it to shut down, and kill it after this many milliseconds.
+    /// Ask the child to shut down, and kill it after this many milliseconds.
     Ms(u64),
-    /// Ask it to shut down, and wait without a limit.
+    /// Ask the child to shut down, and wait without a time limit.
     Infinity,
-    /// Kill it.
+    /// Kill the child at once.
     BrutalKill,
 }
 

@@ -1,9 +1,10 @@
-//! The continuation of a task: `RELD_EVENT_CONTINUE` of a task. Since ABI 1.2.
+//! The continuation of a task: the body of `RELD_EVENT_CONTINUE`. Since ABI 1.2.
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-/// The task continues in the current code of a module, with this start argument.
+/// The module and the start argument with which a task continues. The module's current code is
+/// used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The module.

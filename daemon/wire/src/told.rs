@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{port, table};
 
-/// A notification from the node. A writer may borrow the events.
+/// A notification from the node. The type parameters allow a writer to borrow the events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Told<P = port::Event, T = table::Event> {

@@ -26,15 +26,15 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The maximum size of a copied stack.
+/// The maximum size of a stack copy, in bytes.
 const STACK_MAX: usize = 64 << 10;
-/// How long the caller waits for the thread.
+/// The time limit of the caller for the thread's copy.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 static ONE: Mutex<()> = Mutex::new(());
 static ASKED: AtomicI32 = AtomicI32::new(0);
 static TAKEN: AtomicBool = AtomicBool::new(false);
-/// The descriptor of the process's own memory; a read of an unmapped address fails without a fault.
+/// A descriptor of `/proc/self/mem`. Reading an unmapped address through it returns an error.
 static MEMORY: AtomicI32 = AtomicI32::new(-1);
 static REGISTERS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 static LENGTH: AtomicUsize = AtomicUsize::new(0);
@@ -61,15 +61,15 @@ impl Sample {
         Some(u64::from_ne_bytes(*word))
     }
 
-    /// Whether the thread runs in that address range, or may return there.
+    /// Returns whether the thread runs in this address range, or may return there.
     pub(super) fn touches(&self, place: &Range<u64>) -> bool {
         let words = self.stack.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
         words.chain([self.instruction]).any(|word| place.contains(&word))
     }
 }
 
-/// Samples a thread. `None` if the thread has ended or does not handle the signal in time, or if
-/// another handler of the signal is installed.
+/// Samples a thread. Returns `None` if the thread has ended, does not handle the signal in time, or
+/// if an app has a handler for the signal.
 pub(super) fn take(thread: i32) -> Option<Sample> {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let memory = File::open("/proc/self/mem").ok()?;
@@ -87,7 +87,7 @@ pub(super) fn take(thread: i32) -> Option<Sample> {
         if unanswered {
             return None;
         }
-        // The handler has begun and is about to finish.
+        // The handler has begun, and will finish soon.
         while !TAKEN.load(Ordering::Acquire) {
             thread::yield_now();
         }

@@ -1,10 +1,10 @@
-//! Interposes the functions that wait for children: a library that waits for any child finds only
+//! Interposes the functions that wait for children. A library that waits for any child finds only
 //! children of apps.
 //!
 //! The exit status of a child can be collected only once. The daemon puts each of its own children
 //! into a new process group. Children of apps are in the daemon's process group, unless the app
-//! moves them. So a wait for any child becomes a wait for any child in the daemon's group. An app
-//! that has moved a child to another group must wait for it by pid.
+//! moves them. So a wait for any child becomes a wait for any child in the daemon's process group.
+//! If an app has moved a child to another group, it must wait for this child by pid.
 
 use std::ffi::c_int;
 use std::ptr;
@@ -17,7 +17,8 @@ use super::{Interposed, Real};
 type WaitFn = unsafe extern "C-unwind" fn(pid_t, *mut c_int, c_int, *mut libc::rusage) -> pid_t;
 type WaitIdFn = unsafe extern "C-unwind" fn(idtype_t, id_t, *mut libc::siginfo_t, c_int) -> c_int;
 
-// All functions are implemented by the first two. The others are only needed to verify the exports.
+// All replacements call one of the first two functions. The others are listed only to verify the
+// exports.
 static WAIT_4: Real = Real::new(c"wait4");
 static WAIT_ID: Real = Real::new(c"waitid");
 static WAIT_3: Real = Real::new(c"wait3");
@@ -26,7 +27,7 @@ static WAIT_TOO: Real = Real::new(c"__wait");
 static WAIT_PID: Real = Real::new(c"waitpid");
 static WAIT_PID_TOO: Real = Real::new(c"__waitpid");
 
-/// Any child, and any child in the caller's process group.
+/// The arguments of `wait4` that mean any child, and any child in the caller's process group.
 const ANY: pid_t = -1;
 const ANY_OF_GROUP: pid_t = 0;
 

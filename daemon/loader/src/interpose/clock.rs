@@ -1,9 +1,9 @@
-//! The wall clock of the daemon, limited to the years 1970 to 9999.
+//! The daemon's wall clock, limited to the years 1970 to 9999.
 //!
-//! Much code relies on this range. hyper dates every response and panics for a year that HTTP
-//! cannot represent; code that counts the seconds since 1970 panics for earlier years. A system
-//! clock that was never set may show such a year, so all code linked into the daemon reads the
-//! clock below. Libraries of apps read libc's clock.
+//! Much code relies on this range. hyper dates every response, and panics for a year that HTTP
+//! cannot represent. Code that counts the seconds since 1970 panics for earlier years. A system
+//! clock that was never set may show such a year, so all code that is linked into the daemon reads
+//! the clock below. Libraries of apps read libc's clock.
 
 use std::ffi::c_int;
 
@@ -13,10 +13,11 @@ type ReadFn = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_in
 
 static READ: Real = Real::new(c"clock_gettime");
 
-/// The first and the last second of the range.
+/// The first and the last second of the range, since 1970.
 const ENDS: [i64; 2] = [0, 253_402_300_799];
 
-/// Whether the clock stands at one end of its range, since the system clock is beyond it.
+/// Returns whether the daemon's clock stands still at one end of its range, because the system
+/// clock is outside it.
 pub fn clock_stands() -> bool {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the time can be written.
@@ -24,8 +25,7 @@ pub fn clock_stands() -> bool {
     ENDS.contains(&time.tv_sec)
 }
 
-/// Replaces libc's function of the same name, for the standard library that the daemon is linked
-/// with.
+/// Replaces libc's function of the same name in the code that is linked into the daemon.
 ///
 /// # Safety
 /// As for libc's function: `at` is writable.

@@ -1,5 +1,5 @@
-//! Signal dispositions of the process. The node decides about the signals that it depends on; the
-//! libraries decide about all others.
+//! Signal dispositions of the OS process. The node sets those of the signals that it depends on.
+//! The libraries set all others.
 //!
 //! | signal | the node | default or ignore set by a library | handler set by a library |
 //! |---|---|---|---|
@@ -14,8 +14,8 @@
 //! (`handlers.rs`). If a disposition for one of the node's signals is not applied, the log reports
 //! this with the app's name.
 //!
-//! When the last library that handles a signal leaves, the signal has no effect from then on,
-//! unless the daemon has a handler of its own: unmapping a library must not end the node.
+//! When the last library that handles a signal is unmapped, the signal has no effect from then on,
+//! unless the daemon has a handler of its own. Otherwise the signal could then end the node.
 
 use std::collections::BTreeMap;
 use std::ffi::c_int;
@@ -39,12 +39,13 @@ pub(super) static ACTION: Real = Real::new(c"sigaction");
 
 static BOOK: Mutex<Book> = Mutex::new(Book { requested: BTreeMap::new(), before: BTreeMap::new() });
 
-/// The dispositions that libraries have set, and those before them.
+/// The dispositions that libraries have set, and the dispositions that they replaced.
 #[derive(Debug)]
 struct Book {
-    /// The dispositions set by libraries, by the library's start address and the signal.
+    /// The dispositions that libraries have set. The key is the library's start address and the
+    /// signal.
     requested: BTreeMap<(usize, c_int), Requested>,
-    /// The dispositions from before libraries handled a signal.
+    /// The disposition of each signal before the first library handled it.
     before: BTreeMap<c_int, Action>,
 }
 
@@ -52,9 +53,9 @@ struct Book {
 #[derive(Debug, Clone, Copy)]
 struct Requested {
     action: Action,
-    /// The slot of its handler in `handlers.rs`.
+    /// The slot of the handler in `handlers.rs`, if the disposition is a handler.
     place: Option<&'static AtomicUsize>,
-    /// Whether the log has reported that it is not applied.
+    /// Whether the log has reported that the disposition is not applied.
     is_reported: bool,
 }
 
@@ -83,18 +84,20 @@ const OWNED: [Owned; 6] = [
     ),
 ];
 
-/// Removes the handlers of the library in `span`. Returns a signal that may still run code of it.
+/// Removes the handlers of the library in `span`. Returns a signal whose handler may still run code
+/// of the library.
 pub(crate) fn remove_handlers(span: &Range<usize>) -> Option<c_int> {
     let is_in_force = |number: &c_int| span.contains(&in_force(*number).sa_sigaction);
     book(|book| book.remove_handlers(span.start)).or_else(|| (1..SIGNALS as c_int).find(is_in_force))
 }
 
-/// Forgets the dispositions set by the library in `span`.
+/// Forgets the dispositions that the library in `span` has set.
 pub(super) fn forget(span: &Range<usize>) {
     book(|book| book.requested.retain(|(library, _), _| *library != span.start));
 }
 
-/// Reads or changes the book with all signals blocked, since a signal handler may do the same.
+/// Reads or changes the book. All signals are blocked meanwhile, because a signal handler may use
+/// the book too.
 fn book<T>(of: impl FnOnce(&mut Book) -> T) -> T {
     let mut all = MaybeUninit::uninit();
     // SAFETY: it is written to.
@@ -113,7 +116,7 @@ fn node_signal(number: c_int) -> Option<Owned> {
     OWNED.into_iter().find(|owned| owned.number == number)
 }
 
-/// Whether the signal reports a fault of a thread, which cannot continue.
+/// Returns whether the signal reports a fault, after which the thread cannot continue.
 fn is_fault(number: c_int) -> bool {
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS].contains(&number)
 }
@@ -128,7 +131,7 @@ fn is_handler(action: &Action) -> bool {
     ![libc::SIG_DFL, libc::SIG_IGN].contains(&action.sa_sigaction)
 }
 
-/// Returns the disposition in force; the default for a number that is no signal.
+/// Returns the disposition in force. A number that is no signal has the default disposition.
 fn in_force(number: c_int) -> Action {
     let mut now = action(libc::SIG_DFL, 0);
     // SAFETY: the call only reads, and `now` is writable.
@@ -145,15 +148,15 @@ pub(super) unsafe fn real(number: c_int, new: *const Action, old: *mut Action) -
     unsafe { real(number, new, old) }
 }
 
-/// Returns the start address of the calling library; 0 if it is not known.
+/// Returns the start address of the calling library, or 0 if it is not known.
 fn caller(new: Option<&Action>) -> usize {
     let handler = new.filter(|new| is_handler(new)).map_or(0, |new| new.sa_sigaction);
     let start = |address| at(address, |place| place.span.start);
     start(handler).or_else(|| start(output::inside())).unwrap_or(0)
 }
 
-/// Records the disposition that a library sets, applies it as far as allowed, and returns the
-/// previous one. `None`: refused, with the reason in `errno`.
+/// Records the disposition that a library sets, and applies it as far as that is allowed. Returns
+/// the previous disposition, or `None` if the call is refused, with the reason in `errno`.
 pub(super) fn set(number: c_int, new: Option<Action>) -> Option<Action> {
     let (library, owned) = (caller(new.as_ref()), node_signal(number));
     let before = book(|book| {
@@ -176,7 +179,7 @@ pub(super) fn set(number: c_int, new: Option<Action>) -> Option<Action> {
     Some(before)
 }
 
-/// Whether a disposition for one of the node's signals is applied.
+/// Returns whether a disposition for one of the node's signals is applied.
 fn is_applied(number: c_int, new: &Action) -> bool {
     match number {
         libc::SIGCHLD if is_handler(new) => true,
@@ -186,12 +189,12 @@ fn is_applied(number: c_int, new: &Action) -> bool {
 }
 
 impl Book {
-    /// Returns the disposition that a library sees.
+    /// Returns the disposition of a signal that a library sees.
     fn shown(&self, library: usize, number: c_int) -> Action {
         let now = in_force(number);
         let is_dispatched = now.sa_sigaction == handlers::dispatcher();
         match self.requested.get(&(library, number)) {
-            // The kernel removes a handler set with SA_RESETHAND.
+            // The kernel has removed a handler that was set with SA_RESETHAND.
             Some(requested) if requested.place.is_none() || is_dispatched => requested.action,
             _ if is_dispatched => self.before.get(&number).copied().unwrap_or(action(libc::SIG_DFL, 0)),
             // A handler of the node is not shown to libraries.
@@ -200,7 +203,7 @@ impl Book {
         }
     }
 
-    /// Records the disposition that a library sets, and applies it as far as allowed.
+    /// Records the disposition that a library sets, and applies it as far as that is allowed.
     fn set(&mut self, key: (usize, c_int), new: Action) -> Option<()> {
         let (_, number) = key;
         let (known, now, owned) = (self.requested.get(&key).copied(), in_force(number), node_signal(number));
@@ -224,7 +227,8 @@ impl Book {
         if let Some(place) = place.filter(|_| next.is_none()) {
             place.store(0, Ordering::SeqCst);
         }
-        // Every library begins with the default. A handler of a fault must not allocate for it.
+        // Every library begins with the default, so the default need not be recorded. A handler of
+        // a fault often sets the default, and must not allocate then.
         if known.is_some() || owned.is_some() || new.sa_sigaction != libc::SIG_DFL {
             let is_reported = known.is_some_and(|known| known.is_reported);
             self.requested.insert(key, Requested { action: new, place: next, is_reported });
@@ -239,14 +243,14 @@ impl Book {
         })
     }
 
-    /// Marks a disposition as reported. Returns whether it was not before.
+    /// Marks a disposition as reported. Returns false if it was marked before.
     fn mark_reported(&mut self, key: (usize, c_int)) -> bool {
         self.requested
             .get_mut(&key)
             .is_some_and(|requested| !std::mem::replace(&mut requested.is_reported, true))
     }
 
-    /// Removes the handlers of a library. Returns a signal with a handler that is running.
+    /// Removes the handlers of a library. Returns a signal for which a handler is still running.
     fn remove_handlers(&mut self, library: usize) -> Option<c_int> {
         let of_it: Vec<c_int> =
             self.requested.range((library, 0)..(library + 1, 0)).map(|((_, number), _)| *number).collect();
@@ -264,7 +268,8 @@ impl Book {
         of_it.into_iter().find(|number| handlers::is_running(*number))
     }
 
-    /// Makes a signal without handlers have no effect, unless the daemon has a handler.
+    /// Makes a signal have no effect after its last handler was removed, unless the daemon has a
+    /// handler.
     fn silence(&self, number: c_int) {
         if in_force(number).sa_sigaction != handlers::dispatcher() {
             return;
@@ -277,7 +282,7 @@ impl Book {
     }
 }
 
-/// Returns the disposition to give to the kernel; `None` to leave the current one.
+/// Returns the disposition to give to the kernel, or `None` to leave the current one in force.
 fn applied(number: c_int, new: &Action, is_handled_by_another: bool) -> Option<Action> {
     let flags = new.sa_flags & if number == libc::SIGCHLD { !libc::SA_NOCLDWAIT } else { !0 };
     match (node_signal(number), new.sa_sigaction) {
@@ -285,7 +290,7 @@ fn applied(number: c_int, new: &Action, is_handled_by_another: bool) -> Option<A
         _ if is_handler(new) => {
             Some(Action { sa_sigaction: handlers::dispatcher(), sa_flags: flags | libc::SA_SIGINFO, ..*new })
         }
-        // A thread that cannot continue must end the process.
+        // The thread cannot continue after a fault, so the default must end the OS process.
         (None, libc::SIG_DFL) if is_fault(number) => Some(*new),
         _ if is_handled_by_another => None,
         (Some(_), _) => Some(Action { sa_sigaction: libc::SIG_DFL, sa_flags: flags, ..*new }),
@@ -305,7 +310,7 @@ fn too_many<T>() -> Option<T> {
 fn report(library: usize, Owned { name, why, .. }: Owned) {
     let app = app_at(library);
     let _interlude = output::interlude();
-    // A panic costs one log line.
+    // If logging panics, only the log line is lost.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         let app = app.as_deref();
         tracing::warn!(name: "app.signal", app, signal = name, "the disposition of {name} that a library has set is not applied: the signal belongs to the node, since {why}");

@@ -1,9 +1,9 @@
-//! Exit handlers (`atexit`): those of a library run before it is unmapped, or at the end of the
-//! daemon.
+//! Exit handlers (`atexit`) of libraries. They run before the library is unmapped, or at the end of
+//! the daemon.
 //!
-//! libc assigns each function to the library that registers it, by the address that the library
-//! passes. A library that passes no address, or does not call `__cxa_finalize`, would leave its
-//! functions registered.
+//! libc assigns each function to the library that registers it, by an address that the library
+//! passes. If a library passes no address, or does not call `__cxa_finalize`, libc would keep its
+//! functions after the library is unmapped.
 
 use std::ffi::{c_int, c_void};
 use std::ops::Range;

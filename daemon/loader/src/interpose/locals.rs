@@ -1,7 +1,8 @@
-//! Thread-locals with destructors, registered by the compiler or as keys.
+//! Thread-locals with destructors, which the compiler registers, or which a library creates as
+//! keys.
 //!
-//! Those of the daemon itself are recorded here as well. libc would take the lock of its loader for
-//! each of them, so a thread would have to wait while a library is opened or closed.
+//! The daemon's own thread-locals are recorded here as well. libc would take the lock of its loader
+//! for each of them, so a thread would have to wait while a library is opened or closed.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -15,12 +16,13 @@ type KeyCreateFn = unsafe extern "C" fn(*mut Key, Option<Destructor>) -> c_int;
 type KeyDeleteFn = unsafe extern "C" fn(Key) -> c_int;
 type SetFn = unsafe extern "C" fn(Key, *const c_void) -> c_int;
 
-/// glibc's limits: four rounds over this many keys. Values that destructors set again after that
-/// are leaked.
+/// The limits of glibc: at the end of a thread, destructors run in four rounds over all keys.
+/// Values that destructors set after the last round are leaked.
 const KEYS_MAX: usize = 1024;
 pub(super) const RELEASES_MAX: usize = 4 * KEYS_MAX;
 
-/// The keys of libraries, one bit each. Checked without a lock, since values are set often.
+/// The keys of libraries, one bit for each key. They are checked without a lock, because values are
+/// set often.
 static KEYS: [AtomicU64; KEYS_MAX / 64] = [const { AtomicU64::new(0) }; KEYS_MAX / 64];
 
 pub(super) static AT_EXIT: Real = Real::new(c"__cxa_thread_atexit_impl");
@@ -39,7 +41,7 @@ pub(super) fn interposed() -> [Interposed; 5] {
     ]
 }
 
-/// Removes the calling thread's value of a key and runs the destructor on it.
+/// Removes the calling thread's value of a key, and runs the destructor on the value.
 pub(super) fn release(key: Key, run: Option<Destructor>) {
     // SAFETY: the function accepts any key.
     let value = unsafe { libc::pthread_getspecific(key) };
@@ -55,7 +57,7 @@ pub(super) fn release(key: Key, run: Option<Destructor>) {
     }
 }
 
-/// Deletes a key of a library that is about to be closed.
+/// Deletes a key that a library has created, before the library is closed.
 pub(super) fn delete_key(key: Key) {
     forget_key(key);
     // SAFETY: only the library used the key.
@@ -114,7 +116,8 @@ unsafe extern "C" fn __cxa_thread_atexit_impl(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_key_create(key: *mut Key, run: Option<Destructor>) -> c_int {
     let code = run.map_or(0, |run| run as usize);
-    // The destructor is often libc's `free`; the key is usually stored in a static of the library.
+    // The destructor is often libc's `free`. In this case the key identifies the library, because
+    // it is usually stored in a static of the library.
     let owner = [code, key.addr()].into_iter().find(|address| is_in_library(*address));
     // SAFETY: this is the type of the function with that name.
     let real: KeyCreateFn = unsafe { std::mem::transmute(KEY_CREATE.address()) };
@@ -131,7 +134,7 @@ unsafe extern "C" fn pthread_key_create(key: *mut Key, run: Option<Destructor>) 
     status
 }
 
-/// The name that C++ code of older compilers uses.
+/// The name of `pthread_key_create` in C++ code of older compilers.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __pthread_key_create(key: *mut Key, run: Option<Destructor>) -> c_int {
     // SAFETY: the caller's promise.

@@ -1,11 +1,11 @@
-//! The interposed functions for signals: `sigaction`, `signal` and the like, each with the contract
-//! of libc. `dispositions.rs` decides which dispositions are applied.
+//! Replacements for `sigaction`, `signal` and the like, each with the contract of libc.
+//! `dispositions.rs` decides which dispositions are applied.
 //!
-//! They take effect in the daemon's own process only. In a child that an app forks, and in the
-//! child that the standard library prepares for a program, the calls go to libc.
+//! The replacements take effect only in the daemon's own OS process. In a child that an app forks,
+//! and in the child that the standard library prepares for a program, the calls go to libc.
 //!
-//! Signal masks are not interposed: a mask belongs to a thread, and no library runs on the main
-//! thread.
+//! Signal masks are not interposed, because a mask belongs to a thread, and no library runs on the
+//! main thread.
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
@@ -33,10 +33,10 @@ static SET: Real = Real::new(c"sigset");
 static IGNORE: Real = Real::new(c"sigignore");
 static INTERRUPT: Real = Real::new(c"siginterrupt");
 
-/// `SIG_HOLD`, which blocks a signal and sets no disposition.
+/// The value `SIG_HOLD`, which blocks a signal and sets no disposition.
 const HOLD: sighandler_t = 2;
 
-/// The process id of the daemon; 0 before [`own_signals`].
+/// The OS process id of the daemon, or 0 before [`own_signals`].
 static DAEMON: AtomicU32 = AtomicU32::new(0);
 
 pub(super) fn interposed() -> [Interposed; 10] {
@@ -54,7 +54,7 @@ pub(super) fn interposed() -> [Interposed; 10] {
     ]
 }
 
-/// Sets the dispositions and the mask that the daemon's programs rely on, in place of the inherited
+/// Sets the dispositions and the mask that the daemon's programs need, instead of the inherited
 /// ones. Must be called at the start of a program, on its only thread.
 pub fn reset_signals() {
     for (number, handler) in
@@ -71,19 +71,20 @@ pub fn reset_signals() {
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut()) };
 }
 
-/// Reserves the signals of the daemon, which has set its handlers. Must be called before the first
-/// library is opened. Dispositions set later for these signals are not applied.
+/// Reserves the signals of the daemon. Must be called after the daemon has set its handlers, and
+/// before the first library is opened. Dispositions that libraries set for these signals are not
+/// applied.
 pub fn own_signals() {
     DAEMON.store(process::id(), Ordering::Relaxed);
 }
 
-/// Whether this is the daemon's own process, and not a forked child.
+/// Returns whether this is the daemon's own OS process, and not a forked child.
 pub(super) fn is_daemon() -> bool {
     DAEMON.load(Ordering::Relaxed) == process::id()
 }
 
-/// Whether dispositions for a signal are handled here. libc handles the numbers that a library
-/// cannot set.
+/// Returns whether dispositions for a signal are handled here. Signals that a library cannot set
+/// are left to libc.
 fn is_guarded(number: c_int) -> bool {
     let is_libcs =
         [libc::SIGKILL, libc::SIGSTOP].contains(&number) || (32..libc::SIGRTMIN()).contains(&number);
@@ -155,7 +156,8 @@ unsafe extern "C" fn __sysv_signal(number: c_int, handler: sighandler_t) -> sigh
     unsafe { set_by(&SYSV_SIGNAL_TOO, number, handler, libc::SA_RESETHAND | libc::SA_NODEFER) }
 }
 
-/// Blocks or unblocks the signal for the calling thread as well, as `sigset` requires.
+/// Sets a disposition. As `sigset` requires, it also blocks or unblocks the signal for the calling
+/// thread.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sigset(number: c_int, handler: sighandler_t) -> sighandler_t {
     if !is_guarded(number) {

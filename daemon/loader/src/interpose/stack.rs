@@ -1,5 +1,5 @@
-//! Interposes `sigaltstack`: a thread keeps the alternate stack that a library has set, so the
-//! previous one is restored before the library is unmapped.
+//! Interposes `sigaltstack`. A thread would keep the alternate stack of a library after the library
+//! is unmapped, so the thread's previous stack is recorded and restored.
 
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
@@ -26,13 +26,13 @@ pub(super) fn restore(before: Stack) {
 }
 
 fn stack(Stack { start, flags, size }: Stack) -> libc::stack_t {
-    // The kernel reports this flag, and refuses it as an argument.
+    // The kernel reports this flag, but refuses it as an argument.
     let flags = flags & !libc::SS_ONSTACK;
     libc::stack_t { ss_sp: ptr::with_exposed_provenance_mut(start), ss_flags: flags, ss_size: size }
 }
 
-/// Returns the stack of the calling thread as a library sees it. The stack of another library is
-/// hidden, since it may be unmapped when this library restores it.
+/// Returns the calling thread's stack as a library sees it. The stack of another library is hidden,
+/// because it may be unmapped by the time this library restores it.
 fn shown(now: libc::stack_t) -> libc::stack_t {
     let start = |address| at(address, |place| place.span.start);
     let owner = start(now.ss_sp.expose_provenance());

@@ -1,9 +1,10 @@
-//! The table of everything that libraries have registered with threads. It is plain data, protected
-//! by a lock of its owner, and runs no foreign code.
+//! The table of everything that libraries have registered with threads. It is plain data without
+//! foreign code, and its owner protects it with a lock.
 //!
-//! A duty is work that a thread must do before a library can be unmapped. It stays in the table
-//! until it is done, so that the table shows whether a library can be unmapped. While a thread runs
-//! a destructor of the library, the entry is [`Duty::Running`], with the time of its start.
+//! A duty is work that a thread must do before a library can be unmapped. A duty stays in the table
+//! until it is done, so the table shows whether a library can be unmapped. While a thread runs a
+//! destructor of a library, the duty is [`Duty::Running`], with the time at which the destructor
+//! started.
 
 use std::collections::BTreeSet;
 use std::ffi::c_void;
@@ -34,11 +35,11 @@ enum Duty {
     Destroy { run: Destructor, object: usize },
     /// Take the thread's value of a key, and run the key's destructor on it.
     Release { key: Key },
-    /// Restore this alternate stack in place of the library's.
+    /// Restore this alternate stack, which the library's stack has replaced.
     Restore { before: Stack },
-    /// End: the library has started the thread.
+    /// End. The library has started the thread.
     End,
-    /// One of the first three, running since that time.
+    /// One of the first three duties, which has been running since this time.
     Running { since: Instant },
 }
 
@@ -68,7 +69,7 @@ struct LibraryKey {
     run: Option<Destructor>,
 }
 
-/// The call that does a duty.
+/// The call that performs a duty.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Call {
     /// Call this destructor with this object.
@@ -79,23 +80,23 @@ pub(super) enum Call {
     Restore(Stack),
 }
 
-/// A duty to do now.
+/// A duty that a thread has to do now.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Due {
     pub(super) id: u64,
-    /// An address in the library that the duty is for.
+    /// An address in the library for which the duty is done.
     pub(super) owner: usize,
     pub(super) call: Call,
 }
 
-/// The duties to do.
+/// Selects the duties to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// Those for condemned libraries.
+    /// The duties for condemned libraries.
     Condemned,
-    /// Those for the condemned library at this address.
+    /// The duties for the condemned library at this address.
     Of(usize),
-    /// All, since the thread ends.
+    /// All duties, because the thread ends.
     All,
 }
 
@@ -124,7 +125,7 @@ impl Table {
         self.add(thread, owner, Duty::Destroy { run, object });
     }
 
-    /// Records a thread that a library starts. Its id is not known yet.
+    /// Records a thread that a library is about to start. Its thread id is not known yet.
     pub(super) fn thread_starts(&mut self, owner: usize) -> u64 {
         self.add(0, owner, Duty::End)
     }
@@ -136,7 +137,7 @@ impl Table {
         }
     }
 
-    /// Records a key, with the destructor that its library has passed.
+    /// Records a key that a library creates, and the destructor that the library passes.
     pub(super) fn add_key(&mut self, key: Key, owner: usize, run: Option<Destructor>) {
         self.keys.push(LibraryKey { key, owner, run });
     }
@@ -157,7 +158,7 @@ impl Table {
         }
     }
 
-    /// Returns the alternate stack that a thread had before libraries replaced it.
+    /// Returns the alternate stack that a thread had before libraries replaced it, if they did.
     pub(super) fn stack_before(&self, thread: ThreadId) -> Option<Stack> {
         self.entries.iter().filter(|entry| entry.thread == thread).find_map(|entry| match entry.duty {
             Duty::Restore { before } => Some(before),
@@ -165,19 +166,20 @@ impl Table {
         })
     }
 
-    /// Records that a thread has a new alternate stack, of a library or of the daemon, and the
-    /// stack before it.
+    /// Records that a thread has a new alternate stack, which belongs to a library or to the
+    /// daemon, and the previous stack.
     pub(super) fn stack_is(&mut self, thread: ThreadId, owner: Option<usize>, before: Stack) {
         let of_it = |entry: &Entry| entry.thread == thread && matches!(entry.duty, Duty::Restore { .. });
         let known = self.entries.iter().position(of_it).map(|at| self.entries.remove(at).duty);
         if let Some(owner) = owner {
-            // Between two stacks of libraries the stack to restore stays the first one.
+            // If a library replaces the stack of another library, the first replaced stack is still
+            // the one to restore.
             self.add(thread, owner, known.unwrap_or(Duty::Restore { before }));
         }
     }
 
-    /// Returns the thread's next call: first destructors, from the latest to the first, then keys,
-    /// as in glibc. The entry stays until [`Table::done`].
+    /// Returns the next call of a thread. As in glibc, destructors come first, in reverse order,
+    /// followed by keys. The entry stays in the table until [`Table::done`].
     pub(super) fn next(&mut self, thread: ThreadId, whose: Whose) -> Option<Due> {
         let due = |entry: &&mut Entry| {
             let mut condemned = self.condemned.iter().filter(|span| span.contains(&entry.owner));
@@ -211,12 +213,13 @@ impl Table {
         self.entries.retain(|entry| entry.id != id);
     }
 
-    /// Removes the entries of a thread, which ends.
+    /// Removes the entries of a thread that ends.
     pub(super) fn thread_ended(&mut self, thread: ThreadId) {
         self.entries.retain(|entry| entry.thread != thread);
     }
 
-    /// Condemns the library in `span`: every thread does its duties for it at its next flush.
+    /// Marks the library in `span` as condemned. Every thread does its duties for the library at
+    /// its next flush.
     pub(super) fn condemn(&mut self, span: &Range<usize>) {
         if !self.condemned.contains(span) {
             self.condemned.push(span.clone());
@@ -235,8 +238,8 @@ impl Table {
         self.entries.iter().filter(of_it).map(|entry| entry.thread).collect()
     }
 
-    /// Returns a thread that has been running a duty for the library in `span` for at least that
-    /// long.
+    /// Returns a thread that has been running a duty for the library in `span` for at least
+    /// `after`.
     pub(super) fn late(&self, span: &Range<usize>, after: Duration) -> Option<ThreadId> {
         let is_late = |entry: &&Entry| match entry.duty {
             Duty::Running { since } => span.contains(&entry.owner) && since.elapsed() >= after,
@@ -250,7 +253,7 @@ impl Table {
         self.keys.iter().filter(|known| span.contains(&known.owner)).map(|known| known.key).collect()
     }
 
-    /// Removes all entries of the library in `span`, which is unmapped.
+    /// Removes all entries of the library in `span`, because it is unmapped.
     pub(super) fn forget(&mut self, span: &Range<usize>) {
         self.entries.retain(|entry| !span.contains(&entry.owner));
         self.keys.retain(|known| !span.contains(&known.owner));
@@ -267,7 +270,7 @@ mod tests {
 
     unsafe extern "C" fn first(_: *mut c_void) {}
 
-    /// A thread with two values of A, one value of B, and a key of A.
+    /// Makes a table with a thread that has two values of A, one value of B, and a key of A.
     fn table() -> Table {
         let mut table = Table::new();
         table.add_key(7, 0x1010, Some(first));

@@ -1,5 +1,5 @@
-//! Interposes `pthread_create`: counts threads of libraries from before their start to their very
-//! end.
+//! Interposes `pthread_create`, and counts the threads of libraries from before their start to
+//! their very end.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -18,7 +18,8 @@ type AtExitFn = unsafe extern "C" fn(Option<Destructor>, *mut c_void, *mut c_voi
 static CREATE: Real = Real::new(c"pthread_create");
 
 thread_local! {
-    // Neither has a destructor, which would be registered by this module itself.
+    // These thread-locals have no destructors, because this module itself would have to register
+    // them.
     static SELF: Cell<ThreadId> = const { Cell::new(0) };
     static HAS_HOOK: Cell<bool> = const { Cell::new(false) };
 }
@@ -35,11 +36,11 @@ pub(crate) fn this_thread() -> ThreadId {
     SELF.get()
 }
 
-/// Makes [`thread_ends`] run at the end of the calling thread. Every thread calls this when it
-/// starts, since libc takes the lock of its loader here.
+/// Makes [`thread_ends`] run at the end of the calling thread. Every thread must call this when it
+/// starts and not later, because libc takes the lock of its loader here.
 pub(crate) fn hook_thread() {
     if !HAS_HOOK.replace(true) {
-        // An address in the program, so that glibc assigns the function to the program. glibc does
+        // Any address in the program, so that glibc assigns the function to the program. glibc does
         // not accept null.
         let program = (&raw const TABLE).cast_mut().cast();
         // SAFETY: this is the type of the function with that name.
@@ -59,7 +60,7 @@ unsafe extern "C" fn thread_ends(_: *mut c_void) {
 
 /// The arguments of a new thread.
 struct Birth {
-    /// The entry in the table, if a library starts the thread.
+    /// The entry in the table, if a library has started the thread.
     id: Option<u64>,
     start: Start,
     argument: *mut c_void,
@@ -86,8 +87,8 @@ unsafe extern "C" fn pthread_create(
     status
 }
 
-/// Runs a thread. Owns nothing during the call of `start`, since the thread may be unwound from
-/// inside.
+/// Runs a thread. No value with a destructor is alive during the call of `start`, because `start`
+/// may unwind the thread.
 extern "C-unwind" fn begin(birth: *mut c_void) -> *mut c_void {
     // SAFETY: the box was made for this thread.
     let Birth { id, start, argument } = *unsafe { Box::from_raw(birth.cast::<Birth>()) };

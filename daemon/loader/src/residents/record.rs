@@ -10,13 +10,13 @@ use crate::ledger::{Heap, Ledger};
 use crate::routines::Destructors;
 use crate::unload::Leaving;
 
-/// How long unmapping may take before the library counts as staying.
+/// The time after which a library that is being unmapped counts as staying.
 pub(super) const GRACE: Duration = Duration::from_millis(100);
 
-/// How long a condemned library may be held and still count as released in a moment.
+/// The time for which a condemned library may be held and still counts as almost released.
 pub(super) const PASSING: Duration = Duration::from_millis(20);
 
-/// How long a call of the loader into a library may take before it is reported as stuck.
+/// The time after which a call of the loader into a library is reported as stuck.
 const LATE: Duration = Duration::from_secs(2);
 
 /// A library in the address space.
@@ -26,40 +26,41 @@ pub struct Resident {
     pub app: String,
     /// The app's version, as requested.
     pub version: String,
-    /// The path that the library was mapped from; the file is removed once the library is purged.
+    /// The path from which the library was mapped. The file is removed when the library is purged.
     pub path: PathBuf,
-    /// The size of the mapping of that file, in bytes; `None` if it cannot be determined.
+    /// The size of the file's mappings in bytes, or `None` if it cannot be determined.
     pub bytes: Option<u64>,
-    /// The time at which its last [`Library`](crate::Library) was dropped; `None` before.
+    /// The time at which the last [`Library`](crate::Library) handle was dropped, or `None` before
+    /// that.
     pub condemned: Option<Instant>,
-    /// Why it is still mapped, as text for display.
+    /// The reason why the library is still mapped, as text for display.
     pub reason: String,
-    /// The system's id of the thread in which a call of the daemon into the library is stuck;
+    /// The system's id of the thread in which a call of the daemon into the library is stuck.
     /// `reason` names the call.
     pub stuck: Option<i32>,
-    /// The number of running threads that it has started.
+    /// The number of running threads that the library has started.
     pub threads: usize,
-    /// The memory that it has allocated and not freed; `None` if it does not count, and after it
-    /// was closed.
+    /// The memory that the library has allocated and not freed. `None` if the library does not
+    /// count, and after it was closed.
     pub heap: Option<Heap>,
 }
 
-/// A call into a library that is made for no process.
+/// A call into a library that does not work for a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
-    /// `dlopen` of the library.
+    /// The call of `dlopen` for the library.
     SystemLoader,
     Constructors,
     Entry,
     Load,
     Unload,
     Destructors,
-    /// The destructors of thread-locals, on the thread that owns them.
+    /// The destructors of thread-locals. They run on the thread that owns the thread-locals.
     ThreadLocals,
 }
 
 impl Call {
-    /// Returns the text that reports the call as stuck.
+    /// Returns the text for the report of a stuck call.
     fn late(self) -> &'static str {
         match self {
             Self::SystemLoader => {
@@ -81,16 +82,17 @@ pub(super) struct Record {
     pub(super) app: String,
     pub(super) version: String,
     pub(super) path: PathBuf,
-    /// Empty until the library is mapped.
+    /// The address range. It is empty until the library is mapped.
     pub(super) span: Range<usize>,
-    /// Set once it is mapped.
+    /// The variables that may point into the library. They are known once it is mapped.
     pub(super) outside: Option<Outside>,
-    /// A pointer into it that another library may have saved and may restore.
+    /// A pointer into the library that another library may have saved and may restore.
     pub(super) seen: Option<Obstacle>,
     pub(super) ledger: Option<Ledger>,
     /// The call that the loader is making.
     pub(super) inside: Option<Inside>,
-    /// Set from the end of its constructors to the start of its destructors.
+    /// The destructors that must still run. They are set when the constructors have run, and taken
+    /// when the destructors start.
     pub(super) destructors: Option<Destructors>,
     pub(super) condemned: Option<Instant>,
     pub(super) purged: Option<Purged>,
@@ -104,18 +106,19 @@ pub(super) struct Inside {
     thread: ThreadId,
 }
 
-/// The state of a library that the daemon holds no references into.
+/// The state of a library into which the daemon has no more references.
 #[derive(Debug)]
 pub(super) struct Purged {
     pub(super) since: Instant,
-    /// `None` while the sweeper works on it, and when unmapping is finished or hopeless.
+    /// The steps of unmapping. `None` while the sweeper works on the library, and when unmapping is
+    /// finished or impossible.
     pub(super) leaving: Option<Leaving>,
     pub(super) obstacle: Option<Obstacle>,
     pub(super) is_reported: bool,
 }
 
 impl Purged {
-    /// Whether unmapping can be tried again.
+    /// Returns whether unmapping can be tried again.
     pub(super) fn is_open(&self) -> bool {
         self.leaving.is_some() && !self.obstacle.as_ref().is_some_and(Obstacle::is_final)
     }
@@ -144,10 +147,11 @@ impl Record {
         }
     }
 
-    /// Records a pointer into this library, since `newcomer`, which is being loaded, may save it.
+    /// Records a pointer into this library, because the library `newcomer`, which is being loaded,
+    /// may save it.
     pub(super) fn note_newcomer(&mut self, newcomer: &str) {
         let pointing = self.outside.as_ref().filter(|_| self.seen.is_none()).map(Outside::pointing);
-        // A pointer that changes during the check was not lasting.
+        // A pointer that changes during the check was not permanent, so it is ignored.
         if let Some(Ok(Some(obstacle))) = pointing {
             let why = format!("{obstacle}, or may do so again, since {newcomer} may have saved that pointer");
             self.seen = Some(Obstacle::Seen(why.into()));
@@ -167,14 +171,14 @@ impl Record {
         Some(unsafe { ledger.read() })
     }
 
-    /// Whether it was condemned a moment ago and is still held, probably by a worker that has just
-    /// ended a process.
+    /// Returns whether the library was condemned a moment ago and is still held, probably by a
+    /// worker that has just ended a process.
     pub(super) fn is_released(&self) -> bool {
         let is_young = |since: Instant| since.elapsed() < PASSING;
         self.purged.is_none() && self.condemned.is_some_and(is_young)
     }
 
-    /// Whether it may be unmapped in a moment.
+    /// Returns whether the library may be unmapped in a moment.
     pub(super) fn is_leaving(&self) -> bool {
         self.purged.as_ref().is_some_and(|purged| {
             !purged.obstacle.as_ref().is_some_and(Obstacle::is_final) && purged.since.elapsed() < GRACE
@@ -192,8 +196,8 @@ impl Record {
         purged.obstacle = Some(obstacle);
     }
 
-    /// Returns a call that is stuck, and its thread. A stuck thread-local destructor comes first,
-    /// since another call may be waiting for it.
+    /// Returns a call that is stuck, and its thread. A stuck thread-local destructor is returned
+    /// first, because other calls may be waiting for it.
     fn late(&self) -> Option<(Call, ThreadId)> {
         let inside = self.inside.as_ref().filter(|inside| inside.since.elapsed() >= LATE);
         let inside = inside.map(|inside| (inside.call, inside.thread));
@@ -212,7 +216,7 @@ impl Record {
         }
     }
 
-    /// Returns the public view of the record, without `bytes`, which only the kernel knows.
+    /// Returns the public form of the record, without `bytes`, which only the kernel knows.
     pub(super) fn shown(&self) -> Resident {
         Resident {
             app: self.app.clone(),

@@ -9,9 +9,9 @@
 //! | all other users together | [`READERS`] |
 //!
 //! The daemon answers the first request of an excess connection with an error and closes the
-//! connection. If [`REFUSED`] excess connections are open already, it closes a further one at once.
-//! It also closes a connection that sends no complete request head for [`IDLE`], or no more of a
-//! body for [`BODY`].
+//! connection. If [`REFUSED`] excess connections are open already, it closes further ones at once.
+//! It also closes a connection that does not complete a request head within [`IDLE`], or sends
+//! nothing of an incomplete body for [`BODY`].
 
 use std::collections::HashMap;
 use std::pin::Pin;
