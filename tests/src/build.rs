@@ -1,5 +1,5 @@
-//! Builds the programs and libraries that the suite runs. `cargo test` builds neither binaries of
-//! other packages nor libraries to load.
+//! Builds the programs and libraries that the suite runs, because `cargo test` builds neither
+//! binaries of other packages nor libraries to load.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,16 +24,16 @@ pub fn folder(relative: &str) -> PathBuf {
     workspace().join(relative)
 }
 
-/// Returns the cargo profile of this kit. Building with the same profile reuses most artifacts.
+/// Returns the cargo profile of this kit. Builds with the same profile can reuse most artifacts.
 pub fn profile() -> String {
     let folder = target();
     let name = folder.file_name().expect("the profile's folder has a name").to_string_lossy();
     if name == "debug" { "dev".to_owned() } else { name.into_owned() }
 }
 
-/// Cargo unifies the features of dependencies over the packages it is asked to build. Tests select
-/// the packages that `cargo test --workspace` has already built. The benchmark selects only the
-/// programs.
+/// The packages to build. Cargo unifies the features of dependencies over all selected packages.
+/// Tests select the packages that `cargo test --workspace` has already built, so that nothing is
+/// rebuilt. The benchmark selects only the programs.
 const SELECTION: &[&str] = if cfg!(debug_assertions) {
     &["--workspace", "--bins", "--tests"]
 } else {

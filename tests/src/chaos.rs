@@ -30,13 +30,14 @@ use crate::node::Node;
 use crate::random::Random;
 use crate::run::{Run, eventually};
 
-/// Key of a start in the table of the verbs.
+/// The verb of a daemon start in the table of durations.
 const START: &str = "start";
 
 /// Assumed duration of an order that has not run yet.
 const UNKNOWN: Duration = Duration::from_millis(100);
 
-/// How long an order may continue on a full disk. An order that waits for space is killed.
+/// The time for which an order may continue on a full disk. An order that waits for space is killed
+/// after it.
 const BESIDE: Duration = Duration::from_secs(1);
 
 /// Exit code of relctl that reports a bug in the daemon.
@@ -67,9 +68,9 @@ pub struct Tally {
     pub full_disks: u64,
     /// Starts after an order that were killed as well.
     pub killed_starts: u64,
-    /// Orders that relctl reported as done before the fault.
+    /// Orders that relctl reported as successful before the fault.
     pub done: u64,
-    /// Orders with the node in its previous state afterwards.
+    /// Orders after which the node was in its previous state.
     pub before: u64,
     /// Orders that took effect. An order that changes nothing on disk counts as `before`.
     pub after: u64,
@@ -112,9 +113,9 @@ struct Site<'a> {
     node: Node,
     /// The small disk that holds the root.
     disk: Option<&'a SmallDisk>,
-    /// Estimated duration of an order of each verb, and of a start.
+    /// The estimated duration of an order of each verb, and of a start of the daemon.
     lasts: BTreeMap<String, Duration>,
-    /// The current activity, for the text of an exception.
+    /// The current activity. The text of an exception contains it.
     under_way: String,
 }
 
@@ -154,7 +155,7 @@ impl<'a> Site<'a> {
         }
 
         tally.killed_starts += u64::from(self.start(random));
-        // A repair that was reported as done has left no damage.
+        // If the order was reported as successful, its repair has left no damage.
         let found = self.look(if is_done { &[] } else { &damaged })?;
         judge(&stages, &found, is_done)?;
         let (first, last) = (&stages[0], &stages[stages.len() - 1]);
@@ -200,8 +201,8 @@ impl<'a> Site<'a> {
         Duration::from_micros(random.below(1 + lasts.as_micros() as u64 * 5 / 4))
     }
 
-    /// Updates the estimated duration of an order, given whether it had ended after `delay`. An
-    /// order without a client never ends.
+    /// Updates the estimated duration of an order. `is_done` reports whether the order had ended
+    /// after `delay`. The duration of an order without a client is not measured.
     fn learn(&mut self, order: Order, delay: Duration, is_done: bool) {
         if order.args().is_empty() {
             return;
@@ -302,8 +303,8 @@ impl<'a> Site<'a> {
             self.look(&[])?;
         }
         let picture = Picture::of(&self.node);
-        // Leaves out the reboot, which is no order, and the install, after which the running
-        // release is not the permanent one.
+        // A reboot is left out because it is no order. An install is left out because the running
+        // release is not the permanent one after it.
         let lasts = |order: &Order| !matches!(order.verb, Verb::Reboot | Verb::Install);
         let orders: Vec<_> = picture.legal().into_iter().filter(lasts).collect();
         let order = *random.pick(&orders);
@@ -313,7 +314,7 @@ impl<'a> Site<'a> {
         let began = Instant::now();
         self.relctl(order).map(|mut relctl| Run::of(&mut relctl).expect(0));
         if order.verb == Verb::RebootOld {
-            // The daemon answers before it executes itself again.
+            // The daemon answers before it executes itself again, so wait for the new daemon.
             eventually("the daemon begins anew", || {
                 let status = self.node.run(&["status", "--json"]);
                 let status: NodeStatus = (status.code == 0).then(|| status.read())?;

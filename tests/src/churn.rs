@@ -35,7 +35,8 @@ const BUYERS: u64 = 24;
 /// Maximum time a process stays suspended.
 const SUSPENDED_MS: u64 = 30;
 
-/// How long members may take to come to rest. A suspended till delays its buyers.
+/// The time limit for members to come to rest. It is long because a suspended till delays its
+/// buyers.
 const REST_MS: &str = "30000";
 
 /// Result of a churn test.
@@ -67,8 +68,8 @@ pub struct Churned {
     pub resident_kb: Vec<f64>,
 }
 
-/// The first `1 / WARM_UP` of the upgrades is left out of the slope: every allocation happens there
-/// for the first time.
+/// The divisor for the number of first upgrades that are left out of the slope, because all first
+/// allocations happen in them.
 const WARM_UP: usize = 4;
 
 impl Churned {
@@ -153,7 +154,7 @@ pub fn open_market(node: &Node) -> String {
     node.start_child(&root(node), spec)
 }
 
-/// Ends the other threads, also when this one panics.
+/// Makes the other threads end when it is dropped, even by a panic of this thread.
 struct End<'a>(&'a AtomicBool);
 
 impl Drop for End<'_> {
@@ -187,7 +188,8 @@ fn suspend(node: &Node, random: &mut Random, suspends: &AtomicU64) {
     if node.run(&["suspend", &one]).code == 0 {
         suspends.fetch_add(1, Ordering::Relaxed);
         thread::sleep(Duration::from_millis(random.below(SUSPENDED_MS)));
-        // A new process may have the name by now. It is not suspended, and the refusal is no error.
+        // Another process may have the name by now. It is not suspended, so a refusal of the resume
+        // is no error.
         node.run(&["resume", &one]);
     }
 }
@@ -253,8 +255,8 @@ impl Picture {
         }
     }
 
-    /// Returns the lasting differences. The time-outs of calls by ended processes remain timers
-    /// until they expire.
+    /// Returns the lasting differences. The timeouts of calls by processes that have ended remain
+    /// as timers until they expire.
     fn leaks(&self, node: &Node) -> Vec<String> {
         let until = Instant::now() + Duration::from_secs(60);
         loop {

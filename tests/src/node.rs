@@ -24,7 +24,7 @@ pub struct Node {
     under: Vec<String>,
     options: Vec<String>,
     environment: Vec<(String, String)>,
-    /// The log's destination. When absent, the log is a file in the node's folder.
+    /// The destination of the log. If it is absent, the log is a file in the node's folder.
     stderr: Option<OwnedFd>,
 }
 
@@ -56,8 +56,8 @@ impl Node {
         Self::begin(folder, &[], &[], &[], None)
     }
 
-    /// Starts an idle node under another command, which must exec the daemon in its own process,
-    /// and waits until it answers.
+    /// Starts an idle node under another command, and waits until the node answers. The command
+    /// must exec the daemon in its own OS process.
     pub fn start_under(command: &[&str], options: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         Self::begin(folder, command, options, environment, None)
@@ -125,7 +125,7 @@ impl Node {
         self.daemon.wait().expect("a daemon that got SIGTERM ends")
     }
 
-    /// Returns the process id of the daemon.
+    /// Returns the OS process id of the daemon.
     pub fn id(&self) -> u32 {
         self.daemon.id()
     }
@@ -147,7 +147,7 @@ impl Node {
         number.expect("the kernel reports the resident memory")
     }
 
-    /// Returns a command that starts a daemon on a root. It has no socket option yet.
+    /// Returns a command that starts a daemon on a root. The caller has to add the socket option.
     pub fn daemon_in(root: &Path) -> Command {
         let mut reld = Command::new(&programs().reld);
         reld.arg("--root").arg(root).stdin(Stdio::null());
@@ -269,7 +269,7 @@ fn spawn(
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // A test that failed half-way may have ended it already.
+        // A test that failed half-way may have killed the daemon already.
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
     }
