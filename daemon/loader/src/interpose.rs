@@ -6,8 +6,8 @@
 //! Keys with a destructor are not counted by glibc, so the thread would later jump to an unmapped
 //! address. Code registers both by calling functions of libc. The executable defines and exports
 //! functions with the same names. The executable comes first in the lookup order of symbols, so
-//! libraries call the definitions here. Calls from the daemon's own code are passed on to libc, except those of
-//! `__cxa_thread_atexit_impl`.
+//! libraries call the definitions here. Calls from the daemon's own code are passed on to libc,
+//! except those of `__cxa_thread_atexit_impl`.
 //!
 //! | call of a library | effect |
 //! |---|---|

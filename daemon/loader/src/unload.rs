@@ -1,8 +1,8 @@
 //! Unmapping a library, step by step.
 //!
 //! *Purged* is a logical state: the daemon has no more references into the library, because the
-//! library's image was dropped. The kernel's list of mappings shows whether the library is unmapped.
-//! The result of `dlclose` does not show it.
+//! library's image was dropped. The kernel's list of mappings shows whether the library is
+//! unmapped. The result of `dlclose` does not show it.
 //!
 //! ```text
 //! in use --the last Library is dropped--> condemned --the last state or callback is dropped--> purged

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! No thread waits for stderr. If stderr accepts nothing (its reader is gone or slow, its disk is
-//! full), lines are dropped and counted, and the daemon continues. A line in the log shows the number
-//! of missing lines. A daemon that is killed loses the waiting lines. Usually there are none.
+//! full), lines are dropped and counted, and the daemon continues. A line in the log shows the
+//! number of missing lines. A daemon that is killed loses the waiting lines. Usually there are
+//! none.
 //!
 //! The last lines are also kept in memory. So are the events of the node, which are the log entries
 //! whose name is a [kind](What::KINDS) of the API. Events are kept whatever level `RELD_LOG` has.
