@@ -32,8 +32,8 @@ pub struct Runtime {
     world: Arc<Running>,
 }
 
-/// The world, as long as a handle to it exists. When the last one is dropped, the threads are
-/// stopped; each keeps the world alive until it ends.
+/// The world, as long as a handle to it exists. Dropping the last handle stops the pool's threads;
+/// each thread keeps the world alive until it ends.
 struct Running(Arc<World>);
 
 impl std::ops::Deref for Running {
@@ -56,10 +56,10 @@ impl std::fmt::Debug for Runtime {
     }
 }
 
-/// How long a killed process may go on computing before it is ended without its callback.
+/// The time after which a killed process that still computes is ended without its callback.
 const ABANDON_AFTER: Duration = Duration::from_secs(1);
 
-/// How long to wait for a killed task.
+/// The time allowed for a killed task or init to end.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
 impl Runtime {
@@ -76,15 +76,16 @@ impl Runtime {
         self.world.scheduler.on_call(errand);
     }
 
-    /// Sets the function that returns the stack of a thread, innermost function first, by its
-    /// thread id of the operating system. It is used to show where a stuck callback is. The first
-    /// call wins; without it no stack is shown.
+    /// Sets the function that returns the stack of a thread, innermost function first. The function
+    /// gets the operating system's id of the thread. The stack shows where a stuck callback is. The
+    /// first call wins; without such a function no stack is shown.
     pub fn on_frames(&self, frames: fn(i32) -> Vec<String>) {
         self.world.scheduler.on_frames(frames);
     }
 
-    /// Makes each thread of the pool do the work set by [`on_call`](Self::on_call) once: soon, or
-    /// when its callback returns. Does not wait. A thread that was replaced ends without doing it.
+    /// Makes each thread of the pool do the work set by [`on_call`](Self::on_call) once. A thread
+    /// does it soon, or when the callback on it returns. Does not wait. A thread that the pool has
+    /// replaced ends without doing the work.
     pub fn call_threads(&self) {
         self.world.scheduler.call_workers();
     }
@@ -94,9 +95,9 @@ impl Runtime {
         self.world.scheduler.job(Box::new(beat));
     }
 
-    /// Runs one call's callback of a resting process repeatedly on the pool, and waits for the end.
-    /// Returns the time that the callbacks took; `None` if the process did not rest before and
-    /// after. For benchmarks: see `run::bench_callback`.
+    /// Lets a process at rest handle the same call `times` times on a pool thread, and waits.
+    /// Returns the total time, or `None` if the process was not at rest at the start and at the
+    /// end. For benchmarks.
     #[doc(hidden)]
     pub fn bench_callback(&self, pid: Pid, body: Bytes, times: u64) -> Option<Duration> {
         let (done, finished) = mpsc::channel();
@@ -134,9 +135,9 @@ impl Runtime {
     }
 
     /// Makes a supervisor start a child after the switch of an upgrade, while its members are held.
-    /// The gate lets the call, and the calls it depends on, through; if there is no answer by
-    /// `held`, the gate is lowered. Processes started by the call are not recorded in the upgrade's
-    /// journal.
+    /// The gate lets through this call and the calls that the answer depends on. If there is no
+    /// answer by `held`, the gate is lowered. Processes started by the call are not recorded in the
+    /// upgrade's journal.
     pub fn start_child_of(
         &self,
         upgrade: &mut Upgrade,
@@ -184,11 +185,10 @@ impl Runtime {
         awaited.into_iter().filter_map(|pid| self.process(pid)).collect()
     }
 
-    /// Checks that the code of a process can decode a message, and returns the message. The app's
-    /// own code decodes it on the pool; no callback runs. An upgrade before the message is sent may
-    /// change the result.
+    /// Checks that the code of a process can decode a message. The app's own code decodes it on the
+    /// pool; no callback runs. An upgrade before the message is sent may change the result.
     ///
-    /// `done` gets [`Exit::Undecodable`] with the mismatch, or [`Exit::Noproc`].
+    /// `done` gets the message, [`Exit::Undecodable`] with the mismatch, or [`Exit::Noproc`].
     pub fn accepts_then(
         &self,
         to: Pid,
@@ -196,7 +196,7 @@ impl Runtime {
         body: Bytes,
         done: impl FnOnce(Result<Bytes, Exit>) + Send + 'static,
     ) {
-        // Copied, because no lock is held while app code runs.
+        // The reference is copied, because no lock may be held while app code runs.
         let code =
             self.world.slot(to).and_then(|slot| slot.card(to.generation, |card| Arc::clone(&card.code)));
         self.world.scheduler.job(Box::new(move || {
@@ -231,7 +231,7 @@ impl Runtime {
     /// Returns `Ok(None)` for `ignore`.
     ///
     /// # Errors
-    /// The module is not loaded, or the exit reason of its init.
+    /// The exit reason of the init, or an error if the module is not loaded.
     pub fn spawn(&self, module: &str, args: Bytes, timeout: Duration) -> Result<Option<Pid>, Exit> {
         let code = self
             .world
@@ -258,8 +258,8 @@ impl Runtime {
     /// Runs a task and waits for its end. Uses staged code before current code. OTP: `apply`.
     ///
     /// # Errors
-    /// Why the task was not started, or its exit reason; [`Exit::Killed`] if it had not ended by
-    /// the deadline.
+    /// The reason why the task was not started, or its exit reason; [`Exit::Killed`] if the task
+    /// had not ended by the deadline.
     pub fn run_task(&self, module: &str, args: Bytes, deadline: Instant) -> Result<(), Exit> {
         let code = self.world.code.newest(module);
         let code = code.ok_or_else(|| Exit::Error(format!("module {module} is not loaded")))?;

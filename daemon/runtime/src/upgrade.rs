@@ -2,22 +2,22 @@
 //! abort.
 //!
 //! ```text
-//! enlist   finds the members, O(N): all are dirty
-//! precopy  rounds over the dirty ones while everything runs: a process at rest gets a shadow and
-//!          is clean until it begins a callback
+//! enlist   finds the members among all processes; at first all members are dirty
+//! precopy  converts dirty members in rounds while everything runs: a process at rest gets a shadow
+//!          and is clean until it begins a callback
 //! raise    the pause begins: waits until the dirty members rest
 //! convert  converts the dirty members
 //! switch   makes new code and shadows current
 //! serve    lets held members handle one call, such as the start of a child
 //! lower    the pause ends: wakes the held members
-//! sweep    moves the shadows into place, O(N)
+//! sweep    installs the remaining shadows, process by process
 //! ```
 //!
 //! So the pause does not grow with the number of members, as long as few of them run. Until the
 //! switch, processes see no change: new code is *staged*, and new states are *shadows* beside the
-//! live ones. The switch is two stores: one flips the code tables, one decides the fate of all
-//! shadows. A process takes its shadow at its next activation, or the sweep does it. So aborting
-//! only drops things.
+//! live ones. The switch is two stores: one makes the staged code current, the other decides the
+//! fate of all shadows. A process installs its shadow at its next activation, unless the sweep does
+//! so first. So aborting an upgrade only drops things.
 //!
 //! **Knows** `words`, `process`, `pool`, `world` and `tree`.
 
@@ -52,35 +52,34 @@ use crate::world::journal::Entries;
 
 /// The maximum number of pre-copy rounds.
 const ROUNDS: usize = 3;
-/// At most this many dirty processes are converted inside the pause instead of in another round;
-/// that takes well below a millisecond.
+/// When at most this many processes are dirty, no further round of pre-copy runs: they are
+/// converted inside the pause, which takes well below a millisecond.
 const FEW: usize = 128;
 
-/// An upgrade in progress. One at a time per node.
+/// An upgrade in progress. A node has at most one at a time.
 pub struct Upgrade {
     world: Arc<World>,
-    /// Notes members that run or start; raised while they are held.
+    /// Records the members that run or start; while it is raised, it holds them.
     gate: Option<Arc<Gate>>,
-    /// Its number among the [`Fates`](crate::process::shadow::Fates); each discard begins another
-    /// one.
+    /// The upgrade's number in [`Fates`](crate::process::shadow::Fates); a discard changes it.
     number: usize,
     /// The processes that the gate holds.
     members: Members,
-    /// Their direct supervisors that are not members themselves, sorted; held too.
+    /// The other direct supervisors of members, sorted. The gate holds them too.
     supervisors: Vec<Pid>,
     /// The members that were started after [`Upgrade::enlist`].
     newborn: Vec<Pid>,
-    /// No round of pre-copy has run yet: all members are dirty.
+    /// True until a round of pre-copy has run; until then all members are dirty.
     is_unseen: bool,
     /// The members that had no shadow when they came to rest.
     dirty: Members,
-    /// The changes of the children of pre-copied supervisors, by module.
+    /// The changes that pre-copied supervisors make to their children, by module of the supervisor.
     children: HashMap<String, BTreeMap<Pid, Change>>,
-    /// The number of members that had a shadow when all had come to rest.
+    /// The number of members that already had a shadow when all members had come to rest.
     precopied: usize,
-    /// The number of these that were also converted back as a trial.
+    /// The number of members in `precopied` that were also converted back as a trial.
     tried: usize,
-    /// How long the dirty members took to come to rest.
+    /// The time that each dirty member took to come to rest.
     rested: Vec<Duration>,
     /// The number of held processes that rested already when the gate was raised.
     clean: usize,
@@ -88,7 +87,7 @@ pub struct Upgrade {
     /// How long members were held; known once the gate is down.
     pause: Pause,
     excluded: Vec<Pid>,
-    /// Children, by supervisor and id, that are deleted right after the switch.
+    /// The children that are deleted right after the switch: pid of the supervisor, and id.
     to_be_deleted: Arc<[(Pid, Bytes)]>,
 }
 
@@ -152,12 +151,12 @@ impl Upgrade {
         &self.newborn
     }
 
-    /// Returns the number of members that already had a shadow when all had come to rest.
+    /// Returns the number of members that already had a shadow when all members had come to rest.
     pub fn precopied(&self) -> usize {
         self.precopied
     }
 
-    /// Returns the number of these that were also converted back as a trial.
+    /// Returns the number of pre-copied members that were also converted back as a trial.
     pub fn tried(&self) -> usize {
         self.tried
     }
@@ -167,18 +166,18 @@ impl Upgrade {
         &self.excluded
     }
 
-    /// Finds all processes of these modules and their direct supervisors, and notes each member
-    /// that runs or starts from now on. Looks at every process, and holds none.
+    /// Finds all processes of these modules and their direct supervisors. From now on each member
+    /// that runs or starts is recorded. Looks at every process, and holds none.
     ///
-    /// `include` gets a process and its parent, and returns whether it is a member; this can leave
-    /// out orphans. Processes of these modules that start later are always members.
+    /// `include` gets a process and its parent, and returns whether the process is a member; this
+    /// can leave out orphans. Processes of these modules that start later are always members.
     pub fn enlist<'a>(
         &mut self,
         modules: impl IntoIterator<Item = &'a str>,
         include: impl Fn(Pid, Option<Pid>) -> bool,
     ) {
         let gate = self.world.gate.build(modules.into_iter().map(str::to_owned).collect());
-        // The gate is built first, so it notes each member that starts during the search.
+        // The gate is built first, so it records each member that starts during the search.
         (self.members, self.supervisors) = members::find(&self.world, &gate, include);
         gate.oversee(&self.supervisors);
         (self.is_unseen, self.newborn, self.excluded) = (true, Vec::new(), Vec::new());
@@ -200,16 +199,18 @@ impl Upgrade {
     }
 
     /// Converts the states of these modules' members to shadows while everything runs, so that few
-    /// remain for the pause. Each state may take `limit`. `[enlisted]`
+    /// members remain to be converted in the pause. Each conversion may take `limit`. Call
+    /// [`Upgrade::enlist`] first.
     ///
     /// A process that begins a callback afterwards drops its shadow, and is converted again here or
-    /// by [`Upgrade::convert`]. Members of other modules, and those given up, get no shadow.
+    /// by [`Upgrade::convert`]. Members of other modules, and members that were given up, get no
+    /// shadow.
     ///
     /// With a trial, a shadow is placed only after the new state was converted back successfully.
     ///
     /// # Errors
-    /// The first process with a conversion or trial that failed or did not return. No shadow is
-    /// kept, and no process was held.
+    /// The first process with a conversion or trial that failed or did not return. After an error
+    /// no shadow is kept; no process was held at any time.
     pub fn precopy(
         &mut self,
         passages: &HashMap<String, Passage>,
@@ -241,7 +242,7 @@ impl Upgrade {
         Ok(Precopied { processes: self.world.fates.shadows(self.number), rounds, trial })
     }
 
-    /// Runs one round of pre-copy over these processes. Returns how long its trials took.
+    /// Runs one round of pre-copy over these processes. Returns the time that the trials took.
     fn round(
         &mut self,
         gate: &Gate,
@@ -290,7 +291,7 @@ impl Upgrade {
         todo
     }
 
-    /// Sorts processes into those to convert and those only held. Dead processes drop out.
+    /// Divides processes into those to convert and those to hold only. Dead processes are left out.
     fn sorted(&self, pids: Vec<Pid>) -> Todo {
         let left: HashSet<Pid> = self.excluded.iter().copied().collect();
         let mut todo = Todo::default();
@@ -304,14 +305,14 @@ impl Upgrade {
         todo
     }
 
-    /// Raises the gate and waits until all processes of these modules rest. Only dirty members are
-    /// looked at; without a pre-copy over the same modules, all are dirty.
+    /// Raises the gate and waits until all processes of these modules rest. Looks only at dirty
+    /// members; without a pre-copy over the same modules, all members are dirty.
     ///
     /// `include` is used as in [`Upgrade::enlist`], for an upgrade without pre-copy.
     ///
     /// # Errors
-    /// The members that did not rest in time, unless their module allows that. The gate is down
-    /// again.
+    /// The members that did not rest in time, unless their module allows that. After an error the
+    /// gate is down again.
     pub fn raise(
         &mut self,
         members: HashMap<String, Member>,
@@ -337,7 +338,7 @@ impl Upgrade {
                 Rest::Dead => {}
             }
         });
-        // Members that had to drain first rest by now at the latest, and are held from now on.
+        // Members that had to drain rest by now at the latest, so they count as held from now on.
         self.rested.extend(std::iter::repeat_n(raised.elapsed(), draining));
         self.clean = held.saturating_sub(seen);
         match result {
@@ -356,8 +357,8 @@ impl Upgrade {
         }
     }
 
-    /// Notes children, by supervisor and id, that are deleted right after the switch. The new code
-    /// need not accept their start arguments.
+    /// Records children (pid of the supervisor, and id) that are deleted right after the switch.
+    /// The new code need not accept their start arguments.
     pub fn expect_deleted(&mut self, children: Vec<(Pid, Bytes)>) {
         self.to_be_deleted = children.into();
     }
@@ -367,22 +368,22 @@ impl Upgrade {
         self.excluded.extend(pids);
     }
 
-    /// Converts the states of the members of one module that have no shadow yet; each may take
-    /// `limit`. `[raised]`
+    /// Converts the states of the members of one module that have no shadow yet. Each conversion
+    /// may take `limit`. Call [`Upgrade::raise`] first.
     ///
-    /// Returns the number of states it converted, and the changes of all supervisors of the module,
-    /// including pre-copied ones.
+    /// Returns the number of states that it converted, and the changes of all supervisors of the
+    /// module, including pre-copied ones.
     ///
     /// # Errors
-    /// The first process with a conversion that failed or did not return. Shadows stay until the
-    /// switch or [`Upgrade::discard`].
+    /// The first process with a conversion that failed or did not return. The shadows made so far
+    /// stay until the switch or [`Upgrade::discard`].
     pub fn convert(&self, module: &str, how: Conversion, limit: Duration) -> Result<Converted, ConvertError> {
         let Some(code) = self.world.code.staged(module) else { return Ok(Converted::default()) };
         if let Some(current) = self.world.code.current(module) {
             code.replaces(&current, how.cut().clone());
         }
         let round = self.world.gate.begin_round();
-        // No trial inside the pause.
+        // Inside the pause no trial is made.
         let passage = Passage { how, back: None };
         let done = self.go_over(self.dirty_of(module), Some((code, passage)), round, true, limit)?;
         let mut children = self.children.get(module).cloned().unwrap_or_default();
@@ -402,7 +403,7 @@ impl Upgrade {
         let lacks = |pid: &Pid| {
             let slot = self.world.slot(*pid)?;
             slot.peek(pid.generation, |body| {
-                // A supervisor's state is the daemon's own; only a new init changes it.
+                // The state of a supervisor belongs to the daemon; only a new init changes it.
                 let stateful = body.instance().is_some_and(|instance| instance.own().is_none());
                 stateful && body.shadow.is_none()
             })
@@ -419,20 +420,22 @@ impl Upgrade {
         if self.raised.is_some() {
             self.dirty = self.members.clone();
         } else if self.gate.take().is_some() {
-            // No member is clean any more; to continue, call `enlist` again.
+            // No member counts as clean any more. An upgrade that goes on calls `enlist` again.
             self.world.gate.tear_down();
         }
         self.sweep_soon();
     }
 
-    /// Makes the staged code and the shadows current, with a few stores. Cannot fail. `[raised]`
+    /// Makes the staged code and the shadows current, with a few stores. Cannot fail. Call
+    /// [`Upgrade::raise`] first.
     pub fn switch(&mut self) {
         self.world.code.switch();
         self.world.fates.set(self.number, Fate::Committed);
     }
 
-    /// Lets a call, and the calls it depends on, through the gate until it is answered. Returns
-    /// `None` if there is no answer by `held`, or no gate is up. `[switched]`
+    /// Lets a call through the gate, and the calls that its answer depends on, until it is
+    /// answered. Returns `None` if there is no answer by `held`, or if no gate is up. Call it after
+    /// the switch.
     pub(crate) fn serve(&self, call: From, answer: &mpsc::Receiver<Answer>, held: Instant) -> Option<Answer> {
         let gate = self.gate.as_ref()?;
         while Instant::now() < held && !self.world.is_given_up() {
@@ -445,7 +448,7 @@ impl Upgrade {
         None
     }
 
-    /// Lowers the gate, if it is up, and returns how long members were held.
+    /// Lowers the gate, if it is up, and returns the times for which members were held.
     pub fn lower(&mut self) -> Pause {
         let (Some(raised), Some(gate)) = (self.raised.take(), self.gate.take()) else {
             return self.pause;
@@ -458,14 +461,13 @@ impl Upgrade {
         self.pause
     }
 
-    /// Moves every shadow into place, and moves other users of stale code on to the current code. A
-    /// process with a shadow runs stale code until then. Returns when all idle processes are done,
-    /// or at the deadline.
+    /// Installs every shadow, and moves other users of stale code on to the current code. Returns
+    /// when all idle processes are done, or at the deadline.
     pub fn sweep(&self, deadline: Instant) {
         sweep(&self.world, deadline);
     }
 
-    /// Drops shadows in the background; no caller waits for the memory.
+    /// Drops shadows in the background, because no caller needs to wait until the memory is free.
     fn sweep_soon(&self) {
         sweep(&self.world, Instant::now());
     }

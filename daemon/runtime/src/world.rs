@@ -47,8 +47,8 @@ use crate::world::trace::Tracer;
 /// Receives the answer to a request from outside.
 pub(crate) type Outside = Box<dyn FnOnce(Answer) + Send>;
 
-/// Runs the init of a supervisor, as the process with that pid. Set by the module `tree`, which
-/// this module does not know.
+/// Runs the init of a supervisor, as the process with that pid. The module `tree` provides this
+/// function, because `world` must not know `tree`.
 pub(crate) type Supervise = fn(Pid, Arc<Code>, Bytes) -> Step;
 
 /// The effect of a timer.
@@ -59,14 +59,14 @@ pub(crate) enum Fire {
     Interval(Pid, Bytes),
     Deadline(Pid),
     Outside(Ref),
-    /// The idle timeout of a process.
+    /// The idle timeout of a process, with the number of the timeout.
     Idle(Pid, Ref),
 }
 
 /// An open request from outside.
 struct Asker {
     done: Outside,
-    /// The process that a call was made to.
+    /// The process that was called; `None` for other requests.
     called: Option<Pid>,
     timer: Option<TimerRef>,
 }
@@ -109,9 +109,9 @@ pub(crate) struct Start {
     pub(crate) parent: Pid,
     /// A process to link with from the beginning.
     pub(crate) link: Option<Pid>,
-    /// The process that waits for the end of init, and its reference.
+    /// The process that waits for the end of init, and the reference of its request.
     pub(crate) starter: Option<(Pid, Ref)>,
-    /// A monitor from the beginning.
+    /// A monitor that watches the process from the beginning.
     pub(crate) watch: Option<Watch>,
 }
 
@@ -121,7 +121,7 @@ impl World {
         self.given_up.get().is_some_and(|given_up| given_up())
     }
 
-    /// Waits for an answer until the deadline, or until the waiting upgrade is given up.
+    /// Waits for an answer until the deadline, or until the upgrade under way is given up.
     pub(crate) fn wait_for<T>(&self, answer: &mpsc::Receiver<T>, deadline: Instant) -> Option<T> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -194,14 +194,16 @@ impl World {
         }
     }
 
-    /// As [`World::act`], behind all processes that wait already: this one has just had its turn.
+    /// Like [`World::act`], but queues the process behind all waiting processes, because it has
+    /// just had its turn.
     pub(crate) fn act_last(&self, pid: Pid, wake: Wake) {
         if wake == Wake::Schedule {
             self.scheduler.schedule_last(pid.slot);
         }
     }
 
-    /// Sends mail. A call to a dead process, or to a full mailbox, is answered at once.
+    /// Puts mail into the mailbox of a process. A call to a dead process or to a full mailbox is
+    /// answered at once.
     pub(crate) fn post(&self, to: Pid, mail: Mail) {
         let room = room(to, &mail);
         self.post_in(to, mail, room);
@@ -289,8 +291,8 @@ impl World {
                 if let (Some(called), Answer::Timeout) = (called, &answer) {
                     self.journal.timed_out(called);
                 }
-                // A panic of the outside caller must not hit the process that answers, or the
-                // timer.
+                // A panic of the outside caller's code must not end the answering process or the
+                // timer thread.
                 let _ = contained(|| done(answer));
             }
         } else {
@@ -298,14 +300,15 @@ impl World {
         }
     }
 
-    /// Opens a request from outside. `done` gets exactly one answer, on the thread of the answerer.
+    /// Opens a request from outside. `done` gets exactly one answer, on the thread that answers.
     pub(crate) fn ask(&self, timeout: Option<Duration>, done: Outside) -> Ref {
         self.open(timeout, None, done)
     }
 
     fn open(&self, timeout: Option<Duration>, called: Option<Pid>, done: Outside) -> Ref {
         let reference = self.next_outside.fetch_add(1, Ordering::Relaxed);
-        // Locked before the timer is set: a timer that is due at once then waits for the insert.
+        // The lock is taken before the timer is set: a timer that fires at once then waits for the
+        // insert.
         let mut outside = self.outside.lock();
         let timer = timeout.map(|timeout| self.timers.set(timeout, Fire::Outside(reference)));
         outside.insert(reference, Asker { done, timer, called });
@@ -355,7 +358,7 @@ impl World {
         pid
     }
 
-    /// Starts a timer that sends a message.
+    /// Starts a timer that sends one message.
     pub(crate) fn send_after(&self, to: Pid, after: Duration, body: Bytes) -> TimerRef {
         self.timers.set(after, Fire::Info(to, body))
     }
@@ -364,7 +367,7 @@ impl World {
     pub(crate) fn fire(&self, fire: Fire) -> Fired {
         match fire {
             Fire::Interval(to, _) if !self.is_alive(to) => return Fired::Drop,
-            // A full mailbox drops this message, as if the period was missed.
+            // If the mailbox is full, this period's message is dropped.
             Fire::Interval(to, body) => self.post_in(to, Mail::Info(to, body), Room::Bounded),
             Fire::Info(to, body) => self.post(to, Mail::Info(to, body)),
             Fire::Idle(pid, number) => self.post(pid, Mail::Timeout(number)),
@@ -378,8 +381,8 @@ impl World {
 }
 
 /// Decides whether a full mailbox accepts a message. It refuses mail from other processes. It
-/// accepts mail that the process asked for: from itself, and from its timers, monitors and ports,
-/// each of which sends one message.
+/// accepts mail that the process has asked for: from itself, and from its timers, monitors and
+/// ports, each of which sends one message at a time.
 fn room(to: Pid, mail: &Mail) -> Room {
     match mail {
         Mail::Call(..) => Room::Bounded,

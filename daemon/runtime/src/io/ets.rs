@@ -29,21 +29,21 @@ use crate::words::term;
 /// A table, for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableInfo {
-    /// Its number.
+    /// The number of the table.
     pub table: TableId,
-    /// Its name.
+    /// The name of the table.
     pub name: Option<String>,
-    /// Whether it has an order.
+    /// Whether the rows are ordered by their keys.
     pub kind: TableKind,
-    /// Which processes may use it.
+    /// Which processes may use the table.
     pub access: Access,
-    /// Its owner.
+    /// The owner.
     pub owner: Pid,
-    /// The process that inherits it.
+    /// The process that inherits the table when its owner ends.
     pub heir: Option<Pid>,
-    /// How many rows it has.
+    /// How many rows the table has.
     pub rows: usize,
-    /// How many bytes its keys and values take.
+    /// How many bytes the keys and values take.
     pub bytes: usize,
 }
 
@@ -202,8 +202,8 @@ impl Tables {
         Ok(())
     }
 
-    /// Makes a process the owner and notifies it. If the process has ended meanwhile, the table
-    /// ends or goes to its heir.
+    /// Makes a process the owner and notifies it. If that process has ended meanwhile, the table
+    /// goes to its heir, or is dropped.
     fn transfer(&self, owners: &impl Owners, id: TableId, to: Heir) {
         let Heir { pid, data } = to;
         let Some(from) = self.directory.write().move_to(id, pid) else { return };
@@ -222,8 +222,8 @@ impl Tables {
         }
         let owned = self.directory.read().by_owner.get(&pid).cloned().unwrap_or_default();
         for id in owned {
-            // An heir inherits once; otherwise two dead heirs could hand a table to each other for
-            // ever.
+            // An heir inherits only once; otherwise two dead heirs could pass a table to each other
+            // for ever.
             let heir = self.directory.write().entries.get_mut(&id).and_then(|entry| entry.heir.take());
             match heir {
                 Some(heir) if heir.pid != pid && owners.is_alive(heir.pid) => self.transfer(owners, id, heir),
@@ -268,7 +268,7 @@ impl Directory {
         Some(entry)
     }
 
-    /// Returns the previous owner.
+    /// Makes a process the owner of a table, and returns the previous owner.
     fn move_to(&mut self, id: TableId, to: Pid) -> Option<Pid> {
         let from = std::mem::replace(&mut self.entries.get_mut(&id)?.owner, to);
         self.disown(id, from);

@@ -39,7 +39,7 @@ use crate::words::code::{Bytes, Ref};
 use crate::words::pid::Pid;
 use crate::words::term;
 
-/// The sockets behind the ports; supplied by the daemon.
+/// The sockets behind the ports. The daemon supplies them.
 pub trait Sockets: Send + Sync {
     /// Listens at [`Listener::asked`], serves the listener from then on, and returns the bound
     /// address.
@@ -55,17 +55,17 @@ pub trait Sockets: Send + Sync {
 /// A port, for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortInfo {
-    /// Its number.
+    /// The number of the port.
     pub port: PortId,
-    /// Its owner.
+    /// The owner.
     pub owner: Pid,
-    /// Its local address; empty while it connects.
+    /// The local address; empty while the port connects.
     pub local: String,
     /// The address of the peer; `None` for a listener.
     pub peer: Option<String>,
-    /// Bytes that were received and not yet read.
+    /// The number of bytes that were received and not yet read.
     pub unread: usize,
-    /// Bytes that processes have written and that are not yet sent.
+    /// The number of bytes that processes have written and that are not yet sent.
     pub unsent: usize,
 }
 
@@ -73,7 +73,7 @@ pub struct PortInfo {
 pub(crate) struct Ports {
     owners: Weak<dyn Owners>,
     sockets: OnceLock<Box<dyn Sockets>>,
-    /// Never held while a port's own lock is taken.
+    /// This lock is never held while a port's own lock is taken.
     table: RwLock<Table>,
     last: AtomicU64,
 }
@@ -101,7 +101,7 @@ pub(crate) struct Asker<'a> {
     pub(crate) pid: Pid,
     pub(crate) parent: Pid,
     pub(crate) reference: Ref,
-    /// Returns whether a request of the process is still open.
+    /// Returns whether a request of this process is still open.
     pub(crate) is_open: &'a dyn Fn(Ref) -> bool,
 }
 
@@ -130,7 +130,7 @@ enum Given {
     Error(PortError),
     /// The request was carried out, or nothing is available.
     Nothing,
-    /// The process waits, and is woken to ask again.
+    /// The process waits. It will be woken, and then repeats the request.
     Later,
 }
 
@@ -200,7 +200,7 @@ impl Ports {
 
     /// Supplies the sockets; the first call wins.
     pub(crate) fn supply(&self, sockets: Box<dyn Sockets>) {
-        // A node has one daemon, which supplies them once.
+        // The daemon supplies the sockets once, so the result does not matter.
         let _ = self.sockets.set(sockets);
     }
 
@@ -261,8 +261,8 @@ impl Ports {
         Ok(id)
     }
 
-    /// Makes the port of a client that has connected. The listener's owner owns it until a process
-    /// accepts it.
+    /// Makes the port of a client that has connected. The listener's owner owns the port until a
+    /// process accepts it.
     fn accepted(self: &Arc<Self>, listener: PortId, options: PortOptions) -> Option<Arc<Connection>> {
         let owner = self.table.read().entries.get(&listener)?.owner;
         let id = self.next_id();
@@ -276,7 +276,8 @@ impl Ports {
         self.close_if_orphaned(id, owner);
     }
 
-    /// Closes a port with an owner that has ended already: the end of that owner did not close it.
+    /// Closes a port if its owner had ended before it became the owner: that end did not close the
+    /// port.
     fn close_if_orphaned(&self, id: PortId, owner: Pid) -> bool {
         let orphaned = !self.is_alive(owner);
         if orphaned {
@@ -329,8 +330,8 @@ impl Ports {
         Ok(())
     }
 
-    /// Gives a port another owner; returns whether the port existed. The port is closed if that
-    /// owner has ended meanwhile.
+    /// Gives a port another owner; returns whether the port existed. If the new owner has ended
+    /// meanwhile, the port is closed.
     fn move_to(&self, id: PortId, to: Pid) -> bool {
         let moved = self.table.write().move_to(id, to);
         if moved {
@@ -345,8 +346,8 @@ impl Ports {
     }
 
     fn close(&self, id: PortId, by: Pid) {
-        // Removed from the table first, so that no lock of the table is held while the port is
-        // locked.
+        // The port is removed from the table first, so that the lock of the table is not held while
+        // the port is locked.
         let removed = self.table.write().remove(id);
         match removed {
             Some(Port::Listener(listener)) => listener.close(self, by),
@@ -444,15 +445,15 @@ impl Ports {
         }
     }
 
-    /// Answers an open request with nil, so that the process asks again.
+    /// Answers an open request with nil, which makes the process repeat the request.
     fn wake_request(&self, pid: Pid, reference: Ref) {
         if let Some(owners) = self.owners.upgrade() {
             owners.answer(pid, reference, reply(Ok(())));
         }
     }
 
-    /// Notifies all waiters that the port is closed. A process with an open request asks again and
-    /// gets the error then.
+    /// Notifies all waiters that the port is closed. A process with an open request repeats the
+    /// request and then gets the error.
     fn tell_closed(&self, port: PortId, waiters: impl Iterator<Item = Waiter>, error: &PortError) {
         for waiter in waiters {
             match waiter.reference {

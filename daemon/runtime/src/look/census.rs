@@ -1,8 +1,9 @@
 //! Counts the processes of a node, possibly a million: visits each slot once, copies nothing and
 //! sends no message.
 //!
-//! CPU time is found by sampling: looking at the running processes again and again. OTP: the
-//! reductions of etop. Nothing is recorded between requests, so messages cost nothing extra.
+//! CPU time is estimated by sampling: while a request lasts, the running processes are noted every
+//! millisecond. (OTP's etop uses reduction counts.) Nothing is recorded outside a request, so
+//! messages cost nothing extra.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ptr;
@@ -33,7 +34,7 @@ pub struct Census {
 /// The counts for one version of a module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Share {
-    /// The app that its code came with.
+    /// The app that the module's code came with.
     pub app: String,
     /// The version of that app.
     pub version: String,
@@ -56,9 +57,9 @@ impl Share {
 
 #[derive(Default)]
 struct Count {
-    /// By the address of the environment, which the value keeps alive.
+    /// Applications, by the address of their environment, which the value keeps alive.
     apps: HashMap<*const Env, (Arc<Env>, u64)>,
-    /// By the address of the code, likewise.
+    /// Code, by its address, which the value keeps alive.
     code: HashMap<*const Code, (Arc<Code>, Share)>,
 }
 
@@ -73,7 +74,7 @@ impl Count {
     }
 }
 
-/// Counts all processes. Those that start or end meanwhile may or may not be counted.
+/// Counts all processes. A process that starts or ends meanwhile may or may not be counted.
 pub(crate) fn count(world: &World) -> Census {
     let (mut count, mut census) = (Count::default(), Census::default());
     for (_, slot) in world.table.iter() {
@@ -109,8 +110,8 @@ fn card_of(world: &World, pid: Pid, look: impl FnOnce(&Card)) {
 /// The sampling interval.
 const EVERY: Duration = Duration::from_millis(1);
 
-/// Samples for this long; returns the share of samples in which each process was running. 1 means
-/// one thread all the time.
+/// Samples for this long. Returns the share of samples in which each process was running; 1 is one
+/// thread all the time.
 pub(crate) fn sample(world: &World, time: Duration) -> HashMap<Pid, f64> {
     let until = Instant::now() + time;
     let mut seen: HashMap<Pid, u32> = HashMap::new();

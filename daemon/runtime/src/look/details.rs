@@ -15,27 +15,28 @@ pub struct ProcessDetails {
     pub info: ProcessInfo,
     /// The part that can be read only between two callbacks; `None` while one runs.
     pub inside: Option<Inside>,
-    /// The pending timers that will send to it, in the order of firing, with the message bodies.
+    /// The pending timers that will send to the process, in the order of firing, with the message
+    /// bodies.
     pub timers: Vec<(TimerRef, Bytes)>,
 }
 
-/// The part of a process that its running callback would own.
+/// The part of a process that a running callback would own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inside {
-    /// The messages in its mailbox, oldest first.
+    /// The messages in the mailbox, oldest first.
     pub mailbox: Vec<Letter>,
-    /// The monitors that it holds.
+    /// The monitors by which this process watches others.
     pub monitors: Vec<(Ref, Pid)>,
-    /// The processes that monitor it.
+    /// The processes that monitor this one.
     pub monitored_by: Vec<Pid>,
-    /// The calls that it has received and not answered.
+    /// The calls that the process has received and not answered.
     pub unanswered: Vec<From>,
 }
 
 /// One message in a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Letter {
-    /// A call. Without its body if it is one of the runtime itself, such as a request to a
+    /// A call. The body is left out if the runtime itself handles the call, such as a request to a
     /// supervisor.
     Call(From, Option<Bytes>),
     /// A cast.
@@ -50,7 +51,7 @@ pub enum Letter {
     Told(Bytes),
 }
 
-/// Returns one process in full.
+/// Returns a process with its mailbox, monitors and timers.
 pub(crate) fn of(world: &World, pid: Pid) -> Option<ProcessDetails> {
     let info = process(world, pid)?;
     let (_, inside) = world.slot(pid)?.glance(pid.generation, |body, mail| Inside::of(body, mail))?;
@@ -86,8 +87,8 @@ impl Inside {
         Self {
             mailbox: body.inbox.iter().chain(mail).filter_map(Letter::of).collect(),
             monitors: ties.map(|ties| ties.watching.clone()).unwrap_or_default(),
-            // A process that awaits the exit has a watch as well, but it is not a monitor for
-            // people.
+            // A process that awaits the exit is a watcher as well, but is not displayed as a
+            // monitor.
             monitored_by: ties.map_or_else(Vec::new, |ties| {
                 ties.watchers.iter().filter(|watch| !watch.as_answer).map(|watch| watch.watcher).collect()
             }),
@@ -106,13 +107,13 @@ impl Letter {
             Mail::Exit(from, exit) => Self::Exit(*from, exit.clone()),
             Mail::Down(monitor, pid, exit) => Self::Down(*monitor, *pid, exit.clone()),
             Mail::Told(event) => Self::Told(event.clone()),
-            // A process's own timeout is not a message.
+            // The idle timeout of a process is not a message.
             Mail::Timeout(_) => return None,
         })
     }
 }
 
-/// Returns a process in full, with each message body as `look` shows it.
+/// Returns the details of a process, with each message body replaced by the result of `look`.
 pub(crate) fn shown(look: &dyn Fn(BodyKind, Bytes) -> Bytes, mut details: ProcessDetails) -> ProcessDetails {
     let letter = |letter| match letter {
         Letter::Call(from, body) => Letter::Call(from, body.map(|body| look(BodyKind::Call, body))),

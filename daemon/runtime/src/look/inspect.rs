@@ -13,7 +13,7 @@ use crate::words::code::{Behaviour, Bytes};
 use crate::words::pid::Pid;
 use crate::world::World;
 
-/// The state of activity of a process.
+/// Whether a process rests, runs, waits or is suspended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// No callback runs.
@@ -22,44 +22,45 @@ pub enum Status {
     Running,
     /// A callback is parked at an await.
     Waiting,
-    /// Suspended by hand.
+    /// An operator has suspended the process.
     Suspended,
 }
 
 /// A process, for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessInfo {
-    /// Its pid.
+    /// The pid.
     pub pid: Pid,
-    /// Its registered names.
+    /// The registered names.
     pub names: Vec<String>,
-    /// The application that it belongs to.
+    /// The application that the process belongs to.
     pub app: String,
-    /// Its module.
+    /// The module.
     pub module: String,
-    /// The version of the code that it runs.
+    /// The version of the code that the process runs.
     pub version: String,
-    /// Whether that code is no longer current.
+    /// Whether that version is no longer current.
     pub is_old: bool,
-    /// Its behaviour.
+    /// The behaviour of the module.
     pub behaviour: Behaviour,
-    /// Its state of activity.
+    /// Whether the process rests, runs, waits or is suspended.
     pub status: Status,
-    /// The number of waiting messages. While a callback runs, messages already in the inbox are not
-    /// counted.
+    /// The number of waiting messages. While a callback runs, messages that were already taken from
+    /// the mailbox are not counted.
     pub queued: usize,
-    /// The bound of its mailbox, if it has one, and the number of messages refused because of it.
+    /// The bound of the mailbox, if it has one, and the number of messages refused because of it.
     pub bound: Option<(usize, u64)>,
-    /// The callback in progress; `None` if the process rests, or the callback began only just now.
+    /// The callback in progress. `None` if the process rests, or if the callback has only just
+    /// begun.
     pub callback: Option<CallbackInfo>,
-    /// Its supervisor, or the process of its application.
+    /// The supervisor, or the process of the application; `None` outside of every tree.
     pub parent: Option<Pid>,
-    /// Its links; `None` while a callback runs, when only the process itself can read them.
+    /// The links. `None` while a callback runs, when only the process itself can read them.
     pub ties: Option<TiesInfo>,
 }
 
 impl ProcessInfo {
-    /// Returns whether it is a behaviour process outside of every tree.
+    /// Returns whether this is a behaviour process outside of every tree.
     pub fn is_orphan(&self) -> bool {
         is_orphan(self.parent, self.behaviour)
     }
@@ -75,20 +76,20 @@ fn is_orphan(parent: Option<Pid>, behaviour: Behaviour) -> bool {
     parent.is_none() && !matches!(behaviour, Behaviour::Application | Behaviour::Task)
 }
 
-/// A callback that is parked, or has computed for long, for display.
+/// A callback that is parked or has computed for long, for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallbackInfo {
-    /// The event that it handles. `None` while it computes, when only the process itself knows, and
-    /// for a task, which has only one callback.
+    /// The event that the callback handles. `None` while the callback computes, when only the
+    /// process itself knows the event, and for a task, which has only one callback.
     pub about: Option<String>,
-    /// When it was parked, or began to compute.
+    /// The time at which the callback was parked, or began to compute.
     pub since: Instant,
-    /// The things that it waits for; empty while it computes.
+    /// The events that the callback waits for; empty while it computes.
     pub waits_for: Vec<Wait>,
 }
 
 impl CallbackInfo {
-    /// Reads a parked callback.
+    /// Returns the callback of a process, if it is parked.
     fn parked(body: &Body) -> Option<Self> {
         let under_way = body.under_way.as_ref().filter(|_| body.is_waiting())?;
         let is_task = body.card.code.behaviour() == Behaviour::Task;
@@ -110,26 +111,26 @@ impl CallbackInfo {
 /// The links of a process, for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TiesInfo {
-    /// The processes that it is linked to.
+    /// The processes that this one is linked to.
     pub links: Vec<Pid>,
-    /// Whether it traps exits.
+    /// Whether the process traps exits.
     pub traps_exits: bool,
 }
 
 /// One child in a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Its id, a MessagePack value; nil for the root and for children of a simple_one_for_one.
+    /// The id, a MessagePack value; nil for the root and for children of a simple_one_for_one.
     pub id: Option<Bytes>,
-    /// Its state in its supervisor's table.
+    /// The state of the child in the supervisor's rows.
     pub child: Child,
-    /// The module it was started from.
+    /// The module that the child was started from.
     pub module: String,
-    /// Whether it is a supervisor.
+    /// Whether the child is a supervisor.
     pub is_supervisor: bool,
-    /// Its process.
+    /// The process of the child, if it runs.
     pub process: Option<ProcessInfo>,
-    /// Its children, in start order.
+    /// The children of a supervisor, in start order.
     pub children: Vec<Self>,
 }
 
@@ -163,7 +164,7 @@ pub(crate) fn process(world: &World, pid: Pid) -> Option<ProcessInfo> {
     })
 }
 
-/// Returns the callback of a process that has computed for long.
+/// Returns the callback of a process, if it has computed for long.
 fn computing(world: &World, pid: Pid) -> Option<CallbackInfo> {
     let since = world.scheduler.computes_since(pid.slot)?;
     Some(CallbackInfo { about: None, since, waits_for: Vec::new() })
@@ -181,8 +182,8 @@ pub(crate) fn outsiders(world: &World, modules: &[&str]) -> Vec<ProcessInfo> {
     found.into_iter().filter_map(|pid| process(world, pid)).collect()
 }
 
-/// Returns the supervisors of these modules, and the pids of those that run at this moment and
-/// cannot be read.
+/// Returns the supervisors of these modules. The second list has the pids of supervisors that run
+/// at this moment and cannot be read.
 pub(crate) fn supervised(world: &World, modules: &[&str]) -> (Vec<Supervised>, Vec<Pid>) {
     let is_its =
         |card: &Card| card.code.behaviour() == Behaviour::Supervisor && modules.contains(&card.code.name());
@@ -217,7 +218,8 @@ fn children(world: &World, parent: Pid, process: Option<&ProcessInfo>) -> Vec<No
     }
 }
 
-/// Returns the handlers of an event manager. They are in no table, but they are linked to it.
+/// Returns the handlers of an event manager. No table lists them, but they are linked to the
+/// manager.
 fn handlers(world: &World, manager: &ProcessInfo) -> Vec<Node> {
     let linked = match &manager.ties {
         Some(ties) => ties.links.clone(),
@@ -240,7 +242,7 @@ fn handlers(world: &World, manager: &ProcessInfo) -> Vec<Node> {
 fn rows(world: &World, supervisor: Pid) -> Vec<Node> {
     let rows =
         world.slot(supervisor).and_then(|slot| slot.card(supervisor.generation, |card| card.rows.clone()));
-    // Copied, because the code below locks other slots.
+    // The rows are copied, because the code below locks other slots.
     let Some(rows) = rows.flatten().map(|rows| rows.read().clone()) else { return Vec::new() };
     rows.iter()
         .map(|row| {

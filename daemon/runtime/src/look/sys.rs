@@ -1,22 +1,22 @@
 //! System messages: the requests of an operator to any behaviour process. OTP: sys.
 //!
-//! | request         | running              | suspended                      |
-//! |-----------------|----------------------|--------------------------------|
-//! | suspend         | suspends             | nothing changes, ok            |
-//! | resume          | nothing changes, ok  | goes on; moves to current code |
-//! | change_code     | refused              | converts                       |
-//! | get_state       | its state as bytes   | its state as bytes             |
-//! | get_status      | all that sys knows   | all that sys knows             |
-//! | replace_state   | takes another state  | takes another state            |
-//! | terminate       | ends in order        | ends in order                  |
-//! | statistics, log | turned on, off, read | turned on, off, read           |
+//! | request         | running                    | suspended                      |
+//! |-----------------|----------------------------|--------------------------------|
+//! | suspend         | suspends                   | nothing changes, ok            |
+//! | resume          | nothing changes, ok        | goes on; moves to current code |
+//! | change_code     | refused                    | converts                       |
+//! | get_state       | returns the state as bytes | returns the state as bytes     |
+//! | get_status      | returns a [`SysStatus`]    | returns a [`SysStatus`]        |
+//! | replace_state   | takes another state        | takes another state            |
+//! | terminate       | calls terminate, then ends | calls terminate, then ends     |
+//! | statistics, log | turned on, off, read       | turned on, off, read           |
 //!
 //! Unlike OTP, there is no `install`: such a hook would be code in a process that no code server
-//! knows and no upgrade converts. Use [`trace`](crate::Runtime::trace) with its filters to look
-//! now, and `log` to look later.
+//! knows and no upgrade converts. [`trace`](crate::Runtime::trace) with its filters shows present
+//! messages, and `log` shows past ones.
 //!
-//! The process handles them on its own thread at its next callback boundary. Unlike OTP, they
-//! overtake queued messages, so an operator does not wait for a backlog.
+//! A process handles these requests on its own thread at its next callback boundary. Unlike OTP,
+//! they overtake queued messages, so an operator does not wait for a backlog.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -33,7 +33,7 @@ use crate::words::pid::Pid;
 use crate::world::World;
 use crate::world::change::invalidate_shadow;
 
-/// Sends a request to a process, which runs it at its next boundary, and waits for the answer.
+/// Sends a request to a process, which carries it out at its next boundary. Waits for the answer.
 fn ask<R: Send + 'static>(
     world: &Arc<World>,
     pid: Pid,
@@ -50,7 +50,7 @@ fn ask<R: Send + 'static>(
     let (done, answer) = mpsc::channel();
     let weak = Arc::downgrade(world);
     let system = move |body: &mut Body| {
-        // If the caller has given up, its receiver is gone and the request has no effect.
+        // If the caller has given up, its receiver is gone. The request then has no effect.
         if let Some(world) = weak.upgrade()
             && done.send(None).is_ok()
         {
@@ -104,13 +104,13 @@ pub(crate) fn get_state(world: &Arc<World>, pid: Pid, timeout: Duration) -> Resu
 /// The status of a process. OTP: `sys:get_status/2`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SysStatus {
-    /// Whether it was suspended by hand.
+    /// Whether an operator has suspended the process.
     pub is_suspended: bool,
-    /// Whether it keeps statistics.
+    /// Whether the process keeps statistics.
     pub counts: bool,
-    /// The maximum number of messages in its log; `None` when it keeps none.
+    /// The maximum number of messages in the log; `None` when the process keeps no log.
     pub log_max: Option<usize>,
-    /// Its state, redacted for display.
+    /// The state, redacted for display.
     pub state: Bytes,
 }
 
@@ -154,7 +154,7 @@ pub(crate) fn replace_state(
             Some(_) => {}
         }
         let made = body.card.code.module.import(&state).map_err(refused)?;
-        // A shadow of the old state is void.
+        // A shadow made from the old state is void.
         invalidate_shadow(world, body);
         body.actor = Actor::Resting(made);
         Ok(())
@@ -185,7 +185,7 @@ pub(crate) fn statistics(
     ask(world, pid, "statistics", timeout, |_, body| body.debug.as_ref().and_then(|debug| debug.statistics()))
 }
 
-/// Keeps the last events, or none. OTP: `sys:log/3`.
+/// Keeps a log of the last events, or turns the log off. OTP: `sys:log/3`.
 pub(crate) fn keep_log(
     world: &Arc<World>,
     pid: Pid,

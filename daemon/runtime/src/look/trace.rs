@@ -5,13 +5,13 @@ use std::sync::{Arc, Weak};
 use crate::world::World;
 use crate::world::trace::{Only, Traced};
 
-/// A running trace; ends when dropped.
+/// A running trace. The trace ends when this value is dropped.
 #[derive(Debug)]
 pub struct Tracing(Weak<World>);
 
 impl Tracing {
-    /// Calls `tell` for each traced event, on threads of the pool, so `tell` must not wait. `None`
-    /// while another trace runs.
+    /// Calls `tell` for each traced event. `tell` runs on threads of the pool and must not wait.
+    /// Returns `None` while another trace runs.
     pub(crate) fn start(
         world: &Arc<World>,
         only: Only,

@@ -1,9 +1,9 @@
-//! Spare threads for blocking work of apps: it runs beside the pool, so that it holds up no
+//! Spare threads for blocking work of apps. The work runs beside the pool, so that it holds up no
 //! process.
 //!
-//! A thread is started when work waits and no thread is idle, up to [`MOST`]. A thread that is idle
-//! for a while ends. Like the threads of the pool, these belong to the node: the code of a library
-//! is on them only while its work runs.
+//! A thread is started when work waits and no thread is idle, up to [`MOST`] threads. A thread that
+//! is idle for a while ends. Like the threads of the pool, these threads belong to the node:
+//! library code is on them only while a piece of work runs.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::words::code_server::Code;
 use crate::words::contain::contained;
 use crate::words::pid::Pid;
 
-/// The greatest number of threads. More work has to wait.
+/// The maximum number of threads. More work has to wait.
 const MOST: usize = 64;
 
 /// How long an idle thread waits for more work.
@@ -25,8 +25,8 @@ const IDLE: Duration = Duration::from_secs(2);
 /// Blocking work of an app, and the function to call afterwards.
 pub(crate) struct Work {
     pub(crate) pid: Pid,
-    /// The code that it belongs to. It stays in use until the work is done, even if the process
-    /// ends first.
+    /// The code that the work belongs to. The code stays in use until the work is done, even if the
+    /// process ends first.
     pub(crate) code: Arc<Code>,
     pub(crate) run: Box<dyn FnOnce() + Send>,
     pub(crate) done: Box<dyn FnOnce() + Send>,
@@ -35,13 +35,13 @@ pub(crate) struct Work {
 /// Blocking work that waits or runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocking {
-    /// The process that submitted it; the process may have ended.
+    /// The process that submitted the work; it may have ended.
     pub pid: Pid,
-    /// The module that its code belongs to.
+    /// The module that the work's code belongs to.
     pub module: String,
     /// The version of that module.
     pub version: String,
-    /// When it was submitted.
+    /// The time at which the work was submitted.
     pub since: Instant,
 }
 
@@ -68,7 +68,7 @@ struct State {
 }
 
 impl Spare {
-    /// Runs work on a spare thread, now or when one is free.
+    /// Runs work on a spare thread, as soon as one is free.
     pub(crate) fn run(&self, work: Work) {
         let mut state = self.shared.state.lock();
         let number = state.next;
@@ -95,8 +95,8 @@ impl Spare {
         let shared = Arc::clone(&self.shared);
         let spawned = thread::Builder::new().name("reld-spare".to_owned()).spawn(move || shared.serve());
         if let Err(error) = spawned {
-            // The work stays queued for another thread. If there is none, it waits until later work
-            // starts one.
+            // The work stays queued for another thread. If there is no other thread, it waits until
+            // a thread is started for later work.
             self.shared.state.lock().threads -= 1;
             tracing::error!(name: "blocking.spawn_failed", %error, "cannot start a thread for blocking work");
         }
@@ -121,9 +121,10 @@ impl Shared {
         loop {
             if let Some((number, Work { code, run, done, .. })) = state.queue.pop_front() {
                 drop(state);
-                // A panic ends this work only: it counts as done, and the thread goes on.
+                // A panic ends this piece of work only: it counts as done, and the thread goes on.
                 let _ = contained(run);
-                // Off the list before `done` is called: a notified process may purge the code.
+                // The work is taken off the list before `done` is called: a notified process may
+                // purge the code.
                 self.state.lock().under_way.retain(|(under_way, ..)| *under_way != number);
                 drop(code);
                 let _ = contained(done);

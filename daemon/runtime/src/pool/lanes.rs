@@ -1,8 +1,8 @@
-//! Dividing a long row of work among the jobs of a pool.
+//! Divides a long row of work among the jobs of a pool.
 //!
 //! Each job has a lane of its own. It takes its lane chunk by chunk, and then helps the other jobs.
-//! Lanes are needed because neighbours in the process table have their states next to each other in
-//! memory. If workers took chunks in turn, they would free blocks of the same pages of the
+//! The reason for lanes is that neighbours in the process table have their states next to each
+//! other in memory. If workers took chunks in turn, they would free blocks of the same pages of the
 //! allocator and wait for each other.
 
 use std::ops::Range;
@@ -32,8 +32,8 @@ impl Lanes {
         Self(lanes.map(CachePadded::new).collect())
     }
 
-    /// Hands out the next chunk: of this lane as long as it has one, then of the other lanes.
-    /// Returns `None` when everything is handed out.
+    /// Returns the next chunk of this lane, or of another lane when this lane is finished. Returns
+    /// `None` when all work is handed out.
     pub(crate) fn next(&self, lane: usize) -> Option<Range<usize>> {
         let (before, after) = self.0.split_at(lane);
         after.iter().chain(before).find_map(|lane| {

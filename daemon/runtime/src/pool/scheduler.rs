@@ -1,12 +1,12 @@
 //! The pool: the node's own, replaceable threads, which run processes and jobs.
 //!
-//! A run queue carries the *numbers* of processes. Running a number twice is harmless, since the
-//! second run finds the body taken. That makes every rescue simple: when a worker computes too
-//! long, the watchdog copies the number out of its LIFO slot, and starts another worker beside it.
-//! No thread is ever killed; the slow worker retires when its callback returns.
+//! A run queue carries the *numbers* of processes. Running a number twice is harmless, because the
+//! second run finds the body taken. So a slow worker is easy to relieve: when it computes too long,
+//! the watchdog offers the process in its LIFO slot to the other workers, and starts another worker
+//! beside it. No thread is ever killed; the slow worker retires when its callback returns.
 //!
-//! App code runs, and app values are dropped, on these threads only, so that each of them can be
-//! replaced.
+//! App code runs, and app values are dropped, on these threads only. So each thread that app code
+//! holds up can be replaced.
 
 mod watchdog;
 mod worker;
@@ -29,35 +29,35 @@ use crate::process::current::Current;
 /// Work on the pool that belongs to no process.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
-/// Runs one process; called on pool threads.
+/// Runs the process with this number. Called on pool threads.
 pub(crate) type Runner = Box<dyn Fn(u32) + Send + Sync>;
 
-/// Reports a callback that computes for long: the number of its process, the start, and
-/// the stack. Called on a thread of its own.
+/// Reports a callback that computes for long: the number of its process, the time at which the
+/// callback began, and the stack. Called on a thread of its own.
 pub(crate) type Report = Box<dyn Fn(u32, Instant, &[String]) + Send + Sync>;
 
-/// Returns the stack of a thread, given its number in the system.
+/// Returns the stack of a thread, given the thread's number in the operating system.
 pub(crate) type Frames = fn(i32) -> Vec<String>;
 
 /// A stuck callback: its worker was replaced, and it has not returned.
 pub(crate) struct Computing {
-    /// The slot of its process.
+    /// The slot of the process.
     pub(crate) at: u32,
     pub(crate) since: Instant,
     /// The stack at the time of the report, innermost function first.
     pub(crate) frames: Vec<String>,
 }
 
-/// How many times in a row a worker takes from its LIFO slot. Three keeps the round trip as short
-/// as without a limit, and is as fair as a queue.
+/// How many times in a row a worker takes from its LIFO slot before it takes from a queue. With
+/// three the round trip is as short as without a limit, and the order is as fair as in a queue.
 const LIFO_BUDGET: u32 = 3;
 /// After this many picks a worker takes from the injector first.
 const INJECTOR_EVERY: u32 = 61;
-/// How often the watchdog looks.
+/// How often the watchdog checks the workers.
 const WATCH_EVERY: Duration = Duration::from_millis(5);
-/// The worker of a callback that computes longer is replaced.
+/// When a callback computes longer than this, its worker is replaced.
 const COMPUTE_LIMIT: Duration = Duration::from_millis(20);
-/// A callback that computes longer is reported.
+/// When a callback computes longer than this, it is reported.
 const REPORT_AFTER: Duration = Duration::from_secs(1);
 /// How many attempts are made to seize a process from a callback that keeps calling into the
 /// daemon.
@@ -65,7 +65,7 @@ const SEIZE_ATTEMPTS: usize = 1_000;
 /// How many times a worker looks for work before it sleeps.
 const SPINS: u32 = 32;
 
-/// No process. Numbers are stored plus one.
+/// The value for no process: numbers are stored plus one.
 const EMPTY: u32 = 0;
 
 /// The pool of a node.
@@ -77,10 +77,10 @@ pub(crate) struct Scheduler {
 struct Shared {
     run: OnceLock<Runner>,
     report: OnceLock<Report>,
-    /// Called by a worker before it sleeps, and when it ends.
+    /// The function that a worker calls before it sleeps, and when it ends.
     rest: OnceLock<fn()>,
     frames: OnceLock<Frames>,
-    /// Run by each worker after [`Scheduler::call_workers`].
+    /// The function that each worker runs once after [`Scheduler::call_workers`].
     errand: OnceLock<fn()>,
     injector: Injector<u32>,
     jobs: Injector<Job>,
@@ -88,7 +88,7 @@ struct Shared {
     sleepers: Sleepers,
     next_worker: AtomicU64,
     stopping: AtomicBool,
-    /// How many messages the workers handled that have ended.
+    /// How many messages were handled by workers that have ended.
     handled: AtomicU64,
     /// How often a callback computed longer than the limit.
     over_limit: AtomicU64,
@@ -98,30 +98,30 @@ struct Shared {
 struct Worker {
     id: u64,
     stealer: Stealer<u32>,
-    /// The LIFO slot: the process made runnable last, plus one. Only the owner writes it; others
-    /// copy it.
+    /// The LIFO slot: the number of the process that was made runnable last, plus one. Only the
+    /// owner writes it; other threads copy it.
     lifo: AtomicU32,
     /// Counts the starts and ends of runs: odd while the worker runs something.
     runs: AtomicU64,
     /// Counts handled messages. Only the owner writes it.
     handled: AtomicU64,
-    /// The process that it runs or ran last, plus one; [`EMPTY`] for a job.
+    /// The process that the worker runs or ran last, plus one; [`EMPTY`] for a job.
     at: AtomicU32,
-    /// Set when another worker has taken its place.
+    /// Set when another worker has taken the place of this one.
     retired: AtomicBool,
     /// Set when this worker has to run the errand.
     called: AtomicBool,
-    /// For unparking; set once the worker runs.
+    /// The handle for unparking; set once the worker runs.
     thread: OnceLock<Thread>,
-    /// The number of the thread in the system; set once the worker runs.
+    /// The number of the thread in the operating system; set once the worker runs.
     number: OnceLock<i32>,
     /// Holds the body of a process while its callback runs.
     current: Arc<Current>,
-    /// Whether the callback for which it was retired has been reported.
+    /// Whether the callback for which the worker was retired has been reported.
     reported: AtomicBool,
     /// The stack of that callback at the time of the report.
     frames: OnceLock<Vec<String>>,
-    /// The start of that callback, as the watchdog saw it; set when the worker is retired.
+    /// The time at which the watchdog saw that callback begin; set when the worker is retired.
     since: OnceLock<Instant>,
 }
 
@@ -174,7 +174,7 @@ impl Scheduler {
         spawn_thread("reld-watchdog", move || watch(&shared, look));
     }
 
-    /// Ends the workers, each after its present run.
+    /// Ends the workers. A worker that runs something ends after that.
     pub(crate) fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.sleepers.wake_all();
@@ -202,13 +202,13 @@ impl Scheduler {
         self.shared.over_limit.load(Ordering::Relaxed)
     }
 
-    /// Makes a process run. From a worker thread it goes into the LIFO slot of that worker,
-    /// otherwise to the injector.
+    /// Makes a process run. If the caller is a worker thread, the number goes into that worker's
+    /// LIFO slot, otherwise to the injector.
     pub(crate) fn schedule(&self, number: u32) {
         self.push(number, |here| here.push(number, &self.shared));
     }
 
-    /// Makes a process run after everything that waits on this worker.
+    /// Makes a process run after everything that already waits on this worker.
     pub(crate) fn schedule_last(&self, number: u32) {
         self.push(number, |here| {
             here.deque.push(number);
@@ -226,7 +226,7 @@ impl Scheduler {
         });
     }
 
-    /// Runs a job on some worker, soon.
+    /// Runs a job on a worker, soon.
     pub(crate) fn job(&self, job: Job) {
         self.shared.jobs.push(job);
         self.shared.sleepers.wake_one();
@@ -238,8 +238,8 @@ impl Scheduler {
         self.shared.errand.get_or_init(|| errand);
     }
 
-    /// Makes each worker run the errand once, as soon as it is inside no process. A worker that
-    /// retires meanwhile skips it.
+    /// Makes each worker run the errand once, as soon as no process runs on it. A worker that
+    /// retires meanwhile skips the errand.
     pub(crate) fn call_workers(&self) {
         for worker in self.shared.workers.read().iter() {
             worker.called.store(true, Ordering::Release);
@@ -249,7 +249,7 @@ impl Scheduler {
         }
     }
 
-    /// Returns how many workers the pool aims at.
+    /// Returns how many workers the pool has when none is stuck.
     pub(crate) fn width(&self) -> usize {
         self.width
     }
@@ -264,7 +264,8 @@ impl Scheduler {
         self.shared.workers.read().iter().filter_map(|worker| worker.stuck()).collect()
     }
 
-    /// Returns the start of the stuck callback of a process.
+    /// Returns the time at which the stuck callback of a process began; `None` if no callback is
+    /// stuck.
     pub(crate) fn computes_since(&self, number: u32) -> Option<Instant> {
         self.stuck().into_iter().find_map(|stuck| (stuck.at == number).then_some(stuck.since))
     }
@@ -284,12 +285,12 @@ impl Scheduler {
         at.filter(|at| *at != EMPTY).map(|at| at - 1).collect()
     }
 
-    /// Seizes the body of a process inside a callback for which its worker was retired. When the
-    /// callback returns, the worker finds no body and ends.
+    /// Seizes the body of a process with a stuck callback, for which the worker was retired. When
+    /// the callback returns, the worker finds no body and ends.
     ///
-    /// `lives` returns whether the slot still belongs to this process. It is called once the worker
-    /// is found: a retired worker starts no other process, so the callback is then that of this
-    /// process.
+    /// `lives` returns whether the slot still belongs to this process. It is called after the
+    /// worker is found: a retired worker starts no other process, so the callback on it is then a
+    /// callback of this process.
     pub(crate) fn take_stuck(
         &self,
         number: u32,
@@ -303,7 +304,7 @@ impl Scheduler {
         if !lives() {
             return None;
         }
-        // The body is away for moments while the callback calls into the daemon.
+        // The body is out of its cell for moments while the callback calls into the daemon.
         let body = (0..SEIZE_ATTEMPTS).find_map(|_| {
             worker.current.seize().or_else(|| {
                 thread::yield_now();
@@ -406,7 +407,7 @@ impl Shared {
     }
 }
 
-/// Repeats a steal that lost a race.
+/// Repeats a steal that has lost a race.
 fn retry_steal<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
     loop {
         match steal() {

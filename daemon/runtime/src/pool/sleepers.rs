@@ -9,19 +9,19 @@
 //!  parks if there is none                 takes a worker off the list and unparks it
 //! ```
 //!
-//! The thread that passes its fence later sees all that the other did before its own fence. So the
-//! worker finds the work, or the producer finds the worker. An unpark that comes before the park
-//! makes the park return at once. loom checks this (`sleepers/model.rs`).
+//! The thread that passes its fence later sees everything that the other thread did before its own
+//! fence. So either the worker finds the work or the producer finds the worker. If the unpark comes
+//! before the park, the park returns at once. loom checks this (`sleepers/model.rs`).
 
 use crate::words::sync::thread::{self, Thread};
 use crate::words::sync::{AtomicUsize, Mutex, Ordering, fence};
 
-/// The sleeping workers of a pool, and its watchdog. The watchdog sleeps while all workers do, so
-/// that no thread of an idle node wakes up.
+/// The sleeping workers of a pool, and its watchdog. The watchdog sleeps while all workers sleep,
+/// so that no thread of an idle node wakes up.
 #[derive(Default)]
 pub(crate) struct Sleepers {
     list: Mutex<List>,
-    /// The number of workers in the list, readable without its lock.
+    /// The number of workers in the list. It can be read without the list's lock.
     count: AtomicUsize,
 }
 
@@ -48,7 +48,7 @@ impl Sleepers {
         self.awoke(&mut list);
     }
 
-    /// Wakes a worker, if one sleeps. Called after new work was made findable.
+    /// Wakes a worker, if one sleeps. Call it after new work can be found.
     pub(crate) fn wake_one(&self) {
         fence(Ordering::SeqCst);
         if self.count.load(Ordering::Relaxed) == 0 {
@@ -61,7 +61,7 @@ impl Sleepers {
         }
     }
 
-    /// Wakes all workers and the watchdog. Called after the stop flag was set.
+    /// Wakes all workers and the watchdog. Call it after the stop flag is set.
     pub(crate) fn wake_all(&self) {
         let mut list = self.list.lock();
         let workers = std::mem::take(&mut list.workers);
@@ -69,9 +69,9 @@ impl Sleepers {
         workers.iter().for_each(Thread::unpark);
     }
 
-    /// Returns whether the calling watchdog may park: at least `awake` workers sleep, where `awake`
-    /// is the number of workers to watch, and the pool is not to end. The next worker that wakes up
-    /// unparks the watchdog.
+    /// Returns whether the calling watchdog may park. It may if at least `awake` workers sleep,
+    /// which is the number of workers to watch, and the pool is not about to end. The next worker
+    /// that wakes up unparks the watchdog.
     pub(crate) fn watchdog_sleeps(&self, awake: usize, is_to_end: impl FnOnce() -> bool) -> bool {
         let mut list = self.list.lock();
         let sleeps = list.workers.len() >= awake && !is_to_end();

@@ -6,23 +6,23 @@ use crate::pool::scheduler::Computing;
 use crate::process::card::Card;
 use crate::words::pid::Pid;
 
-/// App code that does not return, and so occupies a thread and keeps its library in use. OTP does
-/// not have this problem: the emulator can interrupt any code.
+/// App code that does not return. It occupies a thread and keeps its library in use. OTP does not
+/// have this problem, because the emulator can interrupt any code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stuck {
-    /// The process that it works for.
+    /// The process that the code works for.
     pub pid: Pid,
     /// The module.
     pub module: String,
-    /// The version of that code.
+    /// The version of the module.
     pub version: String,
     /// The app.
     pub app: String,
-    /// When it began.
+    /// The time at which the code began to run.
     pub since: Instant,
-    /// Whether it was given up: the process goes on, or has ended, without it.
+    /// Whether the code was given up: its process goes on, or has ended, without waiting for it.
     pub is_detached: bool,
-    /// Its stack at the time of the report, innermost function first; empty if unknown.
+    /// The stack at the time of the report, innermost function first; empty if unknown.
     pub frames: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
-//! Timers: one thread, one ordered map.
+//! Timers: one thread fires all timers, from one ordered map.
 //!
-//! A timer fires once, or again and again as an interval. An interval moves on to its next time,
-//! where it is found by [`TimerRef::id`].
+//! A timer fires once. An interval fires again and again: after each firing it moves on to its next
+//! time. It keeps its [`TimerRef::id`], by which it is found.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ struct Shared<T> {
 
 struct State<T> {
     pending: BTreeMap<TimerRef, T>,
-    /// The next time of each interval, by id. While an interval fires, its present time.
+    /// The next time of each interval, by id; while an interval fires, its present time.
     intervals: HashMap<u64, Interval>,
     next_id: u64,
     stopping: bool,
@@ -41,11 +41,11 @@ struct Interval {
     every: Duration,
 }
 
-/// Whether an interval that has fired goes on.
+/// The decision whether an interval that has fired goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fired {
     Rearm,
-    /// Its receiver has ended.
+    /// The interval ends, because its receiver has ended.
     Drop,
 }
 
@@ -71,13 +71,13 @@ impl<T: Clone + Send + 'static> Timers<T> {
         }
     }
 
-    /// Starts a timer. A duration beyond the clock's range never fires.
+    /// Starts a timer. If the time lies beyond the clock's range, the timer never fires.
     pub(crate) fn set(&self, after: Duration, what: T) -> TimerRef {
         self.begin(after, None, what)
     }
 
-    /// Starts an interval: it fires again and again, first after one period. Missed periods are
-    /// skipped.
+    /// Starts an interval, which fires first after one period, and then again and again. Missed
+    /// periods are skipped.
     pub(crate) fn set_every(&self, every: Duration, what: T) -> TimerRef {
         let every = every.max(SHORTEST);
         self.begin(every, Some(every), what)
@@ -102,14 +102,14 @@ impl<T: Clone + Send + 'static> Timers<T> {
 
     /// Stops a timer. Returns false when it has fired for the last time or never existed.
     ///
-    /// An interval that fires at this very moment is stopped too, but this firing still takes
+    /// An interval that is firing at this moment is stopped too, but this firing still takes
     /// effect.
     pub(crate) fn cancel(&self, timer: TimerRef) -> bool {
         self.shared.state.lock().remove(timer)
     }
 
-    /// Returns the time until a timer fires; zero while an interval fires, `None` when the timer
-    /// has fired for the last time or never existed.
+    /// Returns the time until a timer fires; zero while an interval is firing. Returns `None` when
+    /// the timer has fired for the last time or never existed.
     pub(crate) fn left(&self, timer: TimerRef) -> Option<Duration> {
         let state = self.shared.state.lock();
         let next = state.next(timer)?;
@@ -135,7 +135,7 @@ impl<T> Drop for Timers<T> {
 }
 
 impl<T> State<T> {
-    /// Returns the time at which a timer will fire next; for an interval that fires now, its
+    /// Returns the time at which a timer will fire next; for an interval that is firing, its
     /// present time.
     fn next(&self, timer: TimerRef) -> Option<TimerRef> {
         let interval = self.intervals.get(&timer.id).map(|interval| interval.next);
@@ -144,15 +144,15 @@ impl<T> State<T> {
 
     fn remove(&mut self, timer: TimerRef) -> bool {
         match self.intervals.remove(&timer.id) {
-            // An interval is not pending while it fires.
+            // An interval that is firing is not in `pending`.
             Some(interval) => drop(self.pending.remove(&interval.next)),
             None => return self.pending.remove(&timer).is_some(),
         }
         true
     }
 
-    /// Moves an interval that has fired to its next time in the future, unless it was cancelled
-    /// meanwhile.
+    /// Moves an interval that has fired to its next time in the future, unless the interval was
+    /// cancelled meanwhile.
     fn move_on(&mut self, timer: TimerRef, now: Duration, what: T) {
         let Some(interval) = self.intervals.get_mut(&timer.id) else { return };
         let every = u64::try_from(interval.every.as_nanos()).unwrap_or(u64::MAX);
@@ -193,7 +193,7 @@ impl<T: Clone> Shared<T> {
         fire: impl Fn(T) -> Fired,
     ) {
         let again = state.intervals.contains_key(&timer.id).then(|| what.clone());
-        // A panic ends this firing only: an interval goes on, and so do all other timers.
+        // A panic ends this firing only: all timers go on, and so does an interval.
         let fired = MutexGuard::unlocked(state, || contained(|| fire(what)).unwrap_or(Fired::Rearm));
         match again {
             Some(what) if fired == Fired::Rearm => state.move_on(timer, self.epoch.elapsed(), what),
@@ -239,7 +239,7 @@ mod tests {
         }
         assert!(timers.left(interval).is_some_and(|left| left <= Duration::from_millis(2)));
         assert_eq!(timers.left(out), None);
-        // It may be firing at this very moment; it does not go on all the same.
+        // The interval may be firing at this moment; even then it does not go on.
         assert!(timers.cancel(interval));
         assert_eq!(timers.left(interval), None);
         while rx.recv_timeout(Duration::from_millis(20)).is_ok() {}

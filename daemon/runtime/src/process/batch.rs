@@ -14,7 +14,7 @@ pub(crate) const CHUNK: usize = 128;
 /// How many references share one count.
 const BATCH: u32 = CHUNK as u32;
 
-/// The value that a thread handed out last. It keeps nothing alive.
+/// The value that a thread handed out last. A batch does not keep the value alive.
 #[derive(Debug)]
 pub struct Batch<T> {
     last: Weak<T>,
@@ -33,8 +33,8 @@ impl<T> Batch<T> {
         Self { last: Weak::new(), left: 0 }
     }
 
-    /// Returns the value that was handed out last if `is` accepts it and its batch is not full;
-    /// otherwise starts a new batch with the result of `make`.
+    /// Returns the value that was handed out last if `is` accepts it and its batch is not full.
+    /// Otherwise starts a new batch with the result of `make`.
     pub fn next(&mut self, is: impl FnOnce(&T) -> bool, make: impl FnOnce() -> T) -> Arc<T> {
         let last = if self.left > 0 { self.last.upgrade() } else { None };
         if let Some(same) = last.filter(|last| is(last)) {

@@ -35,22 +35,23 @@ impl Kind for Process {
 }
 
 thread_local! {
-    /// Buffers that processes on this thread have emptied. Most messages reuse one of them.
+    /// Buffers that processes on this thread have emptied. Most messages reuse one of these.
     static SPARE_MAIL: Cell<VecDeque<Mail>> = const { Cell::new(VecDeque::new()) };
     static SPARE_SIGNALS: Cell<Vec<Signal>> = const { Cell::new(Vec::new()) };
 }
 
-/// Larger buffers are not kept: a mailbox that was full once must not cost memory for ever.
+/// The capacity up to which a buffer is kept: a mailbox that was full once must not cost memory for
+/// ever.
 const SPARE_MAX: usize = 64;
 
-/// Keeps the empty buffer of a mailbox for the next one.
+/// Keeps the empty buffer of a mailbox for the next mailbox that needs one.
 pub(crate) fn spare_mail(buffer: VecDeque<Mail>) {
     if (1..=SPARE_MAX).contains(&buffer.capacity()) && buffer.is_empty() {
         SPARE_MAIL.set(buffer);
     }
 }
 
-/// Keeps an empty buffer of signals for the next ones.
+/// Keeps an empty buffer of signals for the next process that needs one.
 pub(crate) fn spare_signals(buffer: Vec<Signal>) {
     if (1..=SPARE_MAX).contains(&buffer.capacity()) && buffer.is_empty() {
         SPARE_SIGNALS.set(buffer);
@@ -61,9 +62,10 @@ pub(crate) fn spare_signals(buffer: Vec<Signal>) {
 /// `{noreply, State, Timeout}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Idle {
-    /// Requested; the time counts from the end of the callback under way.
+    /// The callback under way has asked for this timeout. The time counts from the end of that
+    /// callback.
     Wanted(Duration),
-    /// This timer runs. The number distinguishes its mail from that of an earlier timeout.
+    /// The timer runs. The number distinguishes its mail from the mail of an earlier timeout.
     Armed(Ref, TimerRef),
 }
 
@@ -72,7 +74,7 @@ pub(crate) enum Idle {
 pub enum Answer {
     /// The server replied; for [`Wait::Time`], the time is over.
     Reply(Bytes),
-    /// The request's time ran out.
+    /// The request timed out.
     Timeout,
     /// The server ended, or never existed.
     Exit(Exit),
@@ -82,7 +84,7 @@ pub enum Answer {
 /// boundary. OTP: system message.
 pub(crate) type System = Box<dyn FnOnce(&mut Body) + Send>;
 
-/// A signal: it reaches a process even while the process is held.
+/// A signal: unlike mail, it reaches a process even while the process is held.
 pub(crate) enum Signal {
     Answer(Ref, Answer),
     /// An exit signal from a link, a parent or `exit/2`.
@@ -96,7 +98,7 @@ pub(crate) enum Signal {
     /// request.
     Monitor(Watch),
     Demonitor(Pid, Ref),
-    /// Another process has answered a call of this one.
+    /// Another process has answered, on behalf of this one, a call that this one had taken.
     Settled(From),
     System(System),
     /// An open request may be due.
@@ -108,7 +110,7 @@ pub(crate) enum Signal {
 pub(crate) struct Watch {
     pub(crate) watcher: Pid,
     pub(crate) reference: Ref,
-    /// Notify by the answer to an open request rather than by mail.
+    /// Whether the watcher is notified by the answer to an open request rather than by mail.
     pub(crate) as_answer: bool,
 }
 
@@ -127,12 +129,12 @@ pub enum Wait {
     Port,
     /// Work on a spare thread.
     Blocking,
-    /// A message. Tasks only.
+    /// A message. Only tasks wait for messages.
     Message,
 }
 
 impl Wait {
-    /// Returns the process it waits for, or [`Pid::NONE`].
+    /// Returns the process that the callback waits for, or [`Pid::NONE`].
     pub(crate) fn target(self) -> Pid {
         match self {
             Self::Answer(pid) | Self::Start(pid) | Self::End(pid) => pid,
@@ -146,14 +148,15 @@ impl Wait {
 pub(crate) struct Open {
     pub(crate) reference: Ref,
     pub(crate) wait: Wait,
-    /// The time of its timeout; for [`Wait::Time`], of its answer.
+    /// The time at which the request times out; for [`Wait::Time`], the time at which it is
+    /// answered.
     pub(crate) due: Option<Instant>,
 }
 
 /// The run state of a process. `world/run.rs` shows the transitions.
 #[derive(Debug)]
 pub(crate) enum Actor {
-    /// Its init has not been called yet. Holds the start argument.
+    /// The init has not been called yet. Holds the start argument.
     Unborn(Bytes),
     /// No callback is under way.
     Resting(Box<dyn Instance>),
@@ -166,15 +169,16 @@ pub(crate) enum Actor {
 /// The purpose of the callback under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum During {
-    /// Its init, and the process that waits for the result.
+    /// Init. Holds the process that waits for the result, with the reference of its request.
     Init(Option<(Pid, Ref)>),
     /// A call that the outcome may answer.
     Call(From),
-    /// `prep_stop`, `start_phase` or `config_change`: answered when the callback ends.
+    /// `prep_stop`, `start_phase` or `config_change`. The request is answered when the callback
+    /// ends.
     Notice(From),
     /// A message without a reply, such as a cast, info, exit or down.
     Message,
-    /// `prep_stop` of an application after its tree has ended with this reason. The stop callback
+    /// `prep_stop` of an application after its tree has ended with this reason. The callback `stop`
     /// comes next.
     PrepStop(Box<Exit>),
     /// The last callback. The process then exits with this reason.
@@ -197,11 +201,11 @@ pub(crate) struct Body {
     pub(crate) card: Arc<Card>,
     pub(crate) actor: Actor,
     pub(crate) during: During,
-    /// The callback under way, once it is parked.
+    /// The callback under way, if it is parked.
     pub(crate) under_way: Option<Box<UnderWay>>,
-    /// Mail taken from the slot and not handled yet.
+    /// Mail that the claimer has taken from the slot and not handled yet.
     pub(crate) inbox: VecDeque<Mail>,
-    /// The mailbox has a bound, so its slot counts the messages in the inbox too.
+    /// Whether the mailbox has a bound. Its slot then counts the messages in the inbox too.
     pub(crate) is_bounded: bool,
     pub(crate) requests: Option<Box<Requests>>,
     pub(crate) trap_exit: bool,
@@ -210,9 +214,11 @@ pub(crate) struct Body {
     pub(crate) ties: Option<Box<Ties>>,
     /// Statistics and log, while an operator has them turned on.
     pub(crate) debug: Option<Box<Debug>>,
-    /// The round of pre-copy that found the process at rest; 0 once it has begun a callback.
+    /// The round of pre-copy that found the process at rest; 0 if the process has begun a callback
+    /// since.
     pub(crate) round: Round,
-    /// The state converted by that round or later by the upgrade. Void once a callback begins.
+    /// The state converted by that round, or later by the upgrade. It becomes void when a callback
+    /// begins.
     pub(crate) shadow: Option<Box<Shadow>>,
 }
 
@@ -222,8 +228,8 @@ pub(crate) struct Requests {
     pub(crate) open: Vec<Open>,
     /// Answers that the callback has not taken yet.
     pub(crate) answers: Vec<(Ref, Answer)>,
-    /// The timer for the first open request that is due, with its time. That request may have been
-    /// answered since.
+    /// The timer for the first open request that is due, and the time of the timer. The request may
+    /// have been answered since the timer was set.
     pub(crate) alarm: Option<(Instant, TimerRef)>,
     last_ref: Ref,
 }
@@ -252,7 +258,7 @@ pub(crate) struct Ties {
 }
 
 impl Requests {
-    /// Opens a request; its `wait` may be set later.
+    /// Opens a request. The caller may set its `wait` later.
     pub(crate) fn open(&mut self, wait: Wait, due: Option<Instant>) -> Ref {
         let reference = self.new_ref();
         self.open.push(Open { reference, wait, due });
@@ -335,7 +341,7 @@ impl Body {
         }
     }
 
-    /// Returns whether the body itself has work, apart from the mail in the slot.
+    /// Returns whether the body itself has work. Mail in the slot does not count.
     pub(crate) fn has_work(&self) -> bool {
         match self.actor {
             Actor::Unborn(_) => true,
@@ -355,13 +361,14 @@ impl Body {
     /// Records a callback that was parked or crashed, with the message that it handles.
     pub(crate) fn note_under_way(&mut self, mail: Option<Mail>) {
         if self.under_way.is_none() {
-            // Redacted now: when it is displayed, the process can no longer run `format_status`.
+            // The message is redacted now: when it is displayed, the process can no longer run
+            // `format_status`.
             let mail = mail.map(|mail| shown::mail(&*self.card.code.module, mail));
             self.under_way = Some(Box::new(UnderWay { since: Instant::now(), mail }));
         }
     }
 
-    /// Removes a call that was answered.
+    /// Removes a call that was answered from the unanswered calls.
     pub(crate) fn settle(&mut self, from: From) {
         if self.during == During::Call(from) {
             // The outcome of the callback must not answer the call again.

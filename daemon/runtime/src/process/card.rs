@@ -12,13 +12,13 @@ use crate::words::code::Bytes;
 use crate::words::code_server::Code;
 use crate::words::pid::Pid;
 
-/// The part of a process that other threads may read while it runs. Immutable: a process gets a new
-/// card instead (`World::show`).
+/// The part of a process that other threads may read while it runs. A card never changes: the
+/// process gets a new card instead (`World::show`).
 #[derive(Clone)]
 pub(crate) struct Card {
     pub(crate) code: Arc<Code>,
     pub(crate) app: Arc<Env>,
-    /// The process that started it and is notified when it ends, or [`Pid::NONE`].
+    /// The process that started this one and is notified when it ends, or [`Pid::NONE`].
     pub(crate) parent: Pid,
     /// The children of a supervisor.
     pub(crate) rows: Option<Arc<RwLock<Rows>>>,
@@ -29,8 +29,8 @@ thread_local! {
 }
 
 impl Card {
-    /// Returns the card of a process without children. Siblings are started and upgraded in a row,
-    /// so a batch of them shares one card.
+    /// Returns the card of a process without children. Processes with the same parent are mostly
+    /// started and upgraded in a row, so a batch of them shares one card.
     pub(crate) fn of(code: &Arc<Code>, app: &Arc<Env>, parent: Pid) -> Arc<Self> {
         let is = |card: &Self| {
             Arc::ptr_eq(&card.code, code)
@@ -61,6 +61,6 @@ impl Card {
 pub struct Env {
     /// The application's name.
     pub name: String,
-    /// Its environment: MessagePack values by key.
+    /// The application's environment: MessagePack values by key.
     pub values: RwLock<HashMap<String, Bytes>>,
 }

@@ -1,4 +1,4 @@
-//! The running process: the calling thread runs its callback.
+//! The running process: the process whose callback runs on the calling thread.
 
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
@@ -23,8 +23,8 @@ pub(crate) fn run_in(current: &Arc<Current>) {
     });
 }
 
-/// Runs app code as a process: the code's calls into the node borrow the body. Returns `None` in
-/// place of a body that was seized meanwhile.
+/// Runs app code as a process: calls of that code into the node borrow the body. Returns the body,
+/// or `None` if another thread has seized it meanwhile.
 pub(crate) fn run<R>(body: Box<Body>, code: impl FnOnce() -> R) -> (Option<Box<Body>>, R) {
     CURRENT.with(|current| {
         let current = current.get_or_init(Arc::default);
@@ -36,13 +36,13 @@ pub(crate) fn run<R>(body: Box<Body>, code: impl FnOnce() -> R) -> (Option<Box<B
 }
 
 /// Ends the callback on the calling thread after it has returned or panicked. Returns the body of
-/// the process, unless it was seized or the thread ran none.
+/// the process; `None` if the body was seized or no callback ran.
 pub(crate) fn leave() -> Option<Box<Body>> {
     PID.set(Pid::NONE);
     CURRENT.with(|current| current.get().and_then(|current| current.leave()))
 }
 
-/// Lends the body of the running process; `None` outside a callback.
+/// Lends the body of the running process to `work`. Returns `None` outside a callback.
 pub(crate) fn with<R>(work: impl FnOnce(&mut Body) -> R) -> Option<R> {
     CURRENT.with(|current| current.get()?.lend().map(|mut own| work(&mut own)))
 }

@@ -9,8 +9,9 @@
 //!  or nothing: it was seized
 //! ```
 //!
-//! Each step is one atomic swap, so exactly one of the three has the body, and only the one that
-//! took it out puts it back. loom checks this together with the slot (`slot/model.rs`).
+//! Each step is one atomic swap, so exactly one of the three parties has the body. Only the party
+//! that took the body out may put it back. loom checks this together with the slot
+//! (`slot/model.rs`).
 
 use std::ops::{Deref, DerefMut};
 
@@ -26,17 +27,17 @@ impl<B> Default for Custody<B> {
 }
 
 impl<B> Custody<B> {
-    /// Stores the body as a callback begins. Called by the worker.
+    /// Stores the body. The worker calls this before a callback.
     pub(crate) fn enter(&self, body: B) {
         self.0.swap(Some(body));
     }
 
-    /// Returns the body after the callback, unless it was seized. Called by the worker.
+    /// Returns the body, unless it was seized. The worker calls this after the callback.
     pub(crate) fn leave(&self) -> Option<B> {
         self.0.swap(None)
     }
 
-    /// Takes the body for a moment. Called by the callback.
+    /// Takes the body for a moment. The callback calls this.
     pub(crate) fn lend(&self) -> Option<Loan<'_, B>> {
         self.0.swap(None).map(|body| Loan { custody: self, body: Some(body) })
     }

@@ -1,7 +1,7 @@
 //! Statistics and message log of a process, while an operator has them turned on. OTP: the debug
 //! options of `sys`, `statistics` and `log`.
 //!
-//! Off by default; the cost is then one pointer check per message.
+//! Both are off by default; the cost is then one pointer check per message.
 
 use std::collections::VecDeque;
 use std::time::SystemTime;
@@ -20,7 +20,7 @@ pub(crate) struct Debug {
 /// Message counts of a process since statistics were turned on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statistics {
-    /// When they were turned on.
+    /// The time at which statistics were turned on.
     pub since: SystemTime,
     /// Messages taken: calls, casts, other messages, exit signals, ends of monitored processes,
     /// node events and idle timeouts.
@@ -72,7 +72,8 @@ impl Debug {
         self.statistics
     }
 
-    /// Keeps the last `max` events, including those already in the log; `None` turns the log off.
+    /// Keeps the last `max` events, including the events already in the log; `None` turns the log
+    /// off.
     pub(crate) fn keep(&mut self, max: Option<usize>) {
         let events = self.log.take().map(|log| log.events).unwrap_or_default();
         self.log = max.map(|max| Log { max, events });

@@ -1,31 +1,31 @@
 //! The gate: brings the members of an upgrade to rest, and holds them there.
 //!
-//! While the gate is up, a member starts no callback. A callback under way runs to its end (members
-//! *drain*). Calls that a draining member waits for are let through: the daemon sees every open
-//! request, so it follows them from the waiting members to the processes that hold them up, and
-//! lets these processes serve just these calls. So busy members that call each other come to rest
-//! without deadlock. The daemon cannot see a deferred reply or a socket: a member that waits for
-//! one runs into the deadline.
+//! While the gate is up, a member starts no callback. A callback under way runs to its end: its
+//! member *drains*. The calls that a draining member waits for are let through. The daemon sees
+//! every open request. So it follows the requests from the waiting members to the processes that
+//! hold them up, and lets these processes serve just these calls. In this way busy members that
+//! call each other come to rest without deadlock. The daemon cannot see a deferred reply or data
+//! expected on a socket: a member that waits for one runs into the deadline.
 //!
 //! ```text
 //! build:  listen for births -> rounds of pre-copy
-//! raise:  flag up -> count the busy members -> drain until no count is open -> closed
-//!                                          \-> deadline: report the late members, lower
+//! raise:  flag up -> count the busy members -> drain until every counted one rests -> closed
+//!                                           \-> deadline: report the late members, lower
 //! closed: no member runs; states are converted -> switch -> lower: parked members go on
 //! ```
 //!
 //! After the switch and before parked members go on, a call of the upgrade itself may be let
 //! through in the same way: a starting child may wait for parked members.
 //!
-//! A *counted* process was found inside a callback. Its count ends when its body is put back at
-//! rest ([`crate::process::slot`]).
+//! A *counted* process was found inside a callback, and the gate waits for it until its body is put
+//! back at rest ([`crate::process::slot`]).
 //!
-//! While the gate listens, each member is in one of two states. Either it is *dirty* and in a list
-//! here, or a round of pre-copy has found it at rest and it has begun no callback since. So raising
-//! the gate looks at the dirty members only, however many members there are. No member slips
-//! through, because the two sides go in opposite order: a worker adds its process to the dirty list
-//! and *then* checks whether the gate is up; the raising thread sets the flag and *then* reads the
-//! list.
+//! While the gate listens, each member is in one of two states. It is *dirty* if it is in the dirty
+//! list of the gate. Otherwise a round of pre-copy has found it at rest, and it has begun no
+//! callback since. So raising the gate needs to look at the dirty members only, however many
+//! members there are. No member slips through, because the two sides go in opposite order. A worker
+//! adds its process to the dirty list and *then* checks whether the gate is up. The raising thread
+//! sets the flag and *then* reads the list.
 //!
 //! The gate sees processes through two traits ([`Processes`], [`Entrant`]), so that shuttle can run
 //! this very code over processes of its own (`gate/model.rs`).
@@ -46,7 +46,7 @@ mod model;
 /// How often a gate checks again which calls the draining members wait for.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_micros(200);
 
-/// Identifies a round of pre-copy among all rounds of all gates of a node; 0 is no round.
+/// Identifies a round of pre-copy among all rounds of all gates of a node; 0 stands for no round.
 pub(crate) type Round = u32;
 
 /// The treatment of members that do not come to rest in time.
@@ -54,7 +54,7 @@ pub(crate) type Round = u32;
 pub enum Unrest {
     /// The upgrade is aborted and the gate lowered.
     Abort,
-    /// They are held where they are, and killed after the switch.
+    /// They are held inside their callbacks, and killed after the switch.
     Kill,
     /// They go on in old code, and change to the new code when their callback returns.
     Leave,
@@ -71,15 +71,15 @@ pub struct Member {
 
 /// The process world as a gate sees it.
 pub(crate) trait Processes {
-    /// Checks whether a process rests, and counts it for that gate if it does not.
+    /// Checks whether a process rests. If it does not, marks the process as counted by that gate.
     fn rest(&self, pid: Pid, gate: GateNumber) -> Rest;
     /// Returns whether that gate waits for a process.
     fn is_counted(&self, pid: Pid, gate: GateNumber) -> bool;
-    /// Lets `look` read the name of a process's module; `None` if its state cannot be converted.
+    /// Passes the name of a process's module to `look`; `None` if the state cannot be converted.
     fn module<R>(&self, pid: Pid, look: impl FnOnce(Option<&str>) -> R) -> Option<R>;
     /// Returns the calls that a parked callback of a process waits for.
     fn waits_for(&self, pid: Pid) -> Vec<From>;
-    /// Lets a parked process check the gate again.
+    /// Makes a parked process check the gate again.
     fn unpark(&self, pid: Pid);
     /// Returns whether the upgrade is given up: the gate then waits for no member any more.
     fn is_given_up(&self) -> bool {
@@ -90,20 +90,20 @@ pub(crate) trait Processes {
 /// A claimed process that is about to run its next callback.
 pub(crate) trait Entrant {
     fn pid(&self) -> Pid;
-    /// The name of its module; `None` if its state cannot be converted.
+    /// Returns the name of the process's module; `None` if the state cannot be converted.
     fn module(&self) -> Option<&str>;
-    /// The round of pre-copy that found it at rest; 0 if there is none, or if it has begun a
-    /// callback since.
+    /// Returns the round of pre-copy that found the process at rest; 0 if there is none, or if the
+    /// process has begun a callback since.
     fn round(&self) -> Round;
-    /// Whether its next callback is its init.
+    /// Returns whether the next callback is the init.
     fn is_unborn(&self) -> bool;
-    /// The calls that wait in its mailbox, oldest first.
+    /// Returns the calls that wait in the mailbox, oldest first.
     fn calls(&self) -> impl Iterator<Item = From>;
-    /// Counts it for that gate; returns false if it was already counted.
+    /// Marks the process as counted by that gate; returns false if it was counted already.
     fn count(&self, gate: GateNumber) -> bool;
 }
 
-/// Whether a process may run its next callback.
+/// The decision whether a process may run its next callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
     /// It may run any callback.
@@ -117,14 +117,14 @@ pub(crate) enum Admission {
 /// Holds the gate of the upgrade under way. Without an upgrade, each check costs one load.
 #[derive(Default)]
 pub(crate) struct GateHouse {
-    /// A gate exists: it is notified of births, and of members that are about to run.
+    /// Whether a gate exists. It is then notified of births, and of members that are about to run.
     listening: AtomicBool,
-    /// The gate is up.
+    /// Whether the gate is up.
     up: AtomicBool,
     gate: RwLock<Option<Arc<Gate>>>,
     /// How many gates were built so far.
     built: AtomicU32,
-    /// The last round of pre-copy.
+    /// The number of the last round of pre-copy.
     rounds: AtomicU32,
 }
 
@@ -133,7 +133,7 @@ pub(crate) struct Gate {
     number: GateNumber,
     /// The first round of pre-copy that belongs to this gate.
     first_round: Round,
-    /// The modules of its members.
+    /// The modules of the gate's members.
     modules: HashSet<String>,
     state: Mutex<State>,
     changed: Condvar,
@@ -145,20 +145,20 @@ struct State {
     supervisors: HashSet<Pid>,
     /// Members born since [`Gate::newborn`] was last called.
     newborn: Vec<Pid>,
-    /// Members and supervisors that no round has found at rest, or that were about to run since;
-    /// some more than once.
+    /// Members and supervisors that no round has found at rest, or that were about to run since
+    /// then. A process may be listed more than once.
     dirty: Vec<Pid>,
-    /// How many counts are open. May be below zero for a moment: a process can come to rest before
-    /// its count is added here.
+    /// How many counted processes the gate still waits for. Can be negative for a moment: a process
+    /// may come to rest before this number is increased for it.
     open: isize,
     /// Every process that was ever counted.
     counted: Vec<Pid>,
-    /// Late members that the gate no longer waits for: to be left or killed.
+    /// Late members that the gate no longer waits for. They will be left in old code or killed.
     given_up: HashSet<Pid>,
     /// The calls and births that draining members wait for.
     needed: HashSet<Need>,
     parked: Vec<Pid>,
-    /// All members rest: the gate waits for none.
+    /// Whether all members rest, so that the gate waits for none.
     closed: bool,
     lowered: bool,
 }
@@ -168,7 +168,7 @@ struct State {
 enum Need {
     /// The process must answer this call.
     Call(Pid, From),
-    /// The process must be born.
+    /// The init of the process must end.
     Birth(Pid),
 }
 
@@ -202,8 +202,8 @@ impl GateHouse {
 
     /// Decides whether the claimed process may run its next callback.
     pub(crate) fn admit(&self, entrant: &impl Entrant) -> Admission {
-        // This must come first. If the raising thread misses this note, it had set the flag before
-        // the note was made, and the process is parked below.
+        // This must come first. If the raising thread does not see the mark, it had set the flag
+        // before the mark was made, and the process is parked below.
         self.mark_dirty(entrant.pid(), entrant.round());
         match self.gate(&self.up) {
             Some(gate) => gate.admit(entrant),
@@ -211,7 +211,7 @@ impl GateHouse {
         }
     }
 
-    /// Marks a claimed process as dirty, as its state is about to change. Does nothing unless
+    /// Marks a claimed process as dirty, because its state is about to change. Does nothing unless
     /// `round`, the round that found the process at rest, belongs to the present gate.
     pub(crate) fn mark_dirty(&self, pid: Pid, round: Round) {
         if round != 0
@@ -234,14 +234,14 @@ impl GateHouse {
         self.gate(&self.up).map(|gate| gate.awaited(processes)).unwrap_or_default()
     }
 
-    /// Notes that a process counted by this gate came to rest, or ended.
+    /// Records that a process counted by this gate came to rest, or ended.
     pub(crate) fn rested(&self, pid: Pid, number: GateNumber) {
         if let Some(gate) = self.gate(&self.listening).filter(|gate| gate.number == number) {
             gate.rested(pid);
         }
     }
 
-    /// Notes that a process was put back because of the gate.
+    /// Records that a worker put a process back because of the gate.
     pub(crate) fn parked(&self, processes: &impl Processes, pid: Pid) {
         let parked = self.gate(&self.up).is_some_and(|gate| gate.park(pid));
         if !parked {
@@ -256,7 +256,7 @@ impl Gate {
         module.is_some_and(|module| self.modules.contains(module))
     }
 
-    /// Returns whether the gate is for exactly these modules.
+    /// Returns whether exactly these modules are the modules of the gate.
     pub(crate) fn is_for(&self, members: &HashMap<String, Member>) -> bool {
         self.modules.len() == members.len() && members.keys().all(|module| self.modules.contains(module))
     }
@@ -266,12 +266,12 @@ impl Gate {
         self.state.lock().supervisors.extend(supervisors);
     }
 
-    /// Notes that these processes are dirty.
+    /// Adds these processes to the dirty list.
     pub(crate) fn note(&self, pids: impl IntoIterator<Item = Pid>) {
         self.state.lock().dirty.extend(pids);
     }
 
-    /// Returns the members that were born since the last call. They become dirty.
+    /// Returns the members that were born since the last call, and adds them to the dirty list.
     pub(crate) fn newborn(&self) -> Vec<Pid> {
         let mut state = self.state.lock();
         let newborn = std::mem::take(&mut state.newborn);
@@ -287,8 +287,8 @@ impl Gate {
         each_once(dirty)
     }
 
-    /// Takes the dirty processes, each once, for a round of pre-copy. The caller must note those
-    /// again that the round does not find at rest.
+    /// Takes the dirty processes, each once, for a round of pre-copy. The caller must pass to
+    /// [`Gate::note`] those that the round does not find at rest.
     pub(crate) fn take_dirty(&self) -> Vec<Pid> {
         let dirty = std::mem::take(&mut self.state.lock().dirty);
         each_once(dirty)
@@ -300,8 +300,8 @@ impl Gate {
         if state.lowered || !is_held {
             return Admission::Free;
         }
-        // A member that is left in old code changes to the new code by itself once the gate is
-        // down. Until then it waits like the others.
+        // A member that may stay in old code moves to the new code by itself once the gate is down.
+        // Until then it waits like the others.
         let Some(need) = state.need(entrant) else { return Admission::Parked };
         state.needed.remove(&need);
         if entrant.count(self.number) {
@@ -345,7 +345,7 @@ impl Gate {
 }
 
 impl State {
-    /// Returns a need that this process can fulfil next.
+    /// Returns a need that this process can meet with its next callback.
     fn need(&self, entrant: &impl Entrant) -> Option<Need> {
         if self.needed.is_empty() {
             return None;
@@ -365,8 +365,8 @@ fn each_once(mut pids: Vec<Pid>) -> Vec<Pid> {
     pids
 }
 
-/// Returns the parents that are not members themselves, each once. Children of one parent mostly
-/// come in a row.
+/// Returns the parents that are not members themselves, each once. Children of the same parent
+/// mostly follow each other.
 pub(crate) fn supervisors_of(
     parents: impl Iterator<Item = Pid>,
     members: impl Iterator<Item = Pid>,

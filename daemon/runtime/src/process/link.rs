@@ -10,11 +10,11 @@ pub(crate) enum OnExit {
     Deliver(Exit),
     /// The process ends at once, without a terminate callback.
     Die(Exit),
-    /// The process ends in order: after the callback under way, through its terminate callback.
+    /// The process runs the callback under way to its end, then its terminate callback.
     Terminate(Exit),
 }
 
-/// Decides the effect. OTP:
+/// Decides the effect of an exit signal. OTP:
 ///
 /// | sender      | reason | traps exits | effect    |
 /// |-------------|--------|-------------|-----------|

@@ -12,13 +12,13 @@ use crate::words::term;
 pub enum RequestKind {
     /// An ordinary request to the module's `handle_call`.
     Call,
-    /// A request to the runtime's supervisor.
+    /// A request to a supervisor, which the runtime itself handles.
     Supervisor,
-    /// OTP: `prep_stop`. To the process of an application.
+    /// A request to the process of an application. OTP: `prep_stop`.
     PrepStop,
-    /// OTP: `start_phase`. To the process of an application.
+    /// A request to the process of an application. OTP: `start_phase`.
     StartPhase,
-    /// OTP: `config_change`. To the process of an application.
+    /// A request to the process of an application. OTP: `config_change`.
     ConfigChange,
 }
 
@@ -32,13 +32,13 @@ pub(crate) enum Mail {
     Down(Ref, Pid, Exit),
     /// An event of the node about a port or table: MessagePack.
     Told(Bytes),
-    /// The idle timeout of that number is over.
+    /// The idle timeout with that number has passed.
     Timeout(Ref),
 }
 
 impl Mail {
-    /// Returns the name of the kind, the sender if there is one, and the body: MessagePack, empty
-    /// for messages without one.
+    /// Returns the name of the kind, the sender if there is one, and the body. The body is
+    /// MessagePack, and empty for messages without one.
     pub(crate) fn parts(&self) -> (&'static str, Option<Pid>, &[u8]) {
         match self {
             Self::Call(_, from, body) => ("call", Some(from.caller), body),

@@ -19,7 +19,7 @@ struct Names {
 }
 
 impl Registry {
-    /// Gives a process a name; `Err` holds the owner of a name that is taken.
+    /// Gives a process a name. If the name is taken, `Err` holds its owner.
     pub(crate) fn register(&self, name: &str, pid: Pid) -> Result<(), Pid> {
         let mut names = self.names.write();
         if let Some(owner) = names.by_name.get(name) {
@@ -45,7 +45,7 @@ impl Registry {
 
     /// Frees all names of a process that ended.
     pub(crate) fn forget(&self, pid: Pid) {
-        // Most processes have no name; they must not queue for the write lock.
+        // Most processes have no name; they must not contend for the write lock.
         if !self.names.read().by_pid.contains_key(&pid) {
             return;
         }

@@ -11,24 +11,24 @@ use crate::words::code::Bytes;
 use crate::words::pid::Pid;
 use crate::words::term;
 
-/// Identifies a row for as long as its supervisor has it. Later rows have greater numbers.
+/// Identifies a row as long as the supervisor has it. A later row has a greater number.
 pub(crate) type Seq = u64;
 
 /// The state of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Child {
-    /// Not running: never started, ended for good, or terminated.
+    /// The child does not run: it was never started, has ended for good, or was terminated.
     Stopped,
-    /// Its init runs.
+    /// The init of the child runs.
     Starting(Pid),
-    /// It is alive.
+    /// The child is alive.
     Running(Pid),
-    /// It ended and is about to be restarted.
+    /// The child has ended and is about to be restarted.
     Restarting,
 }
 
 impl Child {
-    /// Returns the child's process, running or starting.
+    /// Returns the child's process, if the child runs or its init does.
     pub fn pid(self) -> Option<Pid> {
         match self {
             Self::Starting(pid) | Self::Running(pid) => Some(pid),
@@ -36,7 +36,7 @@ impl Child {
         }
     }
 
-    /// Returns whether the child neither runs nor is about to.
+    /// Returns whether the child neither runs nor is about to run.
     pub(crate) fn is_stopped(self) -> bool {
         self == Self::Stopped
     }
@@ -45,11 +45,11 @@ impl Child {
 /// One child of a supervisor.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
-    /// Its child spec; the children of a simple_one_for_one share their template.
+    /// The child spec; all children of a simple_one_for_one share their template.
     pub(crate) spec: Arc<ChildSpec>,
-    /// Its start argument, where that differs from the spec's.
+    /// The start argument, if it differs from the argument in the spec.
     pub(crate) args: Option<Box<[u8]>>,
-    /// Its state.
+    /// The state of the child.
     pub(crate) child: Child,
 }
 
@@ -65,10 +65,11 @@ impl Row {
 pub(crate) struct Rows {
     rows: BTreeMap<Seq, Row>,
     by_id: HashMap<Bytes, Seq>,
-    /// Hashed without a key: the node chooses the pids, so they cannot be made to collide.
+    /// Hashed without a key, which is safe: the node chooses the pids, so an attacker cannot make
+    /// them collide.
     by_pid: FxHashMap<Pid, Seq>,
     next: Seq,
-    /// Children of a simple_one_for_one have no id of their own.
+    /// Whether these are the children of a simple_one_for_one, which have no ids of their own.
     anonymous: bool,
 }
 
@@ -125,9 +126,9 @@ impl Rows {
         }
     }
 
-    /// Gives all rows of a simple_one_for_one this spec; they are not found by the id in it. A
-    /// child without a recorded argument stays temporary: it could not be restarted with the same
-    /// argument.
+    /// Replaces the template of a simple_one_for_one in all rows. The template's id identifies no
+    /// row, so `by_id` does not change. A row without its own start argument gets the template as
+    /// temporary: the argument was dropped, so the child could not be restarted with it.
     pub(crate) fn set_template(&mut self, template: &Arc<ChildSpec>) {
         debug_assert!(self.anonymous, "rows with ids have specs of their own");
         let once = Arc::new(ChildSpec { restart: Restart::Temporary, ..(**template).clone() });

@@ -14,18 +14,19 @@ pub(crate) enum Fate {
     Aborted = 2,
 }
 
-/// The fates of all upgrades of a node, by number: a few bytes each, kept for the life of the node.
-/// A shadow carries the number, because all workers would write to the count of a shared reference.
+/// The fates of all upgrades of a node, by number. They take a few bytes each and are kept for the
+/// life of the node. A shadow holds the number instead of a counted reference, because all workers
+/// would write to the count of such a reference.
 #[derive(Debug, Default)]
 pub(crate) struct Fates(boxcar::Vec<Record>);
 
 #[derive(Debug)]
 struct Record {
     fate: AtomicU8,
-    /// How many shadows the upgrade has. Too low for a moment: a shadow is counted after it is
-    /// placed.
+    /// How many shadows the upgrade has. Can be too low for a moment: a shadow is counted after it
+    /// is placed.
     shadows: AtomicIsize,
-    /// For how many of them the way back was tried.
+    /// How many of these shadows were also converted back as a trial.
     tried: AtomicIsize,
 }
 
@@ -50,7 +51,8 @@ impl Fates {
         }
     }
 
-    /// Counts the shadows that were placed, and how many of them had their way back tried.
+    /// Adds newly placed shadows to an upgrade's counts. `tried` is how many of them were also
+    /// converted back as a trial.
     pub(crate) fn shadowed(&self, upgrade: usize, placed: usize, tried: usize) {
         if let Some(record) = self.0.get(upgrade) {
             record.shadows.fetch_add(placed.cast_signed(), Ordering::Relaxed);
@@ -58,7 +60,7 @@ impl Fates {
         }
     }
 
-    /// Subtracts a shadow that is void.
+    /// Subtracts a shadow that has become void from the counts of its upgrade.
     pub(crate) fn voided(&self, shadow: &Shadow) {
         if let Some(record) = self.0.get(shadow.upgrade) {
             record.shadows.fetch_sub(1, Ordering::Relaxed);
@@ -71,7 +73,7 @@ impl Fates {
         self.count(upgrade, |record| &record.shadows)
     }
 
-    /// Returns for how many shadows of an upgrade the way back was tried.
+    /// Returns how many shadows of an upgrade were also converted back as a trial.
     pub(crate) fn tried(&self, upgrade: usize) -> usize {
         self.count(upgrade, |record| &record.tried)
     }
@@ -85,7 +87,7 @@ impl Fates {
 /// A converted state beside the live state of a process.
 pub(crate) struct Shadow {
     pub(crate) upgrade: usize,
-    /// The way back was tried: the state was converted back for a trial.
+    /// Whether the state was also converted back as a trial.
     pub(crate) is_tried: bool,
     /// The card of the process with the new code.
     pub(crate) card: Arc<Card>,

@@ -1,8 +1,8 @@
-//! State and messages of a process as they are displayed: redacted by its module. OTP:
+//! The displayed form of a process's state and messages, which the module redacts. OTP:
 //! `format_status`.
 //!
 //! Redacting runs app code, so it happens on the pool only: at a boundary of the process itself,
-//! where the process parks or crashes, or in a job. Modules that hide nothing are not called.
+//! when the process parks or crashes, or in a job. Modules that hide nothing are not called.
 
 use crate::process::debug::{Logged, Way};
 use crate::process::mail::{Mail, RequestKind};
@@ -33,8 +33,8 @@ pub(crate) fn mail(module: &dyn Module, mail: Mail) -> Mail {
     }
 }
 
-/// Returns the displayed form of a logged message. Sent messages are hidden whole: a module can
-/// redact only the messages that it receives.
+/// Returns the displayed form of a logged message. A sent message is hidden completely, because a
+/// module can redact only the messages that it receives.
 pub(crate) fn logged(module: &dyn Module, mut logged: Logged) -> Logged {
     let kind = match (logged.way, logged.what) {
         (Way::In, "call") => BodyKind::Call,

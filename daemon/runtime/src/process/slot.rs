@@ -2,8 +2,8 @@
 //!
 //! A slot is one place of the process table. Its lock guards the mail, the signals and the *body*
 //! of the process in that place. **While the body is present, no thread runs the process**: to run,
-//! convert or end it, a thread takes the body out under the lock (a claim). The body then has one
-//! owner, which puts it back or closes the slot. There is no second lock.
+//! convert or end the process, a thread takes the body out under the lock (a claim). That thread
+//! then owns the body until it puts the body back or closes the slot. There is no second lock.
 //!
 //! | body    | scheduled | meaning                                                       |
 //! |---------|-----------|---------------------------------------------------------------|
@@ -11,9 +11,9 @@
 //! | present | yes       | the slot's number is in a run queue                           |
 //! | taken   | yes       | claimed: new arrivals are seen when the body is put back      |
 //!
-//! Mail wakes a process only while nothing *holds* it ([`Hold`]); signals always wake it. The
-//! operations never schedule by themselves: they return [`Wake`] and the caller acts on it, so loom
-//! can check the protocol without a scheduler.
+//! Mail wakes a process only while no [`Hold`] is set; signals always wake it. The operations never
+//! schedule by themselves: they return [`Wake`] and the caller acts on it, so loom can check the
+//! protocol without a scheduler.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -25,11 +25,11 @@ use crate::words::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 pub(crate) trait Kind {
     /// The part that a claim takes out.
     type Body;
-    /// Waits while the process is held.
+    /// Messages that wait while the process is held.
     type Mail;
-    /// Wakes the process even while it is held.
+    /// Signals that wake the process even while it is held.
     type Signal;
-    /// Can be read by other threads even while the body is taken.
+    /// The part that other threads can read even while the body is taken.
     type Card: Clone;
 
     /// Makes room for the first mail of an empty mailbox.
@@ -57,11 +57,11 @@ pub(crate) struct Hold(u8);
 
 impl Hold {
     pub(crate) const NONE: Self = Self(0);
-    /// A callback waits: only answers let it continue.
+    /// A callback waits: only its answers let it continue.
     pub(crate) const WAITING: Self = Self(1);
-    /// Suspended by a system message.
+    /// A system message has suspended the process.
     pub(crate) const SUSPENDED: Self = Self(2);
-    /// Stopped at the raised gate of an upgrade.
+    /// The raised gate of an upgrade has stopped the process.
     pub(crate) const PARKED: Self = Self(4);
 
     pub(crate) fn has(self, other: Self) -> bool {
@@ -93,7 +93,7 @@ pub(crate) type GateNumber = NonZeroU32;
 /// One place of the process table.
 pub(crate) struct Slot<K: Kind> {
     inner: Mutex<Inner<K>>,
-    /// Set with every signal, so that a running process can check for signals between two callbacks
+    /// Set with every signal. So a running process can check for signals between two callbacks
     /// without taking the lock.
     attention: AtomicBool,
 }
@@ -111,17 +111,17 @@ struct Live<K: Kind> {
     scheduled: bool,
     hold: Hold,
     bound: Option<Box<Bound>>,
-    /// The gate that counts this process as not yet at rest. A number rather than a flag: an older
-    /// gate may have left its count behind.
+    /// The gate that waits for this process to come to rest. A number is needed rather than a flag,
+    /// because an older gate may have left its mark behind.
     counted: Option<GateNumber>,
 }
 
-/// The mailbox bound of a process that asked for one.
+/// The mailbox bound of a process that has set one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bound {
     /// How many messages may wait at once.
     pub(crate) max: usize,
-    /// How many messages the claimer has taken and not handled yet.
+    /// How many messages the claimer has taken out and not handled yet.
     held: usize,
     /// How many messages found the mailbox full.
     pub(crate) refused: u64,
@@ -130,9 +130,9 @@ pub(crate) struct Bound {
 /// Whether a full mailbox accepts a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// Accepts it: the process itself has asked for this message.
+    /// Accepts the message, because the process itself has asked for it.
     Always,
-    /// Refuses it.
+    /// Refuses the message.
     Bounded,
 }
 
@@ -141,7 +141,7 @@ pub(crate) enum Room {
 pub(crate) enum Unposted<M> {
     /// The process has ended.
     Dead(M),
-    /// Its mailbox is full; the number counts the refusals so far.
+    /// The mailbox is full; the number counts the refusals so far.
     Full(M, u64),
 }
 
@@ -152,12 +152,12 @@ pub(crate) struct Claim<K: Kind> {
     pub(crate) signals: Vec<K::Signal>,
 }
 
-/// Why a process could not be claimed.
+/// The reason why a process could not be claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unclaimed {
     /// The process has ended.
     Dead,
-    /// Another thread has the body and will see the new arrivals.
+    /// Another thread has the body. It will see the new arrivals when it puts the body back.
     Taken,
 }
 
@@ -176,8 +176,8 @@ pub(crate) struct Glance<K: Kind> {
 pub(crate) enum Rest {
     /// No callback runs or waits.
     Quiet,
-    /// A callback runs or waits. The process is counted now, and [`PutBack::rested`] will report
-    /// when it rests.
+    /// A callback runs or waits. The process is now marked as counted, and [`PutBack::rested`] will
+    /// report when it comes to rest.
     Counted,
     /// The process has ended.
     Dead,
@@ -203,8 +203,9 @@ impl<K: Kind> Slot<K> {
         (guard.generation == generation && guard.live.is_some()).then_some(LiveGuard(guard))
     }
 
-    /// Opens the slot for a new process, already scheduled; `body` is made for the new generation.
-    /// Returns `None` when the generations of this slot are used up: it must not be offered again.
+    /// Opens the slot for a new process, already scheduled. `body` makes the body for the new
+    /// generation. Returns `None` when the generations of this slot are used up: the slot must not
+    /// be offered again.
     pub(crate) fn open(&self, card: K::Card, body: impl FnOnce(u32) -> K::Body) -> Option<u32> {
         let mut inner = self.inner.lock();
         debug_assert!(inner.live.is_none(), "a slot was offered while its process lives");
@@ -223,8 +224,8 @@ impl<K: Kind> Slot<K> {
         Some(generation)
     }
 
-    /// Appends a message and returns how many now wait here. Returns the message when the process
-    /// has ended or its mailbox is full.
+    /// Appends a message and returns how many now wait in this slot. Returns the message itself
+    /// when the process has ended or its mailbox is full.
     pub(crate) fn push_mail(
         &self,
         generation: u32,
@@ -258,7 +259,7 @@ impl<K: Kind> Slot<K> {
         Ok(live.schedule())
     }
 
-    /// Claims the process that lives here now, of any generation.
+    /// Claims the process that lives in this slot now, of any generation.
     pub(crate) fn claim_any(&self) -> Result<Claim<K>, Unclaimed> {
         let mut guard = self.inner.lock();
         guard.live.as_mut().map_or(Err(Unclaimed::Dead), |live| self.take(live))
@@ -274,7 +275,7 @@ impl<K: Kind> Slot<K> {
         Ok(Claim { body, mail: std::mem::take(&mut live.mail), signals: std::mem::take(&mut live.signals) })
     }
 
-    /// Returns whether signals may have arrived since the claim. One load.
+    /// Returns whether signals may have arrived since the claim. Costs one load.
     pub(crate) fn wants_attention(&self) -> bool {
         self.attention.load(Ordering::Acquire)
     }
@@ -295,8 +296,9 @@ impl<K: Kind> Slot<K> {
         Ok(body)
     }
 
-    /// Visits the process that lives here now if `wants` returns true for its card and its body.
-    /// `wants` gets `None` for a body that is taken; so does the caller, with the generation.
+    /// Visits the process that lives in this slot now if `wants` returns true for its card and its
+    /// body. If the body is taken, `wants` gets `None` for it, and the caller gets the generation
+    /// without a body.
     pub(crate) fn visit_if(
         &self,
         wants: impl FnOnce(&K::Card, Option<&K::Body>) -> bool,
@@ -308,13 +310,13 @@ impl<K: Kind> Slot<K> {
         Some((generation, live.body.take()))
     }
 
-    /// Ends a visit. `left`: the body itself has work left.
+    /// Ends a visit. `left` is true if the body itself has work left.
     pub(crate) fn leave(&self, body: K::Body, left: bool) -> PutBack {
         self.give_back(body, None, left)
     }
 
-    /// Ends a claim; from now on `hold` decides whether mail wakes the process. `left`: the body
-    /// itself has work left.
+    /// Ends a claim. From now on `hold` decides whether mail wakes the process. `left` is true if
+    /// the body itself has work left.
     pub(crate) fn put_back(&self, body: K::Body, hold: Hold, left: bool) -> PutBack {
         self.give_back(body, Some(hold), left)
     }
@@ -333,15 +335,15 @@ impl<K: Kind> Slot<K> {
         PutBack { wake: if work { live.schedule() } else { Wake::Nothing }, rested }
     }
 
-    /// Ends a claim and the process. Returns the mail and signals that arrived too late, and the
-    /// gate that had counted the process.
+    /// Ends a claim and the process. Returns the mail and signals that were not handled any more,
+    /// and the gate that had counted the process.
     pub(crate) fn close(&self) -> (VecDeque<K::Mail>, Vec<K::Signal>, Option<GateNumber>) {
         let live = self.inner.lock().live.take();
         live.map_or_else(Default::default, |live| (live.mail, live.signals, live.counted))
     }
 
-    /// Sets or removes the mailbox bound. Only the claimer calls this; it has taken `held` messages
-    /// that are not handled yet.
+    /// Sets or removes the mailbox bound. Only the claimer calls this; `held` is the number of
+    /// messages that it has taken out and not handled yet.
     pub(crate) fn set_bound(&self, max: Option<usize>, held: usize) {
         if let Some(live) = self.inner.lock().live.as_mut() {
             let refused = live.bound.as_ref().map_or(0, |bound| bound.refused);
@@ -360,11 +362,12 @@ impl<K: Kind> Slot<K> {
     pub(crate) fn unpark(&self, generation: u32) -> Wake {
         let Some(mut live) = self.live(generation) else { return Wake::Nothing };
         live.hold = live.hold.without(Hold::PARKED);
-        // The body may hold mail too, which only its next claimer can see.
+        // The process is scheduled even if no mail waits here: the body may hold mail too, which
+        // only its next claimer can see.
         live.schedule()
     }
 
-    /// Checks whether the process rests, and counts it for that gate if it does not.
+    /// Checks whether the process rests. If it does not, marks it as counted by that gate.
     pub(crate) fn rest(&self, generation: u32, gate: GateNumber) -> Rest {
         let Some(mut live) = self.live(generation) else { return Rest::Dead };
         let at_rest = live.body.is_some() && !live.hold.has(Hold::WAITING);
@@ -372,21 +375,21 @@ impl<K: Kind> Slot<K> {
         if at_rest { Rest::Quiet } else { Rest::Counted }
     }
 
-    /// Counts a process that its claimer is about to run although the gate is raised. Returns false
-    /// if that gate had already counted it.
+    /// Marks a process as counted that its claimer is about to run although the gate is raised.
+    /// Returns false if that gate had already counted it.
     pub(crate) fn count(&self, gate: GateNumber) -> bool {
         let mut guard = self.inner.lock();
         guard.live.as_mut().is_some_and(|live| live.counted.replace(gate) != Some(gate))
     }
 
-    /// Lets `look` read the card of the process that lives here now, of any generation.
+    /// Lets `look` read the card of the process that lives in this slot now, of any generation.
     pub(crate) fn card_any<R>(&self, look: impl FnOnce(u32, &K::Card) -> R) -> Option<R> {
         let guard = self.inner.lock();
         guard.live.as_ref().map(|live| look(guard.generation, &live.card))
     }
 
-    /// Lets `look` read the process that lives here now, all under one lock: its card, its body
-    /// (`None` while it is taken), the number of waiting messages, and its holds.
+    /// Lets `look` read the process that lives in this slot now, all under one lock: its card, its
+    /// body (`None` while it is taken), the number of waiting messages, and its holds.
     pub(crate) fn survey<R>(
         &self,
         look: impl FnOnce(&K::Card, Option<&K::Body>, usize, Hold) -> R,
@@ -405,7 +408,7 @@ impl<K: Kind> Slot<K> {
         self.live(generation).is_some_and(|live| live.counted == Some(gate))
     }
 
-    /// Returns a view of one process; `look` reads body and mail under the same lock, unless the
+    /// Returns a view of one process. `look` reads body and mail under the same lock, unless the
     /// body is taken.
     pub(crate) fn glance<R>(
         &self,

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 
-/// Why a system message was not carried out.
+/// The reason why a system message was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SysError {
     /// The process has ended, or never existed.
@@ -22,10 +22,10 @@ pub enum SysError {
         /// The time limit.
         after: Duration,
     },
-    /// The process is a task: it has no callback boundaries.
+    /// The process is a task, which has no callback boundaries.
     #[error("{0} is a task and takes no system messages")]
     Task(Pid),
-    /// Code can only be changed while the process is suspended. OTP: unknown system message.
+    /// The process is not suspended, so its code cannot be changed. OTP: unknown system message.
     #[error("{0} is running; suspend it first")]
     NotSuspended(Pid),
     /// The app's code refused.

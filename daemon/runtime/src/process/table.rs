@@ -11,8 +11,8 @@ use crate::words::pid::Pid;
 /// number is harmless.
 pub(crate) struct Table<K: Kind> {
     slots: boxcar::Vec<Slot<K>>,
-    /// Slots of ended processes, oldest first, so that the number of a pid is reused as late as
-    /// possible.
+    /// The slots of ended processes. The oldest comes first, so that the slot of a pid is reused as
+    /// late as possible.
     free: Mutex<VecDeque<u32>>,
 }
 
@@ -35,7 +35,7 @@ impl<K: Kind> Table<K> {
                 let body = body.take().expect("a slot calls this once, for the generation it has left");
                 body(Pid { slot, generation })
             });
-            // A slot without generations left is retired: it is not offered again.
+            // A slot without generations left is not offered again.
             if let Some(generation) = opened {
                 return Pid { slot, generation };
             }
@@ -62,7 +62,7 @@ impl<K: Kind> Table<K> {
         self.slots.count().saturating_sub(free)
     }
 
-    /// Returns how many slots were ever used; their numbers are all lower than that.
+    /// Returns how many slots were ever used; all their numbers are lower than that.
     pub(crate) fn len(&self) -> u32 {
         self.slots.count() as u32
     }

@@ -37,9 +37,9 @@ impl Runtime {
         application::ensure_all_started(&self.world, name, deadline)
     }
 
-    /// Calls `tell` with the name of each application that has ended and takes the node down, see
-    /// [`StartType`](crate::StartType). It is called on a thread of the pool and must not wait. The
-    /// first `tell` wins.
+    /// Sets the function that is called with the name of each application that has ended and takes
+    /// the node down, see [`StartType`](crate::StartType). The function runs on a thread of the
+    /// pool and must not wait. The first call wins.
     pub fn on_node_down(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
         self.world.apps.on_node_down(tell);
     }
@@ -64,7 +64,8 @@ impl Runtime {
     }
 
     /// Notifies a running application of the changes in its environment since `before`. Returns
-    /// whether there were any and the application has a process. Waits. OTP: `config_change/3`.
+    /// whether there were changes and the application has a process to notify. Waits. OTP:
+    /// `config_change/3`.
     ///
     /// # Errors
     /// [`AppError::ConfigChange`] when the callback crashed, [`AppError::TimedOut`] when it did not

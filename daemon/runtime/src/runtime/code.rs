@@ -30,11 +30,11 @@ impl Runtime {
         self.world.code.list()
     }
 
-    /// Makes modules current without an upgrade, all or none; their idle processes move on at once.
-    /// Waits for these.
+    /// Makes modules current without an upgrade: all of them or, on an error, none. Idle processes
+    /// of these modules move on to the new code at once; the call waits for them.
     ///
     /// # Errors
-    /// [`CodeError::NotPurged`] when one of them already has old code.
+    /// [`CodeError::NotPurged`] when one of the modules already has old code.
     pub fn load(&self, modules: Vec<Arc<dyn Module>>, deadline: Instant) -> Result<(), CodeError> {
         self.world.code.load(modules)?;
         sweep(&self.world, deadline);
@@ -63,12 +63,12 @@ impl Runtime {
         Ok(Purge { killed: Vec::new(), lingering })
     }
 
-    /// Drops old or condemned code of a module, after killing the processes that run it. Waits for
-    /// their ends until the deadline. OTP: `code:purge/1`.
+    /// Drops old or condemned code of a module, after killing the processes that run it. Waits
+    /// until they have ended or the deadline passes. OTP: `code:purge/1`.
     ///
-    /// A process with a callback that computes on is ended without it, see [`kill`](Self::kill);
-    /// its library stays in use until the callback returns. A process that cannot be taken out of
-    /// its code is returned as lingering.
+    /// A process that goes on computing is ended without its callback, see [`kill`](Self::kill);
+    /// the library stays in use until the callback returns. A process that cannot be taken out of
+    /// the code is returned as lingering.
     ///
     /// # Errors
     /// [`CodeError::NotLoaded`] if this node does not have the module.
@@ -85,12 +85,11 @@ impl Runtime {
         if self.world.code.is_known(module) { Ok(()) } else { Err(CodeError::NotLoaded(module.to_owned())) }
     }
 
-    /// Kills processes and waits for their ends, until the deadline.
+    /// Kills processes, and waits until they have ended or the deadline passes.
     ///
-    /// Threads are never killed. A process with a callback that still computes after a second is
-    /// ended all the same: links and monitors are notified, its supervisor may restart it, and the
-    /// result of the callback is dropped. [`stuck`](Self::stuck) lists the callback until it
-    /// returns.
+    /// Threads are never killed. A process that still computes after a second is ended all the
+    /// same: its links and monitors are notified, its supervisor may restart it, and the result of
+    /// its callback is dropped. [`stuck`](Self::stuck) lists the callback until it returns.
     pub fn kill(&self, pids: &[Pid], deadline: Instant) {
         self.kill_until(pids, deadline.min(Instant::now() + ABANDON_AFTER));
         let mut left = pids.to_vec();
@@ -114,8 +113,9 @@ impl Runtime {
         }
     }
 
-    /// Stages an upgrade: `new` and `removed` take effect at its switch. Processes started before
-    /// the switch already use those modules of `new` that `at_once` names. One upgrade at a time.
+    /// Stages an upgrade: `new` and `removed` take effect at its switch. Modules of `new` that
+    /// `at_once` names are used before the switch already, by processes that start. A node has at
+    /// most one upgrade at a time.
     pub fn stage(&self, new: Vec<Arc<dyn Module>>, removed: &[String], at_once: &[String]) -> Upgrade {
         Upgrade::stage(&self.world, new, removed, at_once)
     }

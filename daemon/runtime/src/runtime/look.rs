@@ -22,8 +22,8 @@ use crate::words::figures::Figures;
 use crate::words::pid::Pid;
 
 impl Runtime {
-    /// Samples the running processes for this long; returns the share of the time that each ran,
-    /// with 1 for one thread all the time. Waits.
+    /// Samples the running processes for this long. Returns the share of the time that each process
+    /// ran; 1 is one thread all the time. Waits.
     pub fn sample(&self, time: Duration) -> HashMap<Pid, f64> {
         census::sample(&self.world, time)
     }
@@ -73,15 +73,15 @@ impl Runtime {
         inspect::processes(&self.world)
     }
 
-    /// Counts processes and their resources. Visits each process only once, so a node with a
-    /// million can be asked often.
+    /// Counts processes and their resources. Visits each process only once, so it is cheap enough
+    /// to call often on a node with a million processes.
     pub fn census(&self) -> Census {
         census::count(&self.world)
     }
 
     /// Returns the processes of these modules that no upgrade of a tree reaches: tasks, and
-    /// behaviour processes without a supervisor. Fast if there are none, independent of the number
-    /// of processes.
+    /// behaviour processes without a supervisor. If there are none, the search is fast, independent
+    /// of the number of processes.
     pub fn outsiders(&self, modules: &[&str]) -> Vec<ProcessInfo> {
         inspect::outsiders(&self.world, modules)
     }
@@ -96,8 +96,8 @@ impl Runtime {
         inspect::which_children(&self.world, supervisor)
     }
 
-    /// Returns the state of a process at rest without sending it a message. `None` if it runs, has
-    /// no state, or its code does not export the state in time.
+    /// Returns the state of a process at rest without sending it a message. Returns `None` if the
+    /// process runs or has no state, or if its code does not export the state in time.
     pub fn resting_state(&self, pid: Pid, timeout: Duration) -> Option<Bytes> {
         let (tell, told) = mpsc::channel();
         let world = Arc::clone(&self.world);
@@ -108,21 +108,21 @@ impl Runtime {
         told.recv_timeout(timeout).ok().flatten()
     }
 
-    /// Returns the supervisors of these modules as a code change would find them, and the pids of
-    /// those that run at this moment and cannot be read.
+    /// Returns the supervisors of these modules as a code change would find them. The second list
+    /// has the pids of supervisors that run at this moment and cannot be read.
     pub fn supervised(&self, modules: &[&str]) -> (Vec<Supervised>, Vec<Pid>) {
         inspect::supervised(&self.world, modules)
     }
 
-    /// Returns the stack of a process that has computed for long, innermost function first; empty
-    /// for any other process. Takes a moment, because files are read.
+    /// Returns the stack of a process that has computed for long, innermost function first; the
+    /// stack of any other process is empty. Takes a moment, because files are read.
     pub fn frames(&self, pid: Pid) -> Vec<String> {
         self.world.frames(pid)
     }
 
-    /// Returns the app code that has computed without a break for longer than this, oldest first:
-    /// callbacks, and conversions that were given up. Their threads were replaced, and end when the
-    /// code returns.
+    /// Returns the app code that has computed without a break for longer than this, oldest first.
+    /// This is the code of callbacks, and of conversions that were given up. The pool has replaced
+    /// the threads that run it; they end when the code returns.
     pub fn stuck(&self, longer: Duration) -> Vec<Stuck> {
         let mut stuck = self.world.stuck();
         stuck.retain(|stuck| stuck.since.elapsed() >= longer);

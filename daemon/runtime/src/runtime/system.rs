@@ -45,17 +45,17 @@ impl Runtime {
         sys::get_state(&self.world, pid, timeout)
     }
 
-    /// Replaces the state of a process; its code decodes the new one from these bytes. Waits. OTP:
-    /// `sys:replace_state/3`.
+    /// Replaces the state of a process. The process's code decodes the new state from these bytes.
+    /// Waits. OTP: `sys:replace_state/3`.
     ///
     /// # Errors
-    /// See [`SysError`]; the old state stays.
+    /// See [`SysError`]; after an error the old state stays.
     pub fn replace_state(&self, pid: Pid, state: Bytes, timeout: Duration) -> Result<(), SysError> {
         sys::replace_state(&self.world, pid, state, timeout)
     }
 
-    /// Ends a process in order, suspended or not: its terminate callback runs. Waits until it has
-    /// begun. OTP: `sys:terminate/3`.
+    /// Ends a process, suspended or not, through its terminate callback. Waits until the process
+    /// has begun to terminate. OTP: `sys:terminate/3`.
     ///
     /// # Errors
     /// See [`SysError`].
@@ -80,7 +80,8 @@ impl Runtime {
         sys::statistics(&self.world, pid, timeout)
     }
 
-    /// Makes a process keep its last `max` messages, or none. Waits. OTP: `sys:log/3`.
+    /// Makes a process keep a log of its last `max` messages; `None` turns the log off. Waits. OTP:
+    /// `sys:log/3`.
     ///
     /// # Errors
     /// See [`SysError`].
@@ -88,7 +89,7 @@ impl Runtime {
         sys::keep_log(&self.world, pid, max, timeout)
     }
 
-    /// Returns the messages that a process has kept, oldest first; `None` when it keeps none.
+    /// Returns the messages in a process's log, oldest first; `None` when the process keeps no log.
     /// Waits.
     ///
     /// # Errors
@@ -114,7 +115,7 @@ impl Runtime {
     }
 
     /// Calls `tell` for each traced event, until the returned value is dropped. `tell` is called on
-    /// threads of the pool and must not wait. `None` while another trace runs. OTP:
+    /// threads of the pool and must not wait. Returns `None` while another trace runs. OTP:
     /// `erlang:trace/3`.
     pub fn trace(&self, only: Only, tell: impl Fn(Traced) + Send + Sync + 'static) -> Option<Tracing> {
         Tracing::start(&self.world, only, tell)

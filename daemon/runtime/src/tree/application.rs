@@ -1,9 +1,9 @@
 //! Starts and stops applications: named, versioned trees with an environment. OTP: application,
 //! application_controller.
 //!
-//! An application is one process of its module (start, prep_stop, stop) and the root supervisor
-//! below it. Starting and stopping block until a deadline, so they are called from threads that may
-//! block, never from a callback.
+//! An application consists of one process of its module (start, prep_stop, stop) and the root
+//! supervisor below it. Starting and stopping block until a deadline, so they are called from
+//! threads that may block, never from a callback.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::words::term;
 use crate::world::applications::{AppError, AppSpec, AppStatus, PREP_STOP};
 use crate::world::{Start, World};
 
-/// Starts an application; returns when its root runs. OTP: `application:start/1`.
+/// Starts an application; returns when its root supervisor runs. OTP: `application:start/1`.
 pub(crate) fn start(world: &Arc<World>, name: &str, deadline: Instant) -> Result<(), AppError> {
     let (spec, env) = world.apps.begin_start(name)?;
     let started = match &spec.start {
@@ -112,7 +112,7 @@ fn start_processes(
     let root = match root.map(start_root).transpose() {
         Ok(root) => root.map(|(root, _)| root),
         Err(error) => {
-            // Its start has run, so its stop callback runs before it is gone.
+            // The start callback has run, so the stop callback must run before the process is gone.
             end(world, process, Exit::shutdown(), deadline);
             return Err(error);
         }
@@ -123,7 +123,7 @@ fn start_processes(
     match start_phases(world, spec, process, deadline) {
         Ok(()) => Ok((process, root)),
         Err(error) => {
-            // When the root ends, so does the process. A process without a root may have crashed
+            // When the root ends, the process ends too. A process without a root may have crashed
             // already.
             end(world, root.unwrap_or(process), Exit::shutdown(), deadline);
             wait_gone(world, process, deadline);
@@ -163,7 +163,7 @@ fn ask(
     let patience = deadline.saturating_duration_since(Instant::now());
     world.call(kind, process, body, Some(patience), Box::new(move |answer| done.send(answer).unwrap_or(())));
     match kind {
-        // The calls that end an application are never given up.
+        // The calls that stop an application are never given up.
         RequestKind::StartPhase => Ok(world.wait_for(&answer, deadline).unwrap_or(Answer::Timeout)),
         _ => answer.recv(),
     }
@@ -198,7 +198,7 @@ fn start_process(
     }
 }
 
-/// Notes when the process of an application ends by itself.
+/// Records it when the process of an application ends by itself.
 fn watch(world: &Arc<World>, name: &str, pid: Pid) {
     let (weak, name) = (Arc::downgrade(world), name.to_owned());
     on_exit(world, pid, move |exit| {
@@ -222,7 +222,7 @@ pub(crate) fn on_exit(world: &World, pid: Pid, done: impl FnOnce(Exit) + Send + 
     world.signal(pid, Signal::Monitor(Watch { watcher: Pid::OUTSIDE, reference, as_answer: true }));
 }
 
-/// Stops an application: prep_stop, the tree, stop. OTP: `application:stop/1`.
+/// Stops an application: `prep_stop`, the supervision tree, `stop`. OTP: `application:stop/1`.
 pub(crate) fn stop(
     world: &Arc<World>,
     name: &str,
@@ -234,7 +234,7 @@ pub(crate) fn stop(
         let prepared = prep_stop(world, name, process, (root, cause), deadline);
         let ended = root.is_none_or(|root| end(world, root, Exit::shutdown(), deadline));
         match (prepared, root) {
-            // It may hang in prep_stop and never reach its stop callback.
+            // The process may hang in `prep_stop` and never reach its stop callback.
             (false, _) => world.signal(process, Signal::End(Exit::Killed)),
             (true, None) => world.signal(process, Signal::Exit(Pid::OUTSIDE, Exit::shutdown())),
             // The end of the root makes the process run its stop callback and end.
@@ -255,7 +255,7 @@ pub(crate) fn stop(
     Err(AppError::TimedOut { app: name.to_owned(), what: "stop" })
 }
 
-/// Runs prep_stop; returns whether it ended in time.
+/// Runs `prep_stop`; returns whether it ended in time.
 fn prep_stop(
     world: &Arc<World>,
     name: &str,
@@ -263,7 +263,7 @@ fn prep_stop(
     told: (Option<Pid>, StopCause),
     deadline: Instant,
 ) -> bool {
-    // Half of the time is left for stopping the tree.
+    // At most half of the time goes to `prep_stop`; the rest is left for stopping the tree.
     let now = Instant::now();
     let bound = now + (deadline.saturating_duration_since(now) / 2).min(PREP_STOP);
     match ask(world, RequestKind::PrepStop, process, term::encode(&told), bound) {
@@ -319,7 +319,7 @@ pub(crate) fn config_change(
     }
 }
 
-/// Ends a process on behalf of its parent; returns whether it is gone by the deadline.
+/// Ends a process on behalf of its parent; returns whether the process has ended by the deadline.
 fn end(world: &Arc<World>, pid: Pid, exit: Exit, deadline: Instant) -> bool {
     let parent = world.slot(pid).and_then(|slot| slot.card(pid.generation, |card| card.parent));
     let from = parent.filter(|parent| *parent != Pid::NONE).unwrap_or(Pid::OUTSIDE);

@@ -1,4 +1,4 @@
-//! Callbacks written in the runtime itself, as `async` blocks: the loops of supervisors.
+//! Callbacks that are part of the runtime itself, as `async` blocks: the loops of supervisors.
 
 use std::fmt;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ impl fmt::Debug for Native {
     }
 }
 
-/// Runs a native callback as far as it can.
+/// Runs a native callback until it waits or ends.
 pub(crate) fn run(future: impl std::future::Future<Output = Outcome> + Send + 'static) -> Step {
     let mut native = Native(Box::pin(future));
     match native.poll(&[]) {
@@ -28,7 +28,7 @@ pub(crate) fn run(future: impl std::future::Future<Output = Outcome> + Send + 's
 
 impl Callback for Native {
     fn poll(&mut self, _completed: &[Ref]) -> Option<Outcome> {
-        // Awaited requests are checked at each poll, so no waker is needed.
+        // Each poll checks the awaited requests, so no waker is needed.
         match self.0.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => Some(outcome),
             Poll::Pending => None,

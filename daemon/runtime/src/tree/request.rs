@@ -10,12 +10,12 @@ use crate::words::child_spec::{AutoShutdown, ChildType, Strategy, show_id};
 use crate::words::code::Bytes;
 use crate::words::term;
 
-/// Decodes a request; unknown members are an error.
+/// Decodes a request. Unknown members are an error.
 pub(crate) fn read(body: &[u8]) -> Result<Request, Error> {
     term::decode_known(body).map_err(|text| Error::new(Reason::BadRequest, text))
 }
 
-/// Returns an error about the child with that id.
+/// Returns an error about the child with this id.
 pub(crate) fn refused(reason: Reason, id: &[u8]) -> Error {
     Error::new(reason, format!("child {}", show_id(id)))
 }
@@ -47,7 +47,7 @@ pub(crate) fn counts(rows: &Rows, specs: usize) -> Counts {
     }
 }
 
-/// A supervisor's state, as `get_state` shows it.
+/// The state of a supervisor, as `get_state` shows it.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Exported {
     pub(crate) strategy: Strategy,

@@ -1,4 +1,4 @@
-//! The supervisor: daemon code; the app's module only implements init. OTP: supervisor.
+//! The supervisor. It is daemon code; the app's module implements only init. OTP: supervisor.
 //!
 //! ```text
 //! init --> start all, left to right            children.rs
@@ -6,9 +6,9 @@
 //! a request --> do, answer                     requests.rs
 //! a code change --> merge                      change.rs
 //! ```
-//! Decisions and actions are separate: [`decide`] decides how to react to the end of a child,
-//! [`Intensity`] limits how often. This file carries the decisions out, as callbacks of an ordinary
-//! process.
+//! Decisions and actions are separate. [`decide`] decides how to react to the end of a child, and
+//! [`Intensity`] limits how often children are restarted. This file carries the decisions out, in
+//! the callbacks of an ordinary process.
 
 mod change;
 mod children;
@@ -39,38 +39,38 @@ use crate::world::context;
 pub use self::change::{Change, Kept, Prospect, Supervised};
 pub(crate) use self::change::{change, check_kept, wanted};
 
-/// A supervisor's state.
+/// The state of a supervisor.
 #[derive(Debug)]
 pub struct Supervisor {
     pid: Pid,
-    /// The name of its module. Not its code: an upgrade replaces that without notifying a
-    /// supervisor at rest.
+    /// The name of the module. The code itself is not kept here, because an upgrade replaces it
+    /// without notifying a supervisor at rest.
     module: String,
     /// The start argument; a code change passes it to the new init.
     args: Bytes,
     spec: SupervisorSpec,
     /// The child spec of all children of a simple_one_for_one.
     template: Option<Arc<ChildSpec>>,
-    /// Shared, so that the tree can be read while the supervisor is busy.
+    /// The children. They are shared, so that the tree can be read while the supervisor is busy.
     rows: Arc<RwLock<Rows>>,
     intensity: Intensity,
-    /// An [`Own::TryAgain`] has been sent.
+    /// Whether an [`Own::TryAgain`] was sent and has not arrived.
     retry_pending: bool,
 }
 
 /// A message of a supervisor to itself.
 #[derive(Debug, Serialize, Deserialize)]
 enum Own {
-    /// Retry to start the rows that are restarting. It names no row, because a code change
-    /// renumbers them. OTP: `try_again_restart`.
+    /// Try again to start the rows that are being restarted. The message names no row, because a
+    /// code change renumbers them. OTP: `try_again_restart`.
     TryAgain,
 }
 
-/// Runs the init of a supervisor's module and returns the spec; `Ok(None)` is `ignore`. Starts
-/// nothing.
+/// Runs the init of a supervisor's module and returns the spec; `Ok(None)` stands for `ignore`.
+/// Starts no child.
 ///
 /// # Errors
-/// Any other exit that it returns, its panic, or an invalid spec.
+/// The exit reason if init ends in another way or panics, or the error in its spec.
 pub fn ask_init(module: &dyn Module, args: &[u8]) -> Result<Option<SupervisorSpec>, Exit> {
     let name = module.name();
     let Step::Ready(outcome) = module.init(args) else {
@@ -148,12 +148,12 @@ impl Supervisor {
         &self.rows
     }
 
-    /// Returns its start argument.
+    /// Returns the supervisor's start argument.
     pub(crate) fn args(&self) -> &[u8] {
         &self.args
     }
 
-    /// Returns the input of its next code change.
+    /// Returns the supervisor as its next code change will find it.
     pub(crate) fn supervised(&self) -> Supervised {
         Supervised {
             pid: self.pid,
@@ -167,7 +167,7 @@ impl Supervisor {
     /// Reacts to the end of a process. `Err` ends the supervisor itself.
     async fn child_ended(&mut self, pid: Pid, exit: &Exit) -> Result<(), Exit> {
         let found = self.rows.read().by_pid(pid).map(|(seq, row)| (seq, Arc::clone(&row.spec)));
-        // It is no child any more: it was terminated by a request or a restart, or its start
+        // The process is no child any more: a request or a restart has terminated it, or its start
         // failed.
         let Some((seq, spec)) = found else { return Ok(()) };
         let is_simple = self.spec.strategy == Strategy::SimpleOneForOne;
@@ -187,7 +187,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Restarts a child, and others with it according to the strategy.
+    /// Restarts a child, and other children with it according to the strategy.
     async fn restart(&mut self, seq: Seq) -> Result<(), Exit> {
         self.rows.write().set(seq, Child::Restarting);
         if !self.intensity.allows(Instant::now(), self.spec.intensity, self.spec.period()) {
@@ -230,8 +230,8 @@ impl Supervisor {
         );
     }
 
-    /// Retries by a message, not in a loop, so that the supervisor answers requests between two
-    /// attempts.
+    /// Schedules a retry as a message instead of a loop, so that the supervisor answers requests
+    /// between two attempts.
     fn schedule_retry(&mut self) {
         if !self.retry_pending {
             self.retry_pending = true;
@@ -244,7 +244,7 @@ impl Supervisor {
         self.retry_pending = false;
         let restarting = self.rows.read().restarting();
         for seq in restarting {
-            // The restart of another row may have started it.
+            // The restart of another row may have started this child already.
             if self.rows.read().get(seq).is_some_and(|row| row.child == Child::Restarting) {
                 self.restart(seq).await?;
             }
@@ -304,7 +304,8 @@ impl Instance for Supervisor {
         }))
     }
 
-    /// From now on the children of a simple_one_for_one are restarted by its template.
+    /// Makes the children of a simple_one_for_one restart by the template of this state from now
+    /// on.
     fn installed(&self) {
         if let Some(template) = &self.template {
             self.rows.write().set_template(template);

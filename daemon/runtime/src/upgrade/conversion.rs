@@ -11,7 +11,7 @@ use crate::words::pid::Pid;
 /// How the states of a module's processes are converted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conversion {
-    /// The old code writes the state, the new code reads it.
+    /// The old code exports the state, and the new code reads it unchanged except for the cut.
     Soft {
         /// The parts of the state that the new code does not get.
         cut: Cut,
@@ -23,7 +23,7 @@ pub enum Conversion {
         /// MessagePack for the app.
         extra: Bytes,
     },
-    /// The running code converts to this version, then the older code reads the result.
+    /// The running code converts to this version; the older code then reads the result.
     Down {
         /// The version to convert to.
         to: String,
@@ -32,14 +32,14 @@ pub enum Conversion {
         /// The parts of the result that the older code does not get.
         cut: Cut,
     },
-    /// The init of the new code is called again with the original argument. Specs are merged and
-    /// children stay.
+    /// The init of the new code is called again with the original argument. The specs that it
+    /// returns are merged with the present ones, and the children stay.
     Supervisor,
 }
 
 impl Conversion {
-    /// Returns the parts that are cut out of a state that the other code reads as it is; empty if
-    /// the new code converts it.
+    /// Returns the parts that are cut out of a state before other code reads it. Nothing is cut out
+    /// of a state that the new code converts.
     pub(crate) fn cut(&self) -> &Cut {
         static NOTHING: Cut = Cut::NOTHING;
         match self {
@@ -49,13 +49,13 @@ impl Conversion {
     }
 }
 
-/// How the states of a module get to other code.
+/// The way in which the states of a module are carried to other code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passage {
-    /// How they are converted.
+    /// The conversion to the new code.
     pub how: Conversion,
-    /// How each new state is converted back as a trial, before its conversion counts; `None` for no
-    /// trial.
+    /// The conversion back, which is tried on each new state before its shadow is placed; `None`
+    /// for no trial.
     pub back: Option<Conversion>,
 }
 
@@ -67,12 +67,12 @@ pub enum ConvertError {
     Refused {
         /// The process.
         pid: Pid,
-        /// The version of the code that answered.
+        /// The version of the code that refused.
         version: String,
         /// The reason.
         exit: Exit,
     },
-    /// A conversion did not return in time. Its thread is left to it, see [`Stuck`](crate::Stuck).
+    /// A conversion did not return in time. Its thread stays with it, see [`Stuck`](crate::Stuck).
     #[error("{pid}: {version}: no answer in time")]
     TimedOut {
         /// The process.
@@ -121,7 +121,8 @@ pub struct Converted {
 /// The result of a pre-copy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Precopied {
-    /// The number of processes with a shadow. Those that run from now on lose theirs.
+    /// The number of processes with a shadow. A process that begins a callback after this loses its
+    /// shadow.
     pub processes: usize,
     /// The number of rounds over the members.
     pub rounds: usize,

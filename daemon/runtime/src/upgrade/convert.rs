@@ -9,17 +9,17 @@
 //!  all jobs ended, one state was refused, or one conversion did not return
 //! ```
 //!
-//! Members need not be held meanwhile. The first visit leaves the number of the round in the body,
-//! and the start of a callback clears it
+//! Members need not be held meanwhile. The first visit stores the number of the round in the body,
+//! and the start of a callback clears that number
 //! ([`invalidate_shadow`](crate::world::change::invalidate_shadow)). So the second visit sees
-//! whether the state has changed since it was read, and leaves the process *dirty* if it has.
+//! whether the state may have changed since it was read. If so, the process stays *dirty*.
 //!
 //! If the upgrade may have to be reverted, each new state is converted back as a trial before its
-//! shadow is placed: the steps of a real downgrade carry it to the running code, and the result is
-//! dropped. No process is claimed during a conversion or trial, and none is the current process. So
-//! the node refuses every request that a conversion or trial makes.
+//! shadow is placed: the steps of a real downgrade convert it for the running code, and the result
+//! is dropped. During a conversion or trial no process is claimed, and the thread has no running
+//! process. So the node refuses every request that a conversion or trial makes.
 //!
-//! App code that never returns cannot be stopped. Its thread is left to it, and [`Stuck`] lists it
+//! App code that never returns cannot be stopped. Its thread stays with it, and [`Stuck`] lists it
 //! until it returns.
 
 mod state;
@@ -48,17 +48,18 @@ use crate::world::change::settle;
 /// A conversion to carry out on some processes.
 pub(crate) struct Order {
     pub(crate) pids: Vec<Pid>,
-    /// The new code, and how states get to it; `None` if the processes are only noted as at rest.
+    /// The new code, and the way in which states are carried to it. With `None` the processes are
+    /// not converted, only recorded as at rest.
     pub(crate) to: Option<(Arc<Code>, Passage)>,
     pub(crate) to_be_deleted: Arc<[(Pid, Bytes)]>,
     pub(crate) upgrade: usize,
     pub(crate) round: Round,
-    /// The processes are held, so none stays claimed for long.
+    /// True if the gate holds the processes, so that none stays claimed for long.
     pub(crate) is_held: bool,
 }
 
-/// The result of a conversion, and the processes left for another one because they run or ran
-/// meanwhile.
+/// The result of a conversion, and the processes that are still to be converted because they run or
+/// ran meanwhile.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
     pub(crate) converted: Converted,
@@ -80,8 +81,8 @@ const CHECK_EVERY: Duration = Duration::from_millis(20);
 /// When the upgrade is given up, a conversion that has taken this long is listed as stuck.
 const SLOW: Duration = Duration::from_millis(100);
 
-/// Converts the states of these processes to shadows, and waits for that. `limit` applies to each
-/// state separately, like the time-out of `sys:change_code` in OTP.
+/// Converts the states of these processes to shadows, and waits. `limit` applies to each state
+/// separately, like the time-out of `sys:change_code` in OTP.
 pub(crate) fn convert(world: &Arc<World>, order: Order, limit: Duration) -> Result<Done, ConvertError> {
     if order.pids.is_empty() {
         return Ok(Done::default());
@@ -104,8 +105,8 @@ struct Work {
     order: Order,
     /// The indexes into `order.pids`.
     lanes: Lanes,
-    /// The position of each job; read when one does not return. Each is written for every process,
-    /// so they are kept on separate cache lines.
+    /// The position of each job, which is read when a conversion does not return. Each position is
+    /// written for every process, so each has a cache line of its own.
     at: Vec<CachePadded<Station>>,
     state: Mutex<WorkState>,
     done: Condvar,
@@ -115,7 +116,7 @@ struct Work {
 #[derive(Default)]
 struct Station {
     at: Mutex<Option<At>>,
-    /// The new code is running, not the old.
+    /// True while the new code runs, false while the old code runs.
     is_in_new: AtomicBool,
 }
 
@@ -124,9 +125,9 @@ struct Station {
 struct At {
     pid: Pid,
     since: Instant,
-    /// The state is being converted back as a trial.
+    /// True while the new state is converted back as a trial.
     is_trial: bool,
-    /// The conversion was given up, and [`World::stuck`] lists it.
+    /// True once the conversion was given up; [`World::stuck`] then lists it.
     is_stuck: bool,
 }
 
@@ -149,7 +150,7 @@ enum One {
     Converted(Option<supervisor::Change>),
     /// The process has ended, has nothing to convert, or already has its shadow.
     Nothing,
-    /// The process runs, or ran meanwhile.
+    /// The process runs, or it ran during the conversion.
     Dirty,
 }
 
@@ -194,8 +195,8 @@ impl Work {
         self.world.fates.of(self.order.upgrade) == Fate::Open
     }
 
-    /// Notes the position of a job. If its last conversion was given up, it has returned and is no
-    /// longer stuck.
+    /// Records the state that a job converts now, or `None`. If its previous conversion had been
+    /// given up as stuck, that conversion has returned after all and is taken off [`World::stuck`].
     fn go(&self, job: usize, to: Option<At>) {
         let from = std::mem::replace(&mut *self.at[job].at.lock(), to);
         if let Some(at) = from.filter(|at| at.is_stuck) {
@@ -252,7 +253,7 @@ impl Work {
         }
     }
 
-    /// Gives up a conversion that has taken too long, and leaves its thread to it.
+    /// Gives up a conversion that has taken too long. Its thread stays with it.
     fn abandon(&self, station: &Station, limit: Duration) -> Option<ConvertError> {
         let mut at = station.at.lock();
         let at = at.as_mut().filter(|at| at.since.elapsed() >= limit)?;
@@ -283,7 +284,8 @@ impl Work {
     }
 }
 
-/// Reads the state of a process at rest without sending it a message. `[pool]`
+/// Reads the state of a process at rest without sending it a message. Runs app code, so it is
+/// called on the pool only.
 pub(crate) fn resting_state(world: &World, pid: Pid) -> Option<Bytes> {
     let slot = world.slot(pid)?;
     let mut body = slot.visit(pid.generation).ok()?;

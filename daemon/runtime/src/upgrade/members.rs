@@ -14,8 +14,8 @@ use crate::world::World;
 pub(super) struct Members(pub(super) HashMap<String, Vec<Pid>>);
 
 impl Members {
-    /// Adds a process of that module. A process without a convertible state has no module, and is
-    /// no member.
+    /// Adds a process of a module. A process without a convertible state is passed with `None`, and
+    /// is not added.
     pub(super) fn add(&mut self, module: Option<&str>, pid: Pid) {
         let Some(module) = module else { return };
         match self.0.get_mut(module) {
@@ -46,8 +46,8 @@ pub(super) struct Todo {
     pub(super) held: Vec<Pid>,
 }
 
-/// The code found while searching for members. Thousands of processes share one code, so its module
-/// is looked up once.
+/// The code found while searching for members. Thousands of processes share one `Arc<Code>`, so the
+/// module is looked up only once for each.
 struct Codes<'a> {
     gate: &'a Gate,
     /// Code that is to become current. Processes that run it already, such as those of a restarted
@@ -60,7 +60,7 @@ struct Codes<'a> {
 struct Met {
     code: Arc<Code>,
     is_member: bool,
-    /// The processes of this code and their parents, if they are members.
+    /// The processes of this code and their parents; empty if the processes are not members.
     found: Vec<(Pid, Pid)>,
 }
 

@@ -16,8 +16,9 @@ pub struct Pause {
 }
 
 impl Pause {
-    /// `held` has the times of the processes that came to rest later; `clean` others rested from
-    /// the beginning.
+    /// Computes the pause from the times for which processes were held. `held` has one time for
+    /// each process that came to rest after the gate was raised; the `clean` other processes were
+    /// held for `whole`.
     pub(super) fn of(mut held: Vec<Duration>, clean: usize, whole: Duration) -> Self {
         held.sort_unstable();
         let processes = held.len() + clean;

@@ -1,4 +1,4 @@
-//! Makes all processes take their shadows or move on to current code, without waiting for their
+//! Makes all processes install their shadows or move on to current code, without waiting for their
 //! next activation.
 //!
 //! ```text
@@ -23,11 +23,11 @@ use crate::words::pid::Pid;
 use crate::world::World;
 use crate::world::change::{move_on, settle};
 
-/// How long the sweep waits for processes that it finds running. Most need one callback. One that
-/// stays inside its callback moves on by itself when the callback returns.
+/// How long the sweep waits for processes that it finds running. Most processes finish their
+/// callback in that time. The others move on by themselves when their callback returns.
 const PASSING: Duration = Duration::from_millis(100);
 
-/// Makes each resting process take or drop its shadow or move on, and waits for that.
+/// Makes each resting process install or drop its shadow or move on, and waits for that.
 pub(crate) fn sweep(world: &Arc<World>, deadline: Instant) {
     let jobs = world.scheduler.width();
     let sweep = Arc::new(Sweep {
@@ -61,8 +61,8 @@ impl Sweep {
     }
 }
 
-/// Does for a resting process the work of its next boundary, if it has a shadow or runs stale code.
-/// A process in a callback does this itself. A task ends in the code that it began in.
+/// Does the work of the next boundary for a resting process that has a shadow or runs stale code. A
+/// process in a callback does this work itself. A task stays in the code that it began in.
 fn nudge(world: &World, place: u32, passing: &Arc<Countdown>) {
     let Some(slot) = world.table.slot(place) else { return };
     let is_stale = |card: &Card| card.code.is_stale() && card.code.behaviour() != Behaviour::Task;
@@ -87,7 +87,7 @@ fn nudge(world: &World, place: u32, passing: &Arc<Countdown>) {
     }
 }
 
-/// One item that a countdown waits for; done, or given up, when dropped.
+/// One item that a countdown waits for. Dropping it, done or given up, counts down.
 struct Pending(Arc<Countdown>);
 
 impl Pending {

@@ -11,24 +11,24 @@ use serde_bytes::ByteBuf;
 
 use crate::words::term;
 
-/// One child of a supervisor. Omitted members have the defaults of OTP, g.2.
+/// One child of a supervisor. Omitted members have OTP's defaults, g.2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "wire::ChildSpec", into = "wire::ChildSpec")]
 pub struct ChildSpec {
-    /// Its id among its siblings: a MessagePack value in the shortest encoding, so that ids can be
-    /// compared by their bytes.
+    /// The id of the child among its siblings: a MessagePack value in the shortest encoding, so
+    /// that ids can be compared by their bytes.
     pub id: ByteBuf,
     /// The module to start.
     pub module: String,
     /// The start argument: a MessagePack value.
     pub args: ByteBuf,
-    /// When it is restarted.
+    /// When the child is restarted.
     pub restart: Restart,
-    /// Whether its final end can shut down the supervisor: [`AutoShutdown`].
+    /// Whether the final end of the child can shut down the supervisor, see [`AutoShutdown`].
     pub significant: bool,
-    /// How it is terminated.
+    /// How the child is terminated.
     pub shutdown: Shutdown,
-    /// Whether it is a worker or a supervisor.
+    /// Whether the child is a worker or a supervisor.
     pub child_type: ChildType,
 }
 
@@ -61,7 +61,7 @@ fn usual_shutdown(child_type: ChildType) -> Shutdown {
     }
 }
 
-/// The answer to `get_childspec` has all members.
+/// The answer to `get_childspec`, which has all members.
 impl From<ChildSpec> for wire::ChildSpec {
     fn from(spec: ChildSpec) -> Self {
         let ChildSpec { id, module, args, restart, significant, shutdown, child_type } = spec;
@@ -92,7 +92,7 @@ impl ChildSpec {
     }
 }
 
-/// The result of a supervisor's init. Omitted members have the defaults of OTP, g.1.
+/// The result of a supervisor's init. Omitted members have OTP's defaults, g.1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "wire::SupervisorSpec", into = "wire::SupervisorSpec")]
 pub struct SupervisorSpec {
@@ -102,9 +102,9 @@ pub struct SupervisorSpec {
     pub intensity: u32,
     /// The time in which restarts are counted.
     pub period_ms: u64,
-    /// Whether it shuts down when significant children end.
+    /// Whether the supervisor shuts down when significant children end.
     pub auto_shutdown: AutoShutdown,
-    /// The children, in start order; for simple_one_for_one exactly one, the template.
+    /// The children, in start order. A simple_one_for_one has exactly one entry, the template.
     pub children: Vec<ChildSpec>,
 }
 
@@ -139,7 +139,7 @@ impl SupervisorSpec {
         Duration::from_millis(self.period_ms)
     }
 
-    /// Makes the checks of OTP's `check_childspecs` that the types do not make already.
+    /// Makes those checks of OTP's `check_childspecs` that the types do not make already.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.period_ms == 0 {
             return Err("period_ms is 0; it must be greater".to_owned());
@@ -165,7 +165,7 @@ pub(crate) fn show_id(id: &[u8]) -> String {
         .map_or_else(|_| format!("{id:?}"), |_| Shown(id).to_string())
 }
 
-/// A MessagePack scalar, formatted as JSON. Nearly all ids are numbers or strings.
+/// Formats a MessagePack scalar as JSON. Nearly all ids are numbers or strings.
 struct Shown<'a>(&'a [u8]);
 
 impl std::fmt::Display for Shown<'_> {
@@ -239,8 +239,8 @@ mod tests {
 
     #[test]
     fn an_id_is_the_same_in_every_encoding() {
-        // A str 16, as C might write it, and a fixstr, as Rust does; the number 1 in nine bytes and
-        // in one.
+        // The text is a str 16, as C might write it, and a fixstr, as Rust writes it. The number 1
+        // takes nine bytes and one byte.
         for (long, short) in [(&b"\xda\0\x01a"[..], encode(&"a")), (b"\xcf\0\0\0\0\0\0\0\x01", encode(&1))] {
             assert_eq!(id(long), ByteBuf::from(short.clone()));
             let spec = rmpv::Value::Map(vec![("id".into(), long.into()), ("module".into(), "m".into())]);

@@ -4,9 +4,9 @@
 //! its own behaviour (supervisor), and tests implement them for doubles. Nothing here depends on
 //! how code was loaded.
 //!
-//! A [`Module`] is one callback table of one image. It makes [`Instance`]s: the state of a process
-//! together with the code that built it. An instance is only touched by its own image; only bytes
-//! move between images.
+//! A [`Module`] is one callback table of one image. It makes [`Instance`]s. An instance is the
+//! state of a process together with the code that built it. Only its own image touches an instance;
+//! only bytes move between images.
 
 use std::any::Any;
 use std::fmt;
@@ -25,13 +25,13 @@ pub type Bytes = Vec<u8>;
 pub enum Behaviour {
     /// A server with callbacks and a state. OTP: gen_server.
     GenServer,
-    /// An init only; the runtime has the loop. OTP: supervisor.
+    /// An init only; the runtime implements the loop. OTP: supervisor.
     Supervisor,
-    /// `start`, `prep_stop`, `stop` and `config_change`. OTP: application.
+    /// A module with `start`, `prep_stop`, `stop` and `config_change`. OTP: application.
     Application,
     /// A process with a loop of its own, which stays on its version until it ends.
     Task,
-    /// A server with a state machine in its library. OTP: gen_statem.
+    /// A server with a state machine, which its library implements. OTP: gen_statem.
     GenStatem,
     /// A server that passes events on to handlers. OTP: gen_event.
     GenEvent,
@@ -42,7 +42,8 @@ pub enum Behaviour {
 
 impl Behaviour {
     /// Returns whether the runtime treats the processes as servers, with callbacks and a state.
-    /// State machines and event handlers are servers too; only their library makes the difference.
+    /// State machines and event handlers count as servers too, because their libraries implement
+    /// the rest.
     pub fn is_server(self) -> bool {
         match self {
             Self::GenServer | Self::GenStatem | Self::GenEvent | Self::EventHandler => true,
@@ -51,19 +52,20 @@ impl Behaviour {
     }
 }
 
-/// Identifies an open request or a monitor of a process. A process never uses one twice.
+/// Identifies an open request or a monitor of a process. A process never uses a reference twice.
 pub type Ref = u64;
 
 /// A running timer. It is plain data, so a state may keep it across an upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TimerRef {
-    /// When it fires, in nanoseconds since the node started; for an interval, the first time.
+    /// The time at which the timer fires, in nanoseconds since the node started; for an interval,
+    /// the first such time.
     pub at_ns: u64,
     /// Identifies the timer for the life of the node.
     pub id: u64,
 }
 
-/// Identifies a call, for its reply. OTP: `From`.
+/// Identifies a call, so that it can be answered. OTP: `From`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct From {
     /// The process that called.
@@ -91,7 +93,7 @@ pub enum Event<'a> {
     Told(&'a [u8]),
     /// The event that the previous callback asked to handle next. OTP: `handle_continue`.
     Continue(&'a [u8]),
-    /// The idle timeout of the process is over.
+    /// The idle timeout of the process has passed.
     Timeout,
     /// The process is about to end.
     Terminate(&'a Exit),
@@ -132,8 +134,8 @@ pub enum Step {
 /// The outcome of a finished callback.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The instance of the process. `None` after a crash, an ignored or failed init, and for a task
-    /// that ended.
+    /// The instance of the process. `None` after a crash, an ignored or failed init, and the end of
+    /// a task.
     pub instance: Option<Box<dyn Instance>>,
     /// The next action of the process.
     pub next: Next,
@@ -147,11 +149,12 @@ pub struct Outcome {
 pub enum Next {
     /// Takes the next message.
     Continue,
-    /// Ends in order: `terminate` is called, then the process exits with this reason.
+    /// Calls `terminate`, then exits with this reason.
     Stop(Exit),
-    /// Ends, because init declined to start a process; from init only. OTP: `ignore`.
+    /// Ends, because init declined to start a process. Only init may return it. OTP: `ignore`.
     Ignore,
-    /// Ends at once: the callback crashed. `terminate` is not called, since the state is lost.
+    /// Ends at once, because the callback crashed. `terminate` is not called, because the state is
+    /// lost.
     Crash(Exit),
 }
 
@@ -160,17 +163,17 @@ pub trait Module: Send + Sync + fmt::Debug {
     /// Returns the module's name, unique among the current modules of a node.
     fn name(&self) -> &str;
 
-    /// Returns the version of the app that the image was built as.
+    /// Returns the version of the app that the image belongs to.
     fn version(&self) -> &str;
 
-    /// Returns the app that the image was built as.
+    /// Returns the name of the app that the image belongs to.
     fn app(&self) -> &str;
 
     /// Returns the kind of process that the module makes.
     fn behaviour(&self) -> Behaviour;
 
-    /// Starts a process by running its init. The init of a supervisor never waits, and its reply is
-    /// the spec.
+    /// Starts a process by running its init. The init of a supervisor never waits, and returns the
+    /// spec as its reply.
     fn init(&self, args: &[u8]) -> Step;
 
     /// Makes an instance from the bytes of a state of the same shape.
@@ -179,14 +182,14 @@ pub trait Module: Send + Sync + fmt::Debug {
     /// [`Exit::Undecodable`] when a field is missing, has another type, or is not known.
     fn import(&self, state: &[u8]) -> Result<Box<dyn Instance>, Exit>;
 
-    /// Makes an instance of this version from the state of version `from`. OTP: `code_change/3`,
-    /// going up.
+    /// Makes an instance of this version from the state of version `from`. OTP: `code_change/3` of
+    /// an upgrade.
     ///
     /// # Errors
     /// The error of the app, or its panic.
     fn change_code(&self, from: &str, state: &[u8], extra: &[u8]) -> Result<Box<dyn Instance>, Exit>;
 
-    /// Makes the bytes of a state of version `to` from one of this version. OTP:
+    /// Makes the bytes of a state of version `to` from a state of this version. OTP:
     /// `code_change({down, _}, ..)`.
     ///
     /// # Errors
@@ -209,15 +212,15 @@ pub trait Module: Send + Sync + fmt::Debug {
     /// OTP: `format_status/1`.
     ///
     /// # Errors
-    /// The error of the app, or its panic; the value is then not displayed.
+    /// The error of the app, or its panic. The value is then not displayed.
     fn format_status(&self, kind: BodyKind, body: &[u8]) -> Result<Bytes, Exit> {
         let _ = kind;
         Ok(body.to_vec())
     }
 }
 
-/// The state of a process, with the code that built it. Dropping it drops the state on the calling
-/// thread.
+/// The state of a process, with the code that built it. Dropping the instance drops the state on
+/// the calling thread.
 pub trait Instance: Send + fmt::Debug {
     /// Runs one callback.
     fn callback(self: Box<Self>, event: &Event<'_>) -> Step;
@@ -228,20 +231,20 @@ pub trait Instance: Send + fmt::Debug {
     /// The encoder of the app failed or panicked.
     fn export(&self) -> Result<Bytes, Exit>;
 
-    /// Called when the instance becomes the state of its process. Only states of the runtime itself
-    /// act on it.
+    /// Called when the instance becomes the state of its process. Only states of the runtime's own
+    /// behaviour use this.
     fn installed(&self) {}
 
-    /// Returns a state of the runtime itself, for the module that knows its type; `None` for the
-    /// state of an app.
+    /// Returns a state of the runtime's own behaviour, for the module that knows its type; `None`
+    /// for the state of an app.
     fn own(&self) -> Option<&dyn Any> {
         None
     }
 }
 
-/// A waiting callback. Dropping it ends the callback at the point where it waits.
+/// A waiting callback. Dropping it ends the callback where it waits.
 pub trait Callback: Send + fmt::Debug {
-    /// Resumes the callback; `None` when it waits again.
+    /// Resumes the callback. Returns `None` when the callback waits again.
     ///
     /// `completed` holds the open requests that have an answer now.
     fn poll(&mut self, completed: &[Ref]) -> Option<Outcome>;

@@ -20,14 +20,15 @@ use crate::words::pid::Pid;
 #[derive(Debug)]
 pub(crate) struct Code {
     pub(crate) module: Arc<dyn Module>,
-    /// No longer current: a process that is not a task moves on at its next callback boundary.
+    /// Whether the version is no longer current. A process that is not a task then moves on at its
+    /// next callback boundary.
     stale: AtomicBool,
     pub(crate) exits: Exits,
     late: RwLock<Late>,
 }
 
-/// The fields to cut out of the states of processes that did not rest for the switch and move to
-/// this version later. Only states of the version `from` are cut.
+/// The fields to cut out of the states of processes that were not converted for the switch and move
+/// to this version later. Only states of the version `from` are cut.
 #[derive(Debug, Default)]
 struct Late {
     from: Weak<Code>,
@@ -74,25 +75,26 @@ impl Code {
 struct Slots {
     current: Option<Arc<Code>>,
     old: Option<Arc<Code>>,
-    /// Becomes current at the switch of the upgrade under way; `Some(None)` means that the switch
-    /// removes the module.
+    /// The version that becomes current at the switch of the upgrade under way. `Some(None)` means
+    /// that the switch removes the module.
     staged: Option<Option<Arc<Code>>>,
-    /// New processes run the staged version before it is current.
+    /// Whether new processes run the staged version before it is current.
     at_once: bool,
     /// Versions that an upgrade pushed out of the old slot while processes still ran them.
     condemned: Vec<Arc<Code>>,
 }
 
-/// The place of a version.
+/// The slot that a version is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// New processes run it, and running ones move to it at their next callback.
+    /// New processes run the version, and running ones move to it at their next callback boundary.
     Current,
-    /// Processes may still run it.
+    /// Processes may still run the version.
     Old,
-    /// Becomes current at the switch.
+    /// The version becomes current at the switch.
     Staged,
-    /// Pushed out of the old slot; the processes that still run it are being ended.
+    /// An upgrade has pushed the version out of the old slot; the processes that still run it are
+    /// being ended.
     Condemned,
 }
 
@@ -101,28 +103,28 @@ pub enum Place {
 pub struct Version {
     /// The module's name.
     pub module: String,
-    /// The app it belongs to.
+    /// The app that the module belongs to.
     pub app: String,
     /// The version of that app.
     pub version: String,
-    /// The kind of process that it makes.
+    /// The kind of process that the module makes.
     pub behaviour: Behaviour,
-    /// Its place.
+    /// The slot that the version is in.
     pub place: Place,
-    /// How many of its processes have ended, by kind of exit reason (see [`Exit::kind`]).
+    /// How many processes of this version have ended, by kind of exit reason (see [`Exit::kind`]).
     pub exits: Vec<(&'static str, u64)>,
 }
 
-/// Why code was not loaded or purged.
+/// The reason why code was not loaded or purged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CodeError {
-    /// The module has both a current and an old version. OTP: `not_purged`, even when no process
-    /// runs the old version.
+    /// The module already has both a current and an old version. OTP: `not_purged`. This is an
+    /// error even when no process runs the old version.
     #[error("not_purged: module {module} has old code of version {old} already; purge it first")]
     NotPurged {
         /// The module.
         module: String,
-        /// The version in its old slot.
+        /// The version in the old slot.
         old: String,
     },
     /// No module of that name has ever been loaded.
@@ -133,7 +135,7 @@ pub enum CodeError {
     InUse {
         /// The module.
         module: String,
-        /// The processes that run it.
+        /// The processes that run the old version.
         by: Vec<Pid>,
     },
     /// This version is already current.
@@ -141,7 +143,7 @@ pub enum CodeError {
     SameVersion {
         /// The module.
         module: String,
-        /// Its current version.
+        /// The version that is current.
         version: String,
     },
 }
@@ -205,8 +207,8 @@ impl CodeServer {
         Ok(())
     }
 
-    /// Stages the versions that become current at the next switch, and the modules that it removes.
-    /// New processes run the modules named in `at_once` from now on.
+    /// Stages the versions that become current at the next switch, and the removal of modules. New
+    /// processes run the modules named in `at_once` from now on.
     pub(crate) fn stage(&self, new: Vec<Arc<dyn Module>>, removed: &[String], at_once: &[String]) {
         let mut modules = self.modules.write();
         for module in new {
@@ -219,8 +221,8 @@ impl CodeServer {
         }
     }
 
-    /// Drops the staged versions. Processes that already run one move back, or end if their state
-    /// cannot be converted.
+    /// Drops the staged versions. A process that already runs a staged version moves back, or ends
+    /// if its state cannot be converted.
     pub(crate) fn unstage(&self) {
         let mut modules = self.modules.write();
         for slots in modules.values_mut() {
@@ -243,7 +245,7 @@ impl CodeServer {
         }
     }
 
-    /// Drops the versions in that place. The caller has made sure that no process runs them.
+    /// Drops a module's versions in that slot. The caller has made sure that no process runs them.
     pub(crate) fn forget(&self, module: &str, place: Place) {
         let mut modules = self.modules.write();
         if let Some(slots) = modules.get_mut(module) {
@@ -257,7 +259,7 @@ impl CodeServer {
         modules.retain(|_, slots| !slots.is_empty());
     }
 
-    /// Returns the versions in that place of a module.
+    /// Returns a module's versions in that slot.
     pub(crate) fn at(&self, module: &str, place: Place) -> Vec<Arc<Code>> {
         let modules = self.modules.read();
         let Some(slots) = modules.get(module) else { return Vec::new() };
@@ -280,7 +282,8 @@ impl CodeServer {
 }
 
 impl Slots {
-    /// Returns the old code if it comes from this very image: going back to it swaps the slots.
+    /// Returns the old code if it comes from this very image: returning to that image swaps the
+    /// slots.
     fn known(&self, module: &Arc<dyn Module>) -> Option<Arc<Code>> {
         self.old.as_ref().filter(|old| Arc::ptr_eq(&old.module, module)).cloned()
     }

@@ -1,4 +1,4 @@
-//! Panics of the daemon itself: each ends only the work that it happens in.
+//! Panics of the daemon itself: each one ends only the work in which it happens.
 //!
 //! A panic of an app never comes here, because its library turns it into an exit reason. A panic
 //! caught here is a bug of the daemon. The panic hook of the program reports it; the catching code
@@ -25,19 +25,19 @@ impl Panicked {
     }
 }
 
-/// Runs some work. Changes made before a panic stay: the caller must discard the data that belongs
-/// to this work alone.
+/// Runs work. Changes made before a panic stay, so the caller must discard the data that belongs to
+/// this work alone.
 ///
 /// # Errors
-/// [`Panicked`].
+/// [`Panicked`], if the work panics.
 pub fn contained<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| Panicked::with(&*payload))
 }
 
-/// As [`contained`], for asynchronous work.
+/// Like [`contained`], for asynchronous work.
 ///
 /// # Errors
-/// [`Panicked`].
+/// [`Panicked`], if the work panics.
 pub async fn contained_task<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
     let mut work = pin!(work);
     poll_fn(|context| match contained(|| work.as_mut().poll(context)) {

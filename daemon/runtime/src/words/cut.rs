@@ -1,24 +1,25 @@
-//! Cutting fields out of an encoded state, before a version reads it that does not know them.
+//! Cuts fields out of an encoded state, before a version reads it that does not know them.
 //!
-//! A field is given by its path: names with dots between them, as in the SDK's
-//! `GenServer::DROPPED`. `[]` stands for any item of an array, `*` for any entry of a map. A
-//! variant of an enum with data is encoded as a map with its name as the key, and an option as its
-//! content, so neither needs a notation.
+//! A path names a field: names with dots between them, as in the SDK's `GenServer::DROPPED`. `[]`
+//! stands for any item of an array, `*` for any entry of a map. A variant of an enum with data is
+//! encoded as a map with its name as the key, and an option as its content, so neither needs a
+//! notation.
 //!
-//! Cutting ends for any input: no byte is read twice at one depth, and the depth is limited by the
-//! longest path. A value without the shape of a path is not changed. Bytes that are not MessagePack
-//! stay unchanged too, and the next reader reports them.
+//! Cutting ends for any input, because no byte is read twice at one depth, and the longest path
+//! limits the depth. A value that does not have the shape of a path is not changed. Bytes that are
+//! not MessagePack stay unchanged too; the next reader reports them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The fields to cut out of a state; by default none.
+/// The fields to cut out of a state. The default is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cut(Option<Arc<Tree>>);
 
-/// Paths by their first name: the rest of the paths, or `None` at the end of a path.
+/// A set of paths, by their first name. The value holds the rest of the paths; `None` is the end of
+/// a path.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tree(BTreeMap<String, Option<Self>>);
 
@@ -38,7 +39,7 @@ impl Cut {
         Self((!tree.0.is_empty()).then(|| Arc::new(tree)))
     }
 
-    /// Returns a state without these fields; borrows the same bytes if it has none of them.
+    /// Returns a state without these fields. A state that has none of them is returned as it is.
     pub fn of<'a>(&self, state: &'a [u8]) -> Cow<'a, [u8]> {
         let Some(tree) = &self.0 else { return Cow::Borrowed(state) };
         let mut walk = Walk { bytes: state, at: 0, edits: Vec::new() };
@@ -52,12 +53,12 @@ impl Cut {
 impl Tree {
     fn add(&mut self, path: &str) {
         match path.split_once('.') {
-            // An item of an array cannot be cut, since the others would move.
+            // An item of an array cannot be cut, because the later items would move.
             None if path == ITEM => {}
             None => drop(self.0.insert(path.to_owned(), None)),
             Some((name, rest)) => {
                 let below = self.0.entry(name.to_owned()).or_insert_with(|| Some(Self::default()));
-                // A field within a field that is cut needs no path of its own.
+                // Below a field that is cut, no other path has an effect.
                 if let Some(below) = below {
                     below.add(rest);
                 }
@@ -65,7 +66,7 @@ impl Tree {
         }
     }
 
-    /// Returns the paths below the map entry with that key.
+    /// Returns the paths below the map entry with this key.
     fn entry(&self, key: Option<&str>) -> Option<&Option<Self>> {
         let named = key.filter(|key| *key != ITEM).and_then(|key| self.0.get(key));
         named.or_else(|| self.0.get(ENTRY))
@@ -77,18 +78,19 @@ impl Tree {
     }
 }
 
-/// Bytes to remove, or to replace by a map header with this number of entries.
+/// A change of the bytes: they are removed, or replaced by a map header with this number of
+/// entries.
 #[derive(Debug)]
 struct Edit {
     range: Range<usize>,
     entries: Option<u32>,
 }
 
-/// A walk over the bytes of a value. Its steps return `None` at bytes that are not MessagePack.
+/// A walk over the bytes of a value. Each step returns `None` at bytes that are not MessagePack.
 struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// In the order of the bytes.
+    /// The changes, in the order of the bytes.
     edits: Vec<Edit>,
 }
 
@@ -123,7 +125,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Walks over the entries of a map; returns how many are left.
+    /// Walks over the entries of a map. Returns how many of them are kept.
     fn entries(&mut self, entries: u32, tree: &Tree) -> Option<u32> {
         let mut left = entries;
         for _ in 0..entries {
@@ -142,7 +144,7 @@ impl<'a> Walk<'a> {
         Some(left)
     }
 
-    /// Walks over a key; returns it if it is a string.
+    /// Walks over a key. Returns the key if it is a string.
     fn key(&mut self) -> Option<Option<&'a str>> {
         let begin = self.at;
         if let Head::Text(length) = self.head()? {
@@ -180,7 +182,7 @@ impl<'a> Walk<'a> {
             0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => Head::Leaf(0),
             0xc1 => return None,
             0xc4..=0xc6 => Head::Leaf(self.length(marker - 0xc4)?),
-            // In an extension, the type comes before the data.
+            // In an extension, the type byte comes before the data.
             0xc7..=0xc9 => Head::Leaf(self.length(marker - 0xc7)?.checked_add(1)?),
             0xca => Head::Leaf(4),
             0xcb => Head::Leaf(8),

@@ -2,7 +2,7 @@
 
 pub(crate) use reld_wire::Exit;
 
-/// Returns whether a transient child that ends with this reason is restarted. OTP: g.2, "unless
+/// Returns whether a transient child that ends with this reason is restarted. OTP, g.2: "unless
 /// normal or shutdown".
 pub(crate) fn is_abnormal(exit: &Exit) -> bool {
     !matches!(exit, Exit::Normal | Exit::Shutdown(_))

@@ -1,35 +1,36 @@
-//! The counters of a node for operators. They cost a message one comparison.
+//! The counters of a node for operators. They cost one comparison per message.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 
-/// A mailbox of this length is logged, and again at each doubling.
+/// A mailbox that reaches this length is logged, and again at each doubling.
 const MARK: usize = 10_000;
 
 /// Figures of a node since it was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Figures {
-    /// Processes that are alive.
+    /// The number of living processes.
     pub processes: usize,
-    /// Timers that are pending.
+    /// The number of pending timers.
     pub timers: usize,
-    /// Messages that were handled.
+    /// The number of messages that were handled.
     pub messages: u64,
-    /// Children that supervisors restarted.
+    /// How often a supervisor restarted a child.
     pub restarts: u64,
-    /// Processes that ended abnormally.
+    /// The number of processes that ended abnormally.
     pub crashes: u64,
-    /// Callbacks that computed so long that their worker was replaced.
+    /// The number of callbacks that computed so long that their worker was replaced.
     pub over_limit: u64,
     /// How often a mailbox grew to 10,000 messages, or doubled above that.
     pub mailbox_high: u64,
-    /// Messages that were dropped because their mailbox was full.
+    /// The number of messages that were dropped because the mailbox was full.
     pub mailbox_full: u64,
 }
 
-/// Counters of events that are rare enough for one shared counter each.
+/// Counters of rare events. Because the events are rare, one shared counter for each kind is
+/// enough.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) restarts: Counter,
@@ -61,7 +62,7 @@ impl Exits {
         self.0[exit.number()].add();
     }
 
-    /// Returns the kinds that occurred, in the order of [`Exit::KINDS`].
+    /// Returns the counts of the kinds that occurred, in the order of [`Exit::KINDS`].
     pub(crate) fn read(&self) -> Vec<(&'static str, u64)> {
         let all = Exit::KINDS.into_iter().zip(self.0.iter().map(Counter::read));
         all.filter(|(_, number)| *number > 0).collect()
@@ -69,7 +70,7 @@ impl Exits {
 }
 
 impl Counters {
-    /// Counts and logs a mailbox that has grown to a mark.
+    /// Counts and logs a mailbox that has reached 10,000 messages or a doubling of that.
     pub(crate) fn mailbox(&self, pid: Pid, before: usize, now: usize) {
         if now >= MARK && mark(before) < mark(now) {
             self.mailbox_high.add();
@@ -82,8 +83,8 @@ impl Counters {
 }
 
 impl Counters {
-    /// Counts a message that found a mailbox full; it is the `refused`th. Logs the first and each
-    /// doubling.
+    /// Counts a message that a full mailbox refused; `refused` counts the refusals of that mailbox.
+    /// Logs the first refusal and each doubling.
     #[cold]
     pub(crate) fn mailbox_full(&self, pid: Pid, refused: u64) {
         self.mailbox_full.add();
@@ -96,8 +97,8 @@ impl Counters {
     }
 }
 
-/// Returns the number of the highest mark that a length reaches: 0 for none, then one more for each
-/// doubling.
+/// Returns the number of the highest mark that a length reaches. The number is 0 below [`MARK`], 1
+/// from there on, and grows by one with each doubling.
 fn mark(len: usize) -> u32 {
     (len / MARK).checked_ilog2().map_or(0, |doublings| doublings + 1)
 }
@@ -110,7 +111,7 @@ mod tests {
     fn a_mark_is_reported_once_and_again_at_each_doubling() {
         let counters = Counters::default();
         (0..45_000).for_each(|len| counters.mailbox(Pid::NONE, len, len + 1));
-        // 10,000, 20,000 and 40,000.
+        // These are the marks 10,000, 20,000 and 40,000.
         assert_eq!(counters.mailbox_high.read(), 3);
         counters.mailbox(Pid::NONE, 9_000, 90_000);
         assert_eq!(counters.mailbox_high.read(), 4);

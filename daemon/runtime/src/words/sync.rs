@@ -1,5 +1,5 @@
-//! The locks and atomics of the protocols that loom and shuttle check: the same names for the real
-//! types and for those of the checkers.
+//! The locks and atomics of the protocols that loom and shuttle check. The same names stand for the
+//! real types and for the checkers' types.
 
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod real {
@@ -9,7 +9,7 @@ mod real {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
     pub(crate) use std::thread;
 
-    /// A cell with an atomic swap; lock-free for values as wide as a pointer.
+    /// A cell with an atomic swap. It is lock-free for values as wide as a pointer.
     pub(crate) struct Cell<T>(crossbeam_utils::atomic::AtomicCell<T>);
 
     impl<T> Cell<T> {
@@ -22,7 +22,7 @@ mod real {
         }
     }
 
-    /// Releases the lock and waits for a change, at most for this long.
+    /// Releases the lock and waits for a change, at most for the time `at_most`.
     pub(crate) fn nap<T>(changed: &Condvar, mut guard: MutexGuard<'_, T>, at_most: Duration) {
         changed.wait_for(&mut guard, at_most);
     }

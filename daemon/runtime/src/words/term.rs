@@ -8,14 +8,14 @@ use serde::de::DeserializeOwned;
 
 use crate::words::code::Bytes;
 
-/// Initial capacity, enough for most values: a vector that grows field by field reallocates at each
-/// doubling.
+/// The initial capacity, which is enough for most values. Without it, a vector that grows field by
+/// field reallocates at each doubling.
 const USUAL: usize = 64;
 
 /// Encodes a value of a type of the runtime.
 ///
 /// # Panics
-/// Never for these types: all of them are plain structs and enums, and the target is memory.
+/// Never for these types: all of them are plain structs and enums, and they are written to memory.
 pub fn encode<T: Serialize>(value: &T) -> Bytes {
     let mut bytes = Vec::with_capacity(USUAL);
     rmp_serde::encode::write_named(&mut bytes, value).expect("the runtime's own types can be written");
@@ -30,11 +30,11 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     rmp_serde::from_slice(bytes).map_err(|error| locate::<T>(bytes, &error))
 }
 
-/// Reads a value without members that its type does not have.
+/// Decodes a value, and refuses members that its type does not have.
 ///
-/// A value that is written back as the same bytes has none. This comparison allocates nothing, and
-/// it holds for all values from our SDK. Other values are read a second time, for the place of the
-/// unknown member.
+/// If the decoded value is encoded as the same bytes again, it has no unknown members. This
+/// comparison allocates nothing, and it succeeds for all values from our SDK. Other values are read
+/// a second time, to find the unknown member.
 ///
 /// # Errors
 /// Those of [`decode`], and the first unknown member.
@@ -81,7 +81,7 @@ pub(crate) fn shortest(bytes: &[u8]) -> Bytes {
     }
 }
 
-/// The greatest displayed length of a value, in characters.
+/// The maximum displayed length of a value, in characters.
 const SHOWN_MAX: usize = 200;
 
 /// Formats a value for display, roughly as JSON. A long value is cut off.

@@ -18,26 +18,26 @@ use crate::words::code::Bytes;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 
-/// How long `prep_stop` may take. Unlike OTP, there is a limit, because a stop must come to an end.
+/// The time limit of `prep_stop`. Unlike OTP, there is a limit, because a stop must come to an end.
 pub const PREP_STOP: Duration = Duration::from_secs(5);
 
 /// The specification of an application. OTP: the application resource.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AppSpec {
-    /// Its name.
+    /// The name of the application.
     pub name: String,
-    /// Its version.
+    /// The version of the application.
     pub version: String,
     /// The module with the application behaviour; `None` for a library application, which has no
     /// processes.
     pub start: Option<String>,
-    /// The effect of its end on the node.
+    /// The effect of the application's end on the node.
     pub start_type: StartType,
-    /// The applications that must run before it.
+    /// The applications that must run before this one starts.
     pub applications: Vec<String>,
-    /// Its start phases, each with its MessagePack argument. OTP: `start_phases`.
+    /// The start phases, each with its MessagePack argument. OTP: `start_phases`.
     pub start_phases: Vec<(String, Bytes)>,
-    /// Its environment: MessagePack values by key.
+    /// The environment: MessagePack values by key.
     pub env: BTreeMap<String, Bytes>,
 }
 
@@ -51,11 +51,11 @@ pub struct AppSpec {
 /// | temporary | only reported   | only reported    |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StartType {
-    /// Its end always ends the node.
+    /// The end of the application always ends the node.
     Permanent,
-    /// Its end ends the node, unless it exits normally.
+    /// The end of the application ends the node, unless the reason is normal.
     Transient,
-    /// Its end is only reported. OTP: the default of `application:start/1`.
+    /// The end of the application is only reported. OTP: the default of `application:start/1`.
     #[default]
     Temporary,
 }
@@ -74,45 +74,45 @@ impl StartType {
 /// The state of an application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppStatus {
-    /// Loaded, but not running; with the reason if it ended.
+    /// The application is loaded, but does not run. If it has ended, this holds the reason.
     Stopped(Option<Exit>),
-    /// Its start is under way.
+    /// The start of the application is under way.
     Starting,
-    /// It runs.
+    /// The application runs.
     Running {
         /// The process of the application module; `None` for a library application.
         process: Option<Pid>,
-        /// Its root supervisor.
+        /// The root supervisor; `None` for a library application.
         root: Option<Pid>,
     },
-    /// Its stop is under way.
+    /// The stop of the application is under way.
     Stopping,
 }
 
-/// Why an application was not started or stopped.
+/// The reason why an application was not started or stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AppError {
     /// No such application is loaded.
     #[error("no application {0} is loaded on this node")]
     Unknown(String),
-    /// It is already running.
+    /// The application is already running.
     #[error("already_started: application {0}")]
     AlreadyStarted(String),
-    /// It is not running.
+    /// The application is not running.
     #[error("not_started: application {0}")]
     NotStarted(String),
-    /// An application that it needs is not running. OTP: `{not_started, Dep}`.
+    /// Another application that this one needs is not running. OTP: `{not_started, Dep}`.
     #[error("application {app} needs {needs}, which is not started")]
     Needs {
         /// The application.
         app: String,
-        /// The application that it needs.
+        /// The application that is needed.
         needs: String,
     },
-    /// Its start or stop is under way.
+    /// The start or stop of the application is under way.
     #[error("application {0} is being started or stopped")]
     Busy(String),
-    /// Its module is not loaded.
+    /// The module of the application is not loaded.
     #[error("application {app}: module {module} is not loaded")]
     NoModule {
         /// The application.
@@ -120,7 +120,7 @@ pub enum AppError {
         /// Its module.
         module: String,
     },
-    /// Its start, or that of its root, failed.
+    /// The start of the application, or of its root supervisor, failed.
     #[error("application {app} did not start: {exit}")]
     Failed {
         /// The application.
@@ -128,7 +128,7 @@ pub enum AppError {
         /// The exit reason.
         exit: Exit,
     },
-    /// Its `config_change` crashed and ended the application.
+    /// The callback `config_change` crashed and ended the application.
     #[error("application {app}: config_change: {exit}")]
     ConfigChange {
         /// The application.
@@ -146,14 +146,14 @@ pub enum AppError {
     },
 }
 
-/// Called with the name of an application.
+/// A function that is called with the name of an application.
 type Observer = Box<dyn Fn(&str) + Send + Sync>;
 
 /// All applications of a node.
 #[derive(Default)]
 pub(crate) struct Applications {
     apps: Mutex<BTreeMap<String, App>>,
-    /// Called when an application ends and takes the node down.
+    /// The function that is called when an application ends and takes the node down.
     on_node_down: OnceLock<Observer>,
 }
 
@@ -161,12 +161,12 @@ struct App {
     spec: AppSpec,
     env: Arc<Env>,
     status: AppStatus,
-    /// The number of its start: applications are stopped in reverse start order.
+    /// The number of this start among all starts. Applications are stopped in reverse order of it.
     started: u64,
 }
 
 impl Applications {
-    /// Loads an application, or gives a loaded one another version and environment. OTP:
+    /// Loads an application, or replaces the version and environment of a loaded one. OTP:
     /// `application:load/1`.
     pub(crate) fn load(&self, spec: AppSpec) {
         let mut apps = self.apps.lock();
@@ -194,7 +194,7 @@ impl Applications {
         }
     }
 
-    /// Returns all applications in start order; those never started come first.
+    /// Returns all applications in start order; those that were never started come first.
     pub(crate) fn list(&self) -> Vec<(AppSpec, AppStatus)> {
         let apps = self.apps.lock();
         let mut apps: Vec<&App> = apps.values().collect();

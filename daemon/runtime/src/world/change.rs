@@ -1,5 +1,5 @@
-//! Moving a process to other code: it installs its shadow at the switch, or *moves on* later by
-//! converting the encoded state.
+//! Moves a process to other code. The process installs its shadow at the switch, or *moves on*
+//! later by converting its encoded state.
 
 use std::sync::Arc;
 
@@ -26,11 +26,11 @@ pub(crate) fn settle(world: &World, body: &mut Body) {
     }
 }
 
-/// Drops the shadow of a process and marks the process as dirty, as its state is about to change.
-/// Only the claimer of the process calls this.
+/// Drops the shadow of a process and marks the process as dirty, because its state is about to
+/// change. Only the claimer of the process calls this.
 pub(crate) fn invalidate_shadow(world: &World, body: &mut Body) {
     world.gate.mark_dirty(body.pid, std::mem::take(&mut body.round));
-    // The switch may have happened just before: then the shadow is installed.
+    // If the switch has just happened, the shadow counts and is installed.
     settle(world, body);
     if let Some(shadow) = body.shadow.take() {
         world.fates.voided(&shadow);
@@ -44,7 +44,7 @@ pub(crate) fn move_on(world: &World, body: &mut Body) -> Result<(), Exit> {
     if Arc::ptr_eq(&new, &body.card.code) {
         return Ok(());
     }
-    // The process has no shadow, but a conversion may be making one.
+    // The process has no shadow, but a conversion of an upgrade may be making one at this moment.
     invalidate_shadow(world, body);
     if body.card.code.behaviour() != Behaviour::Supervisor
         && let Some(instance) = body.instance()

@@ -1,4 +1,4 @@
-//! The processes of a node, as its gate sees them.
+//! The processes of a node, as its gate sees them: implements the traits of `process/gate.rs`.
 
 use crate::process::body::Body;
 use crate::process::card::Card;
@@ -9,8 +9,8 @@ use crate::words::pid::Pid;
 use crate::world::World;
 
 impl Card {
-    /// Returns the name of the module; `None` for a task, because its state is a stack and cannot
-    /// be converted.
+    /// Returns the name of the module if the process has a convertible state. Returns `None` for a
+    /// task, because the state of a task is a stack.
     pub(crate) fn stateful_module(&self) -> Option<&str> {
         (self.code.behaviour() != Behaviour::Task).then(|| self.code.name())
     }

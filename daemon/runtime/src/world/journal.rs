@@ -2,7 +2,7 @@
 //!
 //! The journal of an upgrade lists the processes that started, died, or let a caller time out while
 //! the upgrade was under way. Supervision trees are compared by this journal, without walking them.
-//! The crashes are those since the node last changed to new code.
+//! The list of crashes begins when the node last changed to new code.
 
 use parking_lot::Mutex;
 
@@ -29,7 +29,8 @@ pub struct Entries {
     pub started: Vec<Pid>,
     /// Processes that ended other than normally.
     pub died: Vec<Death>,
-    /// Processes that did not answer a call before its caller gave up, once for each such call.
+    /// Processes that did not answer a call before its caller gave up: one entry for each such
+    /// call.
     pub timed_out: Vec<Pid>,
 }
 
@@ -80,7 +81,7 @@ impl Journal {
         }
     }
 
-    /// Records an end; `death` is called only while the journal is open.
+    /// Records the end of a process; `death` is called only while the journal is open.
     pub(crate) fn died(&self, death: impl FnOnce() -> Death) {
         if let Some(entries) = self.entries.lock().as_mut() {
             entries.died.push(death());
@@ -88,7 +89,8 @@ impl Journal {
     }
 }
 
-/// How many crashes are kept. Readers need to know whether a process crashed, and which came first.
+/// How many crashes are kept. A reader needs to know only whether a process crashed, and which
+/// crash came first.
 const KEPT_MAX: usize = 32;
 
 /// A process that ended abnormally.

@@ -1,4 +1,4 @@
-//! The processes, as ports and tables see them.
+//! The processes, as ports and tables see them: implements the traits of `io/owners.rs`.
 
 use crate::io::owners::Owners;
 use crate::process::body::Answer;

@@ -13,9 +13,9 @@
 //! ```
 //!
 //! Between two callbacks lies a *boundary*. There the process carries out system messages, installs
-//! the shadow of a committed upgrade, and moves on to the current code if its own is stale. When a
-//! callback begins, the shadow of an upgrade that is still under way becomes void: the callback
-//! will change the state that the shadow was made from.
+//! the shadow of a committed upgrade, and moves on to the current code if its own code is stale.
+//! When a callback begins, the shadow of an upgrade that is still under way becomes void: the
+//! callback will change the state that the shadow was made from.
 
 mod callbacks;
 pub(crate) mod end;
@@ -39,7 +39,7 @@ use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::world::{World, change, context};
 
-/// How many callbacks a process runs before others get their turn.
+/// How many callbacks a process may run before other processes get their turn.
 const BUDGET: usize = 64;
 
 /// Starts the pool that runs the processes of a world, and the timers.
@@ -86,7 +86,7 @@ pub(crate) fn activate(world: &Arc<World>, number: u32) {
 struct Run<'a> {
     world: &'a Arc<World>,
     slot: &'a Slot<Process>,
-    /// `None` while a callback has the body, and once the process was abandoned.
+    /// `None` while a callback runs, and once the process was abandoned.
     body: Option<Box<Body>>,
 }
 
@@ -133,7 +133,8 @@ impl Entrant for Run<'_> {
 }
 
 impl Run<'_> {
-    /// Runs signals and callbacks until the budget or the work is used up. `Err` ends the process.
+    /// Runs signals and callbacks until the budget or the work is used up. After an `Err` the
+    /// process ends.
     fn turn(&mut self, signals: Vec<Signal>) -> Result<Hold, Exit> {
         self.settle_shadow();
         self.signals(signals)?;
@@ -168,7 +169,8 @@ impl Run<'_> {
 
     fn hold(&self) -> Hold {
         let mut hold = Hold::NONE;
-        // A task reads its mail inside its only callback, so mail must wake it.
+        // A task reads its mail inside its only callback, so mail must wake it even while the
+        // callback waits.
         if self.is_waiting() && self.card.code.behaviour() != Behaviour::Task {
             hold |= Hold::WAITING;
         }
@@ -183,7 +185,7 @@ impl Run<'_> {
         self.arm();
         let mut body = self.body.take().expect("the body is away only while a callback runs");
         if body.inbox.is_empty() {
-            // An idle process keeps no buffer.
+            // An idle process keeps no buffer for mail.
             spare_mail(std::mem::take(&mut body.inbox));
         }
         let left = body.has_work();
@@ -212,7 +214,7 @@ impl Run<'_> {
             // System messages to an unborn process wait for its init.
             return self.move_on_if_stale();
         }
-        // The switch may have come while this process was claimed.
+        // The switch may have happened after this process was claimed.
         self.settle_shadow();
         let Some(after) = &mut self.after else { return self.move_on_if_stale() };
         for system in std::mem::take(&mut after.system) {
@@ -225,8 +227,8 @@ impl Run<'_> {
     }
 
     fn move_on_if_stale(&mut self) -> Result<(), Exit> {
-        // A process with an undecided shadow is part of a switch under way: the shadow holds its
-        // new state.
+        // While the fate of a shadow is open, the process must not move on by itself: the switch is
+        // still under way, and the shadow already holds the new state.
         let moves = self.card.code.is_stale() && !self.suspended && self.shadow.is_none();
         if moves { self.move_on() } else { Ok(()) }
     }
@@ -241,7 +243,8 @@ impl Run<'_> {
         change::settle(self.world, self);
     }
 
-    /// Ends a process after a panic of the daemon in its turn. Its supervisor restarts it.
+    /// Ends a process after the daemon itself panicked while it ran the process. The supervisor of
+    /// the process restarts it.
     #[cold]
     fn fail(mut self, pid: Pid, panicked: &Panicked) {
         self.body = self.body.take().or_else(current::leave);
@@ -260,8 +263,8 @@ impl Run<'_> {
 }
 
 /// Runs the callback of one request `times` times in a row, with all checks before and all work
-/// after a callback, but without mail: the reply is dropped. Returns the time this took, or `None`
-/// if the process was not at rest before and after. For benchmarks, on a pool thread.
+/// after a callback, but without mail: the reply is dropped. Returns the total time, or `None` if
+/// the process was not at rest at the start and at the end. For benchmarks, on a pool thread.
 pub(crate) fn bench_callback(world: &Arc<World>, pid: Pid, body: &[u8], times: u64) -> Option<Duration> {
     let slot = world.slot(pid)?;
     let resting = slot.visit(pid.generation).ok()?;

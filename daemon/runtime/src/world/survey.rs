@@ -8,7 +8,7 @@ use crate::words::code_server::Code;
 use crate::words::pid::Pid;
 use crate::world::World;
 
-/// The least number of slots that justifies a thread of its own.
+/// The minimum number of slots per thread: a smaller part is not worth a thread of its own.
 const PART_LEAST: u32 = 16 * 1024;
 
 impl World {
@@ -20,7 +20,7 @@ impl World {
     }
 
     /// Calls `look` for all live processes, in slot order. Large tables are split into parts that
-    /// are visited in parallel; each part has a result of its own.
+    /// are visited in parallel. Returns one result for each part.
     pub(crate) fn survey<S: Send>(
         &self,
         begin: impl Fn() -> S + Sync,
@@ -59,7 +59,8 @@ impl World {
             return Vec::new();
         }
         let mut users = self.find(|_, card| Arc::ptr_eq(&card.code, code));
-        // Blocking work of a process uses the code too, even after the process has ended.
+        // Blocking work that a process has begun uses the code too, even after the process has
+        // ended.
         users.extend(
             self.spare.users(code).into_iter().filter(|pid| !users.contains(pid)).collect::<Vec<_>>(),
         );

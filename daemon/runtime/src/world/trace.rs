@@ -143,7 +143,8 @@ impl Tracer {
             Mail::Cast(from, body) => self.show(*from, to, "cast", || Said::Message(body.clone())),
             Mail::Info(from, body) => self.show(*from, to, "info", || Said::Message(body.clone())),
             Mail::Down(_, from, exit) => self.show(*from, to, "down", || Said::Reason(exit.clone())),
-            // An exit was traced as a signal; the others are between a process and the node.
+            // An exit was already traced as a signal; the other kinds pass between a process and
+            // the node.
             Mail::Exit(..) | Mail::Told(_) | Mail::Timeout(_) => {}
         }
     }

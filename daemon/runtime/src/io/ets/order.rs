@@ -7,7 +7,8 @@
 
 use rmpv::ValueRef;
 
-/// The end of an array, map, string or binary. Sorts before every other byte that can stand there.
+/// Marks the end of an array, map, string or binary. It sorts before every other byte that can
+/// follow an element.
 const END: u8 = 0;
 
 /// Returns the bytes that a key sorts by.
@@ -20,16 +21,16 @@ pub(crate) fn sort_key(key: &[u8]) -> Result<Vec<u8>, String> {
     Ok(out)
 }
 
-/// Returns the common prefix of all keys that begin with this one: of an array or a string, its
-/// bytes without the end.
+/// Returns the common prefix of all keys that begin with this key. If the key is an array, string
+/// or binary, the prefix is its bytes without the end marker.
 ///
 /// # Errors
-/// As [`sort_key`].
+/// The same as [`sort_key`].
 pub(crate) fn prefix_key(key: &[u8]) -> Result<Vec<u8>, String> {
     let mut out = sort_key(key)?;
     let open = match value(key)? {
         ValueRef::Array(_) => 1,
-        // The end takes two bytes here, since a zero inside of a string is escaped.
+        // The end marker takes two bytes here, because a zero inside a string is escaped.
         ValueRef::String(_) | ValueRef::Binary(_) => 2,
         _ => 0,
     };
@@ -71,7 +72,7 @@ fn write(out: &mut Vec<u8>, value: &ValueRef<'_>) {
     }
 }
 
-/// Negative integers come first; in each half the two's complement sorts in the right order.
+/// Negative integers come first. Within each sign the two's complement sorts in the right order.
 fn integer(out: &mut Vec<u8>, n: rmpv::Integer) {
     let (tag, bits) = match n.as_u64() {
         Some(bits) => (5, bits),
@@ -81,8 +82,8 @@ fn integer(out: &mut Vec<u8>, n: rmpv::Integer) {
     out.extend(bits.to_be_bytes());
 }
 
-/// The bits of a positive float sort like the float; those of a negative one do so once they are
-/// inverted.
+/// The bits of a positive float sort like the float. The bits of a negative float do so once they
+/// are inverted.
 fn float(out: &mut Vec<u8>, n: f64) {
     let bits = n.to_bits();
     let sorts = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
@@ -90,7 +91,7 @@ fn float(out: &mut Vec<u8>, n: f64) {
     out.extend(sorts.to_be_bytes());
 }
 
-/// A zero inside is followed by 255, a zero at the end by another zero.
+/// Writes bytes so that they end with two zeros; a zero inside is followed by 255.
 fn run(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     out.push(tag);
     for byte in bytes {

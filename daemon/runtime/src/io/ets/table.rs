@@ -9,14 +9,14 @@ use super::order::{prefix_key, sort_key};
 use crate::words::term;
 use reld_wire::table::{Error as TableError, Kind as TableKind, Reason, Wanted};
 
-/// A row: the key and the value, as they were written.
+/// A row: the key and the value, with the bytes as they were written.
 type Row = (ByteBuf, ByteBuf);
 
 /// The rows of a table, by their sort keys.
 #[derive(Debug)]
 pub(crate) struct Rows {
     by_key: ByKey,
-    /// Bytes of keys and values.
+    /// The number of bytes in keys and values.
     bytes: usize,
 }
 
@@ -70,7 +70,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Inserts a row unless its key is present; returns whether it did.
+    /// Inserts a row unless its key is present; returns whether the row was inserted.
     pub(crate) fn insert_new(&mut self, key: ByteBuf, value: ByteBuf) -> Result<bool, TableError> {
         let sorts = sorted(&key)?;
         let is_new = self.at(&sorts).is_none();
@@ -90,7 +90,7 @@ impl Rows {
         Ok(taken.map(|(_, value)| value))
     }
 
-    /// Replaces the value `old` with `new`; returns whether the row had that value.
+    /// Replaces the value of a row if it is `old`; returns whether it was.
     pub(crate) fn replace(&mut self, key: ByteBuf, old: &[u8], new: ByteBuf) -> Result<bool, TableError> {
         let sorts = sorted(&key)?;
         let is_old = self.at(&sorts).is_some_and(|(_, value)| value.as_slice() == old);
@@ -179,13 +179,13 @@ impl Range {
         Ok(Self { from, to: sorts(&wanted.to)?, prefix })
     }
 
-    /// Returns whether the first key is behind the last; `BTreeMap::range` would panic.
+    /// Returns whether the first key sorts after the last; `BTreeMap::range` would panic then.
     fn is_empty(&self) -> bool {
         let (Bound::Included(from) | Bound::Excluded(from)) = &self.from else { return false };
         self.to.as_ref().is_some_and(|to| from > to)
     }
 
-    /// Returns whether a key at or behind the start is still within the range.
+    /// Returns whether a key that does not sort before the start is within the range.
     fn reaches(&self, sorts: &[u8]) -> bool {
         self.to.as_ref().is_none_or(|to| sorts <= to.as_slice()) && sorts.starts_with(&self.prefix)
     }

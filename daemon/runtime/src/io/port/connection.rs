@@ -1,5 +1,5 @@
-//! One connection: the received bytes that were not read, the written bytes that were not sent, and
-//! the processes that wait for either.
+//! One connection: the received bytes that were not read yet, the written bytes that were not sent
+//! yet, and the processes that wait.
 //!
 //! ```text
 //!  Connecting --opened--> Open --close--> Closing --all written--> (the driver drops the socket)
@@ -9,8 +9,8 @@
 //!
 //! The driver owns the socket. It polls [`Connection::poll_room`] before it reads, and
 //! [`Connection::poll_output`] for bytes to write. So a process that does not read slows its peer
-//! down, and a peer that does not read slows the writer down: at most `buffer` bytes wait here in
-//! each direction, plus one write, which is never split.
+//! down, and a peer that does not read slows the writer down: in each direction at most `buffer`
+//! bytes wait here, plus one write, which is never split.
 
 use std::future::Future;
 use std::sync::{OnceLock, Weak};
@@ -58,16 +58,16 @@ enum Phase {
 struct State {
     phase: Phase,
     input: Input,
-    /// Why the input ended; delivered once all input is read.
+    /// The reason why the input ended. It is delivered after all input was read.
     ended: Option<PortError>,
     output: Vec<u8>,
-    /// Bytes that the driver has taken from `output` and not yet written.
+    /// The number of bytes that the driver has taken from `output` and not yet written.
     in_flight: usize,
     readers: Waiters,
     writers: Waiters,
-    /// The process that is notified when connecting ends.
+    /// The process that is notified when the attempt to connect ends.
     connector: Option<Pid>,
-    /// The driver's task.
+    /// The waker of the driver's task.
     driver: Option<Waker>,
 }
 
@@ -77,7 +77,7 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-/// The driver's side.
+/// The methods for the driver.
 impl Connection {
     /// Returns the address to connect to.
     pub fn target(&self) -> &str {
@@ -89,7 +89,7 @@ impl Connection {
         &self.options
     }
 
-    /// Returns the address of the peer; `None` while it is not connected.
+    /// Returns the address of the peer; `None` before the connection is open.
     pub fn peer(&self) -> Option<String> {
         self.ends.get().map(|ends| ends.peer.clone())
     }
@@ -101,7 +101,7 @@ impl Connection {
         }
     }
 
-    /// Notes that the socket is connected.
+    /// Records that the socket is connected.
     pub fn opened(&self, local: String, peer: String) {
         self.ends.get_or_init(|| Ends { local, peer });
         let mut state = self.state.lock();
@@ -115,7 +115,7 @@ impl Connection {
         self.serve_writers(&mut state);
     }
 
-    /// Notes that the socket failed, or that connecting failed.
+    /// Records that the socket failed, or that connecting failed.
     pub fn failed(&self, error: PortError) {
         let mut state = self.state.lock();
         if state.phase == Phase::Dead {
@@ -130,8 +130,8 @@ impl Connection {
         self.serve_readers(&mut state);
     }
 
-    /// Waits until there is room for input, and returns its size; `None` when no more input is
-    /// wanted.
+    /// Waits until there is room for input, and returns how many bytes fit; `None` when no more
+    /// input is wanted.
     pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<Option<usize>> {
         let mut state = self.state.lock();
         if state.phase != Phase::Open || state.ended.is_some() {
@@ -152,15 +152,15 @@ impl Connection {
         }
     }
 
-    /// Notes that the peer sends no more.
+    /// Records that the peer sends no more.
     pub fn ended(&self) {
         let mut state = self.state.lock();
         state.ended.get_or_insert_with(|| PortError::new(Reason::Closed, "the peer closed the connection"));
         self.serve_readers(&mut state);
     }
 
-    /// Waits for output and takes it; `None` when all output is written and the driver is to drop
-    /// the socket.
+    /// Waits for output and takes it. Returns `None` when all output is written and the driver
+    /// should drop the socket.
     pub fn poll_output(&self, context: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
         let mut state = self.state.lock();
         match (state.phase, state.output.is_empty()) {
@@ -174,14 +174,14 @@ impl Connection {
         }
     }
 
-    /// Notes that the output taken last is written.
+    /// Records that the driver has written the output that it took last.
     pub fn written(&self) {
         let mut state = self.state.lock();
         state.in_flight = 0;
         self.serve_writers(&mut state);
     }
 
-    /// Waits until the connection is being closed: from then on the driver may give up writing.
+    /// Waits until the connection is being closed. From then on the driver may stop writing.
     pub fn poll_closing(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         match state.phase {
@@ -191,7 +191,7 @@ impl Connection {
     }
 }
 
-/// The processes' side.
+/// The methods for processes.
 impl Connection {
     pub(super) fn new(id: PortId, options: PortOptions, target: String, ports: Weak<Ports>) -> Self {
         let state = State {
@@ -216,13 +216,13 @@ impl Connection {
         self.ends.get()
     }
 
-    /// Has a process notified when connecting succeeds or fails.
+    /// Makes the connection notify a process when connecting succeeds or fails.
     pub(super) fn tell_connected(&self, pid: Pid) {
         self.state.lock().connector = Some(pid);
     }
 
-    /// Returns the next message. If there is none, `how` decides. The end of the input is delivered
-    /// once; after that the port is removed.
+    /// Returns the next message. If there is none, `how` decides whether the process waits. The end
+    /// of the input is delivered once; after that the port is removed.
     pub(super) fn read(&self, how: How, asker: &Asker<'_>) -> Given {
         let mut state = self.state.lock();
         if how == How::Tell {
@@ -285,8 +285,8 @@ impl Connection {
         }
     }
 
-    /// Closes it. Queued bytes are still sent. All waiters are notified, except the process that
-    /// closes it.
+    /// Closes the connection. Queued bytes are still sent. All waiters are notified, except the
+    /// process that closes the connection.
     pub(super) fn close(&self, by: Pid) {
         let mut state = self.state.lock();
         match state.phase {
@@ -302,7 +302,8 @@ impl Connection {
         self.tell_closed(waiters.into_iter().filter(|waiter| waiter.pid != by), &error);
     }
 
-    /// Returns the number of received bytes not yet read, and of written bytes not yet sent.
+    /// Returns the number of bytes received and not yet read, and of bytes written and not yet
+    /// sent.
     pub(super) fn waiting(&self) -> (usize, usize) {
         let state = self.state.lock();
         (state.input.len(), state.pending())
@@ -336,8 +337,8 @@ impl Connection {
         }
     }
 
-    /// The end of the input was delivered. Removes the port, unless it is half open and may still
-    /// be written to.
+    /// Removes the port after the end of the input was delivered. A half-open port stays as long as
+    /// it may be written to.
     fn used_up(&self, state: &mut State) {
         if self.options.half_open && state.phase == Phase::Open {
             return;
@@ -437,7 +438,7 @@ impl State {
     }
 }
 
-/// A buffer that is read from the front. An empty one allocates nothing.
+/// A buffer that is read from the front. An empty buffer allocates nothing.
 #[derive(Default)]
 struct Input {
     bytes: Vec<u8>,

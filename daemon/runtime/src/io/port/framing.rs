@@ -1,20 +1,20 @@
-//! Splits input into messages. Pure.
+//! Splits input into messages. The functions are pure.
 
 use reld_wire::port::Framing;
 
 /// The message at the beginning of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Frame {
-    /// A message of `len` bytes, after `skip` bytes that are not part of it.
+    /// A message of `len` bytes that follows `skip` bytes of header.
     Whole { skip: usize, len: usize },
     /// The message is incomplete.
     More,
-    /// The message is longer than this.
+    /// The message is longer than this limit.
     TooLong(usize),
 }
 
-/// Looks for a message at the beginning of the input; `max` bytes of input can be kept. `ended`
-/// means that no more input comes, so a last line needs no newline.
+/// Looks for a message at the beginning of the input. At most `max` bytes of input can be kept.
+/// `ended` means that no more input comes, so a last line needs no newline.
 ///
 /// ```text
 ///           | input                     | frame
@@ -55,7 +55,7 @@ fn packet(input: &[u8], width: usize, max: usize) -> Frame {
     }
 }
 
-/// Returns the header of a packet of this length; `None` when the length does not fit.
+/// Returns the header of a packet of this length; `None` when the length does not fit into it.
 pub(crate) fn head(framing: Framing, len: usize) -> Option<Vec<u8>> {
     let Framing::Packet(width) = framing else { return Some(Vec::new()) };
     let len = u32::try_from(len).ok()?.to_be_bytes();

@@ -1,5 +1,5 @@
-//! One listener: the connections that no process has taken yet, and the processes that wait for
-//! one.
+//! One listener: the connections that no process has taken yet, and the processes that wait for a
+//! connection.
 //!
 //! The driver accepts only as many connections as processes wait for; all others stay in the
 //! kernel's queue. So an upgrade, or a suspended or restarting acceptor, delays clients but loses
@@ -21,9 +21,9 @@ use reld_wire::port::{Event as PortEvent, How, Options as PortOptions, PortId};
 /// One listener, as the driver of its socket sees it.
 pub struct Listener {
     id: PortId,
-    /// The address it was asked to listen at.
+    /// The address that the owner asked for.
     asked: String,
-    /// The address it is bound to.
+    /// The address that the socket is bound to.
     address: OnceLock<String>,
     options: PortOptions,
     ports: Weak<Ports>,
@@ -33,10 +33,10 @@ pub struct Listener {
 #[derive(Default)]
 struct State {
     is_closed: bool,
-    /// Connections that no process has taken, with their peers.
+    /// Connections that no process has taken, with the addresses of their peers.
     queue: VecDeque<(PortId, String)>,
     waiters: Waiters,
-    /// The driver's task.
+    /// The waker of the driver's task.
     driver: Option<Waker>,
 }
 
@@ -46,7 +46,7 @@ impl std::fmt::Debug for Listener {
     }
 }
 
-/// The driver's side.
+/// The methods for the driver.
 impl Listener {
     /// Returns the address to listen at.
     pub fn asked(&self) -> &str {
@@ -58,7 +58,7 @@ impl Listener {
         &self.options
     }
 
-    /// Waits until a process wants a connection; `false` when the listener is closed.
+    /// Waits until a process wants a connection; returns `false` when the listener is closed.
     pub fn poll_wanted(&self, context: &mut Context<'_>) -> Poll<bool> {
         let mut state = self.state.lock();
         if state.is_closed {
@@ -100,13 +100,13 @@ impl Listener {
     }
 }
 
-/// The processes' side.
+/// The methods for processes.
 impl Listener {
     pub(super) fn new(id: PortId, asked: String, options: PortOptions, ports: Weak<Ports>) -> Self {
         Self { id, asked, address: OnceLock::new(), options, ports, state: Mutex::default() }
     }
 
-    /// Notes the bound address.
+    /// Records the bound address.
     pub(super) fn listens(&self, address: String) {
         self.address.get_or_init(|| address);
     }
@@ -119,7 +119,7 @@ impl Listener {
         self.id
     }
 
-    /// Returns a connection. If there is none, `how` decides.
+    /// Returns a connection. If there is none, `how` decides whether the process waits.
     pub(super) fn accept(&self, how: How, asker: &Asker<'_>) -> Given {
         let mut state = self.state.lock();
         if state.is_closed {
@@ -146,11 +146,12 @@ impl Listener {
         }
     }
 
-    /// Takes the next connection, and gives it to a process.
+    /// Takes the next connection, and makes a process its owner.
     fn next(&self, ports: &Ports, state: &mut State, pid: Pid) -> Option<PortEvent> {
         loop {
             let (connection, peer) = state.queue.pop_front()?;
-            // A connection that is not in the table was closed with the listener's owner.
+            // A connection that is not in the table any more was closed when the listener's owner
+            // ended.
             if ports.move_to(connection, pid) {
                 return Some(PortEvent::Accepted { listener: self.id, connection, peer });
             }
@@ -172,8 +173,8 @@ impl Listener {
         }
     }
 
-    /// Closes it, and the connections that no process has taken. All waiters are notified, except
-    /// the process that closes it.
+    /// Closes the listener, and the connections that no process has taken. All waiters are
+    /// notified, except the process that closes the listener.
     pub(super) fn close(&self, ports: &Ports, by: Pid) {
         let mut state = self.state.lock();
         state.is_closed = true;

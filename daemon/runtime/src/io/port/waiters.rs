@@ -1,9 +1,9 @@
 //! The processes that wait for a port.
 //!
 //! A waiter without an open request is *notified*: it gets the event itself as a message. A waiter
-//! with an open request is only woken, and asks again; so no event is lost to a request that was
-//! given up. All waiters of the second kind are woken at once, because one that never asks again
-//! must not keep the others asleep.
+//! with an open request is only woken, and repeats the request; so no event is lost to a request
+//! that was given up. All waiters with an open request are woken at once, because a process that
+//! never repeats its request must not keep the others asleep.
 
 use std::collections::VecDeque;
 
@@ -14,7 +14,7 @@ use crate::words::pid::Pid;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Waiter {
     pub(crate) pid: Pid,
-    /// Its open request; `None` for a process that is notified.
+    /// The open request; `None` for a process that is notified.
     pub(crate) reference: Option<Ref>,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Waiter {
 pub(crate) struct Waiters(VecDeque<Waiter>);
 
 impl Waiters {
-    /// Adds a waiter, and drops those that are `over`.
+    /// Adds a waiter, and drops the waiters for which `over` returns true.
     pub(crate) fn push(&mut self, waiter: Waiter, over: impl Fn(&Waiter) -> bool) {
         self.0.retain(|waiter| !over(waiter));
         self.0.push_back(waiter);
@@ -33,7 +33,7 @@ impl Waiters {
         self.0.len()
     }
 
-    /// Takes the first living process that is to be notified.
+    /// Takes the first living process among the waiters that are notified.
     pub(crate) fn next_to_notify(&mut self, lives: impl Fn(Pid) -> bool) -> Option<Pid> {
         loop {
             let at = self.0.iter().position(|waiter| waiter.reference.is_none())?;
@@ -51,7 +51,7 @@ impl Waiters {
         waiting
     }
 
-    /// Takes all.
+    /// Takes all waiters.
     pub(crate) fn take_all(&mut self) -> VecDeque<Waiter> {
         std::mem::take(&mut self.0)
     }

@@ -14,7 +14,7 @@ pub(super) fn told(event: &Event) -> Bytes {
     term::encode(&Told::<_, table::Event>::Port(event))
 }
 
-/// The error of a port that is closed, or has lost its peer.
+/// Returns the error of a port that is closed, or has lost its peer.
 pub(super) fn closed() -> Error {
     Error::new(Reason::Closed, "the port is closed")
 }

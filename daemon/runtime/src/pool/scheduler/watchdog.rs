@@ -8,15 +8,16 @@ use std::time::Instant;
 use super::{COMPUTE_LIMIT, EMPTY, REPORT_AFTER, Shared, WATCH_EVERY, spawn_thread};
 use crate::words::contain::contained;
 
-/// The runs that the watchdog has seen: worker, run, and start of the run.
+/// The runs that the watchdog has seen: the worker, the number of the run, and the time at which
+/// the watchdog saw it first.
 type Seen = Vec<(u64, u64, Instant)>;
 
-/// Watches for workers that compute too long. The process in their LIFO slot is offered to other
-/// workers, and after the limit another worker replaces them.
+/// Watches for workers that compute too long. The process in the LIFO slot of such a worker is
+/// offered to other workers, and after the limit another worker takes its place.
 pub(super) fn watch(shared: &Weak<Shared>, look: impl Fn(&Arc<Shared>, &Seen) -> Seen) {
     let mut seen = Seen::new();
     while let Some(shared) = shared.upgrade().filter(|shared| !shared.stopping.load(Ordering::Acquire)) {
-        // After a panic the times of all runs start again.
+        // After a panic, the times of all runs count from now.
         seen = contained(|| look(&shared, &seen)).unwrap_or_default();
         let sleeps = shared.watchdog_sleeps();
         drop(shared);
@@ -51,7 +52,8 @@ pub(super) fn look(shared: &Arc<Shared>, seen: &Seen) -> Seen {
             shared.add_worker();
         }
         if now.duration_since(since) >= REPORT_AFTER && !worker.reported.swap(true, Ordering::Relaxed) {
-            // A report reads files. A thread of its own keeps the watchdog free for other workers.
+            // A report reads files. It gets a thread of its own, so that the watchdog stays free
+            // for other workers.
             let shared = Arc::clone(shared);
             spawn_thread("reld-report", move || shared.report_slow(&worker, run, since));
         }

@@ -1,4 +1,4 @@
-//! A worker: choosing what to run next, and the state that other threads see.
+//! A worker: chooses the next process or job to run, and keeps the state that other threads see.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,8 +12,8 @@ use crate::process::current;
 use crate::words::contain::contained;
 
 impl Here {
-    /// Puts a number into the LIFO slot. The displaced number is offered to other workers. The slot
-    /// itself is not, because waking a thread costs more than most callbacks.
+    /// Puts a number into the LIFO slot. The number that it displaces is offered to other workers.
+    /// The new number is not, because waking a thread costs more than most callbacks.
     pub(super) fn push(&self, number: u32, shared: &Shared) {
         let displaced = self.worker.lifo.load(Ordering::Relaxed);
         self.worker.lifo.store(number + 1, Ordering::Relaxed);
@@ -46,11 +46,11 @@ impl Here {
             return Some(number);
         }
         self.lifo_hits.set(0);
-        // Steal from others only when nothing is left here.
+        // A worker steals from others only when it has no work of its own left.
         self.deque.pop().or_else(|| self.take_lifo()).or_else(|| shared.steal(&self.deque, self.worker.id))
     }
 
-    /// Hands all numbers over to the injector before the thread ends.
+    /// Hands over to the injector all numbers of a worker that is about to end.
     fn give_up(&self, shared: &Shared) {
         while let Some(number) = self.take_lifo().or_else(|| self.deque.pop()) {
             shared.injector.push(number);
@@ -59,7 +59,7 @@ impl Here {
     }
 }
 
-/// Returns the number of the calling thread in the system.
+/// Returns the number of the calling thread in the operating system.
 fn system_number() -> Option<i32> {
     std::fs::read_link("/proc/thread-self").ok()?.file_name()?.to_str()?.parse().ok()
 }
@@ -73,16 +73,16 @@ pub(super) fn work(shared: &Arc<Shared>, here: Here) {
     current::run_in(&worker.current);
     HERE.with(|cell| {
         let here = cell.get_or_init(|| here);
-        // A panic ends the job that it happens in, and the worker goes on with the next one.
+        // A panic ends only the job in which it happens; the worker goes on with the next job.
         while contained(|| work_on(shared, here)).is_err() {
             worker.note_panicked();
-            // If the next job panics as well, this pause leaves time for other threads.
+            // If the next job panics too, this pause leaves time for other threads.
             thread::sleep(WATCH_EVERY);
         }
         here.give_up(shared);
     });
-    // Not left to the thread's own end: dropping the node drops app values, and their drops may
-    // still use the thread-locals of this thread.
+    // The thread's own end would be too late: dropping the node drops app values, and their drops
+    // may still use thread-locals of this thread.
     shared.rest();
     shared.handled.fetch_add(worker.handled.load(Ordering::Relaxed), Ordering::Relaxed);
     shared.remove_worker(worker.id);
@@ -104,7 +104,7 @@ fn work_once(shared: &Shared, here: &Here) {
         if here.worker.called.load(Ordering::Relaxed) {
             return;
         }
-        // Jobs share the pool with processes: jobs come first as often as the injector does.
+        // Jobs share the pool with processes: in some rounds a job comes first.
         let job_first = here.picks.get().is_multiple_of(INJECTOR_EVERY);
         if job_first && run_job(shared, here) {
             here.picks.set(here.picks.get().wrapping_add(1));
@@ -141,7 +141,7 @@ impl Worker {
         self.runs.store(runs + 2, Ordering::Relaxed);
     }
 
-    /// Notes that a panic has ended the present run.
+    /// Records that a panic has ended the present run.
     pub(super) fn note_panicked(&self) {
         if self.running().is_some() {
             self.runs.fetch_add(1, Ordering::Relaxed);

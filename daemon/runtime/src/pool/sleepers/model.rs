@@ -1,8 +1,8 @@
-//! Sleep and wake in every interleaving that loom can generate. Run with
+//! Sleeping and waking in every interleaving that loom can generate. Run with
 //! `--features loom --lib sleepers`.
 //!
-//! Work is as weakly ordered as possible: a number with relaxed accesses only. A lost wake leaves a
-//! worker parked for ever, which loom reports as a deadlock.
+//! Work is as weakly ordered as possible: it is a number with relaxed accesses only. A lost wake
+//! leaves a worker parked for ever, which loom reports as a deadlock.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -43,8 +43,8 @@ impl Pool {
         self.work.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 
-    /// Acts as a worker until all workers together have done this many pieces. The worker that does
-    /// the last piece stops the others.
+    /// Acts as a worker until all workers together have done `all` pieces of work. The worker that
+    /// does the last piece stops the others.
     fn work_until(&self, all: usize) {
         while !self.is_stopping() {
             if !self.take() {

@@ -1,4 +1,4 @@
-//! Raising a gate: members drain, and processes that hold up a draining member are let through.
+//! Raises a gate: members drain, and processes that hold up a draining member are let through.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -11,10 +11,10 @@ use crate::words::sync::{Ordering, nap};
 
 impl Gate {
     /// Raises the gate over all members and their direct supervisors, and waits until the dirty
-    /// ones rest; the others rest already.
+    /// ones rest. The others rest already.
     ///
-    /// `found` is called for each dirty process. Returns the late members that are to be left or
-    /// killed. `Err` holds the late members with [`Unrest::Abort`].
+    /// `found` is called for each dirty process. Returns the late members that are to be left in
+    /// old code or killed. `Err` holds the late members with [`Unrest::Abort`].
     pub(crate) fn raise(
         &self,
         house: &GateHouse,
@@ -24,15 +24,15 @@ impl Gate {
     ) -> Result<Vec<Pid>, Vec<Pid>> {
         let raised = Instant::now();
         house.up.store(true, Ordering::SeqCst);
-        // The list is read after the flag is set: a process noted later finds the gate up. Each
-        // process is looked at once, since a count that is opened twice would never end.
+        // The list is read after the flag is set: a process added later finds the gate up. Each
+        // process is looked at once: counted twice, it would come to rest only once.
         for pid in self.dirty() {
             found(self.look_at(processes, pid));
         }
         self.drain(processes, terms, raised)
     }
 
-    /// Checks whether a process rests, and counts it if it does not.
+    /// Checks whether a process rests. If it does not, the gate waits for it.
     fn look_at(&self, processes: &impl Processes, pid: Pid) -> Rest {
         let rest = processes.rest(pid, self.number);
         if rest == Rest::Counted {
@@ -124,10 +124,11 @@ impl Gate {
         }
     }
 
-    /// Lets a call of the upgrade itself through, and the calls that hold it up. `[switched]`
+    /// Lets a call of the upgrade itself through, and the calls that hold it up. Used after the
+    /// switch.
     ///
-    /// Must be repeated until the call is answered: a process that is let through may wait for
-    /// others.
+    /// Must be repeated until the call is answered: a process that is let through may come to wait
+    /// for other processes.
     pub(crate) fn serve(&self, processes: &impl Processes, call: From) {
         self.let_through(processes, vec![call.server], vec![Need::Call(call.server, call)]);
     }
@@ -138,7 +139,7 @@ impl Gate {
     }
 
     /// Follows the open requests of the waiting processes, and lets through the calls and births
-    /// that hold them up, in addition to `needs`.
+    /// that hold them up, as well as `needs`.
     fn let_through(&self, processes: &impl Processes, waiting: Vec<Pid>, mut needs: Vec<Need>) {
         let mut seen: HashSet<Pid> = HashSet::new();
         let mut follow = waiting;
@@ -153,7 +154,8 @@ impl Gate {
         self.state.lock().needed.extend(needs.iter().copied());
         for need in needs {
             let (Need::Call(pid, _) | Need::Birth(pid)) = need;
-            // A process that cannot fulfil the need checks the gate and parks again.
+            // If a process cannot meet the need with its next callback, it checks the gate and
+            // parks again.
             if self.take_parked(pid) {
                 processes.unpark(pid);
             }
@@ -169,8 +171,9 @@ impl Gate {
     }
 }
 
-/// A supervisor of members has no terms of its own. The gate waits for it as long as for the most
-/// patient member, and it may abort the upgrade only if some member may.
+/// Returns the terms for supervisors of members, which have none of their own. The gate waits for
+/// them as long as for the most patient member. A late supervisor aborts the upgrade if late
+/// members of any module would.
 fn supervisors_terms(terms: &HashMap<String, Member>) -> Member {
     let abort = terms.values().any(|member| member.unrest == Unrest::Abort);
     Member {

@@ -3,12 +3,12 @@
 //!
 //! Gate and slots are the real ones. A process here is a station on the *routes* that clients send:
 //! it passes a call on to the next station, and answers when that station has answered. So busy
-//! members wait for each other, for other processes, and for a process that is not born yet. The
-//! following must hold in every order:
+//! members wait for each other, for processes that are not members, and for a process that is not
+//! born yet. The following must hold in every order:
 //!
 //! - once the gate reports that its members rest, no callback of a member runs or waits, and none
 //!   begins until the gate is lowered;
-//! - then every member has a shadow of its present state, made before or after the gate was raised;
+//! - at that point every member can be given a shadow of its present state, if it has none yet;
 //! - in the end every state has the effect of every callback of its process, however the upgrade
 //!   ended;
 //! - every call is answered exactly once;
@@ -27,7 +27,7 @@ use super::*;
 use crate::process::shadow::Fate;
 use crate::process::slot::{Hold, Kind, Room, Slot, Wake};
 
-/// Schedules per model. More for a longer look: `RELD_SCHEDULES=100000 cargo test ...`.
+/// How many schedules each model runs. `RELD_SCHEDULES=100000 cargo test ...` runs more.
 const SCHEDULES: usize = 1_000;
 
 /// How many preemptions the schedules of `check_pct` have.
@@ -41,7 +41,7 @@ const CLIENT: Pid = Pid { slot: u32::MAX, generation: u32::MAX };
 
 struct Model;
 
-/// A call that is passed along these stations.
+/// A call that is passed along the stations of its route.
 #[derive(Debug)]
 struct Call {
     from: From,
@@ -57,12 +57,12 @@ struct Station {
     /// The call under way, and the request that it waits for.
     serving: Option<(From, From)>,
     next_reference: u64,
-    /// How many callbacks it has run: the state that an upgrade converts.
+    /// How many callbacks the station has run. This is the state that an upgrade converts.
     state: u32,
-    /// The round of pre-copy that found it at rest.
+    /// The round of pre-copy that found the station at rest.
     round: Round,
     shadow: Option<Shadow>,
-    /// How often it was moved to new code.
+    /// How often the station was moved to new code.
     converted: u32,
 }
 
@@ -80,7 +80,7 @@ struct Begun {
     members: Vec<Pid>,
 }
 
-/// How far an upgrade goes before it is taken back.
+/// The step that an upgrade reaches before it is taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Until {
     Precopied,
@@ -136,7 +136,7 @@ struct House {
     /// How often each call of a client was answered.
     answers: Mutex<Vec<u32>>,
     answered: Condvar,
-    /// The gate reports that the members rest.
+    /// Whether the gate has reported that the members rest.
     at_rest: std::sync::atomic::AtomicBool,
     /// How many callbacks of each station really ran.
     steps: std::sync::Mutex<Vec<u32>>,
@@ -287,10 +287,10 @@ impl House {
 }
 
 impl Station {
-    /// Checks what the switch relies on.
+    /// Checks that every state is converted, as the switch requires.
     fn is_ready(&mut self, upgrade: usize, until: Until) {
         if self.is_unborn {
-            // It has no state to convert yet: it is born in new code.
+            // The station has no state to convert yet: it is born in new code.
             self.converted += u32::from(until == Until::Switched);
             return;
         }

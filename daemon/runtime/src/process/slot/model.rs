@@ -32,7 +32,7 @@ impl Kind for Model {
 struct House {
     slot: Slot<Model>,
     inside: AtomicU32,
-    /// How often the gate was notified that the process rests.
+    /// How often a put-back reported that the process has come to rest.
     rested: AtomicU32,
 }
 
@@ -49,7 +49,7 @@ impl House {
         house
     }
 
-    /// Acts as a worker does with a number from its queue.
+    /// Runs the process as a worker does that takes the slot's number from its queue.
     fn run(&self, hold: Hold) {
         while let Ok(claim) = self.slot.claim_any() {
             let body = self.handle(claim);
@@ -59,7 +59,7 @@ impl House {
         }
     }
 
-    /// As [`House::run`], for a process with a bound.
+    /// Like [`House::run`], for a process with a mailbox bound.
     fn take_one(&self) {
         while let Ok(claim) = self.slot.claim_any() {
             assert!(claim.mail.len() <= 1, "only one message may wait");
@@ -242,8 +242,8 @@ fn a_process_that_parks_while_the_gate_is_lowered_goes_on() {
                     Ok(Wake::Schedule)
                 );
                 let claim = house.slot.claim_any().expect("no other thread claims it");
-                // The process finds the gate up. Then the gate records it as parked, or is already
-                // down.
+                // The process finds the gate up. After that the gate records it as parked, or the
+                // gate is already down.
                 let body = house.handle(claim);
                 assert_eq!(house.put_back(body, Hold::PARKED), Wake::Nothing);
                 assert_eq!(

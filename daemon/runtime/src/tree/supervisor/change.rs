@@ -18,21 +18,21 @@ use crate::words::pid::Pid;
 /// The effect of a supervisor's code change on its rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Ids of the old init, in its order, that the new one no longer names: their rows stay and run
-    /// on.
+    /// Ids that the old init named and the new one does not, in the order of the old init. The rows
+    /// stay and their children run on.
     pub vanished: Vec<Bytes>,
-    /// Ids that only the new init names: their rows are added but not started.
+    /// Ids that only the new init names. Their rows are added but not started.
     pub added: Vec<Bytes>,
 }
 
 /// A supervisor as its next code change will find it.
 #[derive(Debug, Clone)]
 pub struct Supervised {
-    /// Its process.
+    /// The supervisor's process.
     pub pid: Pid,
-    /// Its module.
+    /// The supervisor's module.
     pub module: String,
-    /// Its start argument, which is also passed to the new init.
+    /// The supervisor's start argument, which is also passed to the new init.
     pub args: Bytes,
     pub(super) spec: SupervisorSpec,
     pub(super) rows: Arc<RwLock<Rows>>,
@@ -41,24 +41,24 @@ pub struct Supervised {
 /// The predicted result of a supervisor's code change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prospect {
-    /// The effect on its rows.
+    /// The effect on the supervisor's rows.
     pub change: Change,
     /// Ids of the children that the new init gives another spec.
     pub differing: Vec<Bytes>,
-    /// Children that keep their start arguments, up to a requested number.
+    /// Children that keep their start arguments, up to the requested number.
     pub kept: Vec<Kept>,
-    /// Whether there are more of them.
+    /// Whether there are more children that keep their start arguments.
     pub has_more: bool,
 }
 
 /// A child that keeps its start argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
-    /// Its id.
+    /// The id of the child.
     pub id: Bytes,
-    /// The module that it is started with.
+    /// The module that the child is started with.
     pub module: String,
-    /// Its start argument.
+    /// The start argument of the child.
     pub args: Bytes,
 }
 
@@ -67,7 +67,7 @@ impl Supervised {
     /// keep their start arguments. Changes nothing, and runs no app code.
     ///
     /// # Errors
-    /// The strategy cannot change to or from simple_one_for_one.
+    /// The strategy would change to or from simple_one_for_one, which is not possible.
     pub fn prospect(&self, wanted: &SupervisorSpec, most: usize) -> Result<Prospect, Exit> {
         let rows = self.rows.read();
         let mut all = kept(&rows, wanted)?;
@@ -90,13 +90,14 @@ impl Supervised {
     }
 }
 
-/// Calls the init of the new code with the start argument of the supervisor; `None` for no change.
+/// Calls the init of the new code with the start argument of the supervisor. Returns `None` if the
+/// supervisor does not change.
 pub(crate) fn wanted(new: &Code, args: &[u8]) -> Result<Option<SupervisorSpec>, Exit> {
     ask_init(&*new.module, args)
 }
 
-/// Makes the supervisor with the new spec from the old one. Children are neither started nor
-/// stopped. OTP, e.5.
+/// Makes the new state of a supervisor from the old state and the new spec. Children are neither
+/// started nor stopped. OTP, e.5.
 pub(crate) fn change(
     old: &Supervisor,
     new: &Code,
@@ -104,8 +105,8 @@ pub(crate) fn change(
 ) -> (Box<Supervisor>, Change) {
     let spec = wanted.unwrap_or_else(|| old.spec.clone());
     let (merged, change) = if is_simple(&spec) {
-        // Independent of the number of children: they get the new template when the new state is
-        // installed.
+        // This takes the same time for any number of children: their rows get the new template when
+        // the new state is installed.
         (None, Change::default())
     } else {
         let rows = old.rows.read();
@@ -124,12 +125,12 @@ fn is_simple(spec: &SupervisorSpec) -> bool {
 }
 
 /// Checks the new spec against the existing children, and lets the new code check the start
-/// arguments that are kept. Runs app code, so no lock is held meanwhile. `stays` returns whether
-/// the child with that id is not about to be deleted.
+/// arguments that are kept. Runs app code, so no lock is held meanwhile. `stays` returns false for
+/// the id of a child that is about to be deleted.
 ///
-/// Unlike OTP: there, a child that was added at run time and cannot be restarted brings its
-/// supervisor down minutes after the upgrade, and a change to or from simple_one_for_one is not
-/// checked.
+/// OTP has no such check. There, a child that was added at run time and cannot be restarted brings
+/// its supervisor down minutes after the upgrade. A change to or from simple_one_for_one is not
+/// checked either.
 pub(crate) fn check_kept(
     rows: &RwLock<Rows>,
     wanted: Option<&SupervisorSpec>,
@@ -150,7 +151,7 @@ fn kept<'a>(rows: &'a Rows, wanted: &'a SupervisorSpec) -> Result<Box<dyn Iterat
     }
     // A temporary child is never restarted, so its start argument does not matter.
     Ok(if let Some(template) = template(wanted) {
-        // All children were started from one template, so the first stands for all.
+        // All children were started from one template, so the check of the first stands for all.
         let first = rows.iter().find(|row| row.args.is_some()).cloned();
         Box::new(first.map(|row| Row { spec: template, ..row }).into_iter())
     } else {
@@ -172,8 +173,8 @@ fn starts_again(row: &Row, server: &CodeServer) -> Result<(), Exit> {
     })
 }
 
-/// Returns which ids the new init adds and drops, by this table; `old` has the specs of the old
-/// init.
+/// Returns which ids the new init adds and drops, by the table below. `old` has the specs of the
+/// old init.
 ///
 /// | the new init | the old init | row  | becomes                                      |
 /// |--------------|--------------|------|----------------------------------------------|
@@ -183,7 +184,8 @@ fn starts_again(row: &Row, server: &CodeServer) -> Result<(), Exit> {
 /// | does not     | did          | yes  | as it was, after the others: vanished        |
 /// | does not     | did not      | yes  | as it was, after the others                  |
 ///
-/// Unlike OTP, a temporary child that had ended gets no row; in OTP it comes back as a dead row.
+/// Unlike OTP, a temporary child that had ended gets no row. In OTP it comes back as a row without
+/// a process.
 fn changed(rows: &Rows, old: &[ChildSpec], new: &[ChildSpec]) -> Change {
     let (was_named, is_named) = (ids(old), ids(new));
     let has_row = |child: &ChildSpec| rows.by_id(&child.id).is_some();
@@ -193,8 +195,8 @@ fn changed(rows: &Rows, old: &[ChildSpec], new: &[ChildSpec]) -> Change {
     Change { vanished: vanished.map(id).collect(), added: added.map(id).collect() }
 }
 
-/// Returns the rows of that table; `None` if they do not change, for example when all children were
-/// added at run time.
+/// Returns the rows that the table of [`changed`] describes. Returns `None` if the rows do not
+/// change, for example when all children were added at run time.
 fn merge(rows: &Rows, old: &[ChildSpec], new: &[ChildSpec]) -> Option<Rows> {
     let was_named = ids(old);
     let has_ended = |child: &ChildSpec| {

@@ -13,11 +13,12 @@ use crate::words::term;
 use crate::world::context;
 use crate::world::run::end::abandon_other;
 
-/// How long a killed child may take to end. A child that computes on is ended without its callback,
-/// and reported.
+/// How long a killed child may take to end. A child that still computes after that is ended without
+/// its callback, and reported.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
-/// How many exits are awaited at once. Each answer is searched for among the open requests.
+/// How many exits are awaited at once. The number is limited, because each answer is searched for
+/// among the open requests.
 const AT_ONCE: usize = 256;
 
 impl Supervisor {
@@ -41,7 +42,7 @@ impl Supervisor {
         let is_temporary = spec.restart == Restart::Temporary;
         let (pid, reference) = context::start_child(&spec.module, args)
             .map_err(|_| Exit::Error(format!("module {} is not loaded", spec.module)))?;
-        // `drop_args` needs the row to hold the only reference to the spec.
+        // The reference is dropped, because `drop_args` works only if the row holds the only one.
         drop(spec);
         self.rows.write().set(seq, Child::Starting(pid));
         let started = match context::answer(reference).await {
@@ -85,8 +86,8 @@ impl Supervisor {
         self.rows.write().set(seq, Child::Stopped);
     }
 
-    /// Ends the children of a simple_one_for_one: all get the signal at once, and all have the same
-    /// time. OTP, g.7.
+    /// Ends the children of a simple_one_for_one. All get the signal at once, and all have the same
+    /// time to end. OTP, g.7.
     async fn stop_at_once(&self) {
         let Some(template) = self.spec.children.first() else { return };
         let (first, timeout) = first_signal(template.shutdown);
@@ -103,7 +104,7 @@ impl Supervisor {
     }
 }
 
-/// Returns the first exit signal for a child, and how long the child has to end.
+/// Returns the first exit signal for a child, and the time that the child has to end.
 fn first_signal(shutdown: Shutdown) -> (Exit, Option<Duration>) {
     match shutdown {
         Shutdown::BrutalKill => (Exit::Killed, Some(KILL_GRACE)),
@@ -112,7 +113,7 @@ fn first_signal(shutdown: Shutdown) -> (Exit, Option<Duration>) {
     }
 }
 
-/// Ends a process and waits until it is gone. Called by the running supervisor.
+/// Ends a process and waits until it is gone. The running supervisor calls this.
 async fn end_child(pid: Pid, shutdown: Shutdown, restart: Restart) {
     let (first, timeout) = first_signal(shutdown);
     let Ok(gone) = context::await_exit(pid, timeout) else { return };
@@ -133,7 +134,7 @@ async fn end_child(pid: Pid, shutdown: Shutdown, restart: Restart) {
     give_up(pid);
 }
 
-/// Ends a killed child that computes on. Its thread goes on until the callback returns.
+/// Ends a killed child that still computes. Its thread goes on until the callback returns.
 fn give_up(pid: Pid) {
     if !abandon_other(pid) {
         tracing::error!(name: "supervisor.kill_timeout", %pid, "a killed child has not ended; the supervisor no longer waits for it");
@@ -146,7 +147,7 @@ fn report_end(pid: Pid, shutdown: Shutdown, restart: Restart, exit: &Exit) {
         Exit::Shutdown(text) => text.is_empty() || restart != Restart::Permanent,
         Exit::Normal => restart != Restart::Permanent,
         Exit::Killed => shutdown == Shutdown::BrutalKill,
-        // It had ended before the signal; its end was reported then.
+        // The child had ended before the signal; its end was reported then.
         Exit::Noproc => true,
         Exit::Error(_) | Exit::Panic(_) | Exit::Undecodable(_) | Exit::Overloaded => false,
     };
@@ -155,8 +156,8 @@ fn report_end(pid: Pid, shutdown: Shutdown, restart: Restart, exit: &Exit) {
     }
 }
 
-/// Sends an exit signal to all processes and waits until they are gone. Returns those that are
-/// still there at the time-out.
+/// Sends an exit signal to all processes and waits until they are gone. Returns the processes that
+/// are still alive at the time-out.
 async fn signal_all(pids: Vec<Pid>, exit: &Exit, timeout: Option<Duration>) -> Vec<Pid> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     for pid in &pids {

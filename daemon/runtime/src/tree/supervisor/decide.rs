@@ -1,18 +1,18 @@
-//! Decides how a supervisor reacts to the end of a child. Pure: the other files of this folder
-//! carry the decisions out.
+//! Decides how a supervisor reacts to the end of a child. The functions are pure; the other files
+//! of this folder carry the decisions out.
 
 use crate::process::rows::{Row, Rows, Seq};
 use crate::words::child_spec::{AutoShutdown, Restart, Strategy};
 use crate::words::exit::{Exit, is_abnormal};
 
-/// What happens to the row of a child that ended.
+/// The decision about the row of a child that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnEnd {
     /// The row is removed.
     Forget,
-    /// The row stays, not running.
+    /// The row stays, and the child does not run.
     Keep,
-    /// The child is restarted, possibly with others: a [`Round`].
+    /// The child is restarted, possibly with other children: a [`Round`].
     Restart,
 }
 
@@ -32,7 +32,7 @@ pub(super) fn on_end(restart: Restart, exit: &Exit) -> OnEnd {
     }
 }
 
-/// Returns whether a child that ended for good takes its supervisor down. OTP, g.6:
+/// Returns whether a child that has ended for good takes its supervisor down. OTP, g.6:
 ///
 /// | auto_shutdown   | not significant | significant                                        |
 /// |-----------------|-----------------|----------------------------------------------------|
@@ -54,9 +54,10 @@ pub(super) fn shuts_down(auto: AutoShutdown, is_significant: bool, rows: &Rows) 
 pub(super) struct Round {
     /// Children to end, one after the other.
     pub(super) stop: Vec<Seq>,
-    /// Rows to remove: temporary children are not restarted.
+    /// Rows to remove, because temporary children are not restarted.
     pub(super) forget: Vec<Seq>,
-    /// Children to start, one after the other. If one fails, a new round begins with it.
+    /// Children to start, one after the other. If the start of a child fails, a new round begins
+    /// with it.
     pub(super) start: Vec<Seq>,
 }
 
@@ -69,8 +70,8 @@ pub(super) struct Round {
 /// | one_for_all        | all others                | all                     |
 /// | rest_for_one       | those after it            | it and those after it   |
 ///
-/// Children that had ended for good or were terminated are started again with the others; temporary
-/// ones are not.
+/// Children that had ended for good or were terminated are started again with the others, except
+/// temporary ones.
 pub(super) fn round(strategy: Strategy, rows: &Rows, child: Seq) -> Round {
     let from = match strategy {
         Strategy::OneForOne | Strategy::SimpleOneForOne => {
@@ -100,8 +101,8 @@ mod tests {
 
     const ALL: [Restart; 3] = [Restart::Permanent, Restart::Transient, Restart::Temporary];
 
-    /// Rows 0, 1, 2 ... with these restart types; `significant` has the significant ones with their
-    /// states.
+    /// Returns rows 0, 1, 2 ... with these restart types. `significant` lists the significant rows
+    /// with their states.
     fn rows(restarts: &[Restart], significant: &[(usize, Child)]) -> Rows {
         let mut rows = Rows::new(false);
         for (seq, restart) in restarts.iter().enumerate() {

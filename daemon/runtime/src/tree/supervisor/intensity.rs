@@ -10,7 +10,7 @@ pub(crate) struct Intensity {
 }
 
 impl Intensity {
-    /// Notes a restart; returns whether there were at most `max` in `period`.
+    /// Records a restart. Returns whether there were at most `max` restarts in `period`.
     pub(super) fn allows(&mut self, now: Instant, max: u32, period: Duration) -> bool {
         while self.times.front().is_some_and(|time| now.duration_since(*time) > period) {
             self.times.pop_front();

@@ -58,7 +58,7 @@ impl Supervisor {
             .await
     }
 
-    /// Adds a row and starts it. OTP: a spec is not kept if its start failed.
+    /// Adds a row and starts its child. OTP: a spec is not kept if the start fails.
     async fn start_row_of(&self, row: Row) -> Result<Option<Pid>, Error> {
         let seq = self.rows.write().push(row);
         match self.start_row(seq).await {
@@ -89,7 +89,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Ends a child. Removes its row if it has no id or is never restarted.
+    /// Ends a child. Its row is removed if the child has no id or is never restarted.
     async fn terminate(&self, seq: Seq) {
         self.stop_row(seq).await;
         let mut rows = self.rows.write();
@@ -156,7 +156,7 @@ impl Supervisor {
         }
     }
 
-    /// OTP also answers for a simple_one_for_one, by the id of its template.
+    /// Returns a child spec. OTP also answers for a simple_one_for_one, by the id of its template.
     fn get_childspec(&self, id: &[u8]) -> Result<ChildSpec, Error> {
         if self.spec.strategy == Strategy::SimpleOneForOne {
             let template = self.spec.children.iter().find(|child| child.id == id);
@@ -181,7 +181,8 @@ impl Supervisor {
     }
 }
 
-/// Unlike OTP, the declared type is compared with the behaviour of the module.
+/// Checks that a child's module is loaded and fits the declared type. Unlike OTP, the type is
+/// compared with the behaviour of the module.
 fn check_module(spec: &ChildSpec) -> Result<(), Error> {
     let Some(behaviour) = context::behaviour(&spec.module) else {
         return Err(Error::new(Reason::UnknownModule, format!("module {} is not loaded", spec.module)));

@@ -1,4 +1,5 @@
-//! Converts one state: visits its process, converts beside the process, and places the shadow.
+//! Converts one state: reads it from its process, converts it while the process is not claimed, and
+//! places the shadow.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,8 +23,8 @@ use crate::words::pid::Pid;
 use crate::world::change::settle;
 
 impl Work {
-    /// Gives one resting process a shadow. The process is not claimed during the conversion and the
-    /// trial, so a slow one blocks no sender and no inspector.
+    /// Gives one process at rest a shadow. The process is not claimed during the conversion and the
+    /// trial, so a slow conversion blocks no sender and no inspector.
     pub(super) fn one(&self, job: usize, pid: Pid, trial: &mut Duration) -> Result<One, ConvertError> {
         self.go(job, Some(At::new(pid, false)));
         let read = match self.visit(pid, |body| self.read(job, body)) {
@@ -60,7 +61,7 @@ impl Work {
         Ok(self.place(pid, made))
     }
 
-    /// Notes which code is about to run.
+    /// Records which code the job is about to run.
     fn enter(&self, job: usize, code: &Arc<Code>) {
         let is_new = self.order.to.as_ref().is_some_and(|(new, _)| Arc::ptr_eq(new, code));
         self.at[job].is_in_new.store(is_new, Ordering::Relaxed);
@@ -93,8 +94,8 @@ impl Work {
         made.map_err(|exit| self.refused(pid, Some(to), exit))
     }
 
-    /// Calls the init that a supervisor came from again, as the reverse conversion would. The state
-    /// is the daemon's own, and stays.
+    /// Calls the init in the supervisor's running code again, as the reverse conversion would. The
+    /// state of a supervisor belongs to the daemon and needs no conversion.
     fn ask_again(
         &self,
         job: usize,
@@ -111,8 +112,8 @@ impl Work {
         wanted.map_err(|exit| self.refused(pid, Some(code), exit))
     }
 
-    /// Converts a new state back as a trial, if one is wanted; returns how long that took. The
-    /// trial has a time limit of its own.
+    /// Converts a new state back as a trial, if the upgrade makes trials. Returns the time that
+    /// this took. The trial has a time limit of its own.
     fn trial(
         &self,
         job: usize,
@@ -145,13 +146,14 @@ impl Work {
         self.world.code.current(self.order.to.as_ref()?.0.name())
     }
 
-    /// Returns the version of the code that a process runs, or ran before it ended.
+    /// Returns the version of the code that a process runs; if it has ended, the module's version
+    /// before the upgrade.
     fn version_of(&self, pid: Pid) -> String {
         let code = self.running(pid).or_else(|| self.replaced());
         code.map(|code| code.module.version().to_owned()).unwrap_or_default()
     }
 
-    /// Reads the state of a process at rest, and notes that it was read.
+    /// Reads the state of a process at rest, and marks the process as read in this round.
     fn read(&self, job: usize, body: &mut Body) -> Result<Read, Exit> {
         self.enter(job, &body.card.code);
         settle(&self.world, body);
@@ -166,8 +168,8 @@ impl Work {
             return Ok(Read::Nothing);
         };
         // OTP: the code change of a supervisor always calls its init. Unlike the state of a
-        // gen_server, that of a supervisor is the daemon's own: without a code change there is
-        // nothing to convert.
+        // gen_server, the state of a supervisor belongs to the daemon: without a code change there
+        // is nothing to convert.
         let is_supervisor = body.card.code.behaviour() == Behaviour::Supervisor;
         if is_supervisor && !matches!(how, Conversion::Soft { .. }) {
             let read = |old: &Supervisor| {
@@ -181,10 +183,11 @@ impl Work {
         Ok(Read::State(instance.export()?, Arc::clone(&body.card)))
     }
 
-    /// Places a shadow beside the live state, unless the state has changed or the upgrade was given
-    /// up meanwhile.
+    /// Places a shadow beside the live state, unless the state may have changed or the upgrade was
+    /// given up during the conversion.
     fn place(&self, pid: Pid, made: Made) -> One {
-        // A state that is not placed is dropped after the process is no longer claimed.
+        // A new state that is not placed stays here until the process is no longer claimed. Its
+        // drop runs app code.
         let mut made = Some(made);
         let placed = self.visit(pid, |body| {
             if !self.is_open() {
@@ -218,8 +221,8 @@ impl Work {
         }
     }
 
-    /// Visits a process. A held process is claimed for microseconds only, while a worker handles a
-    /// signal or parks it.
+    /// Claims a process for `work`. Another thread claims a held process only for microseconds, to
+    /// handle a signal or to park it.
     fn visit<R>(&self, pid: Pid, work: impl FnOnce(&mut Body) -> R) -> Visited<R> {
         let Some(slot) = self.world.slot(pid) else { return Visited::Gone };
         let mut body = loop {
@@ -235,7 +238,8 @@ impl Work {
         Visited::Done(result)
     }
 
-    /// `by` is the code that refused; `None` for the code that the process runs.
+    /// Returns the error of a refused conversion. `by` is the code that refused; `None` stands for
+    /// the code that the process runs.
     pub(super) fn refused(&self, pid: Pid, by: Option<&Code>, exit: Exit) -> ConvertError {
         let version = match by {
             Some(code) => code.module.version().to_owned(),

@@ -28,7 +28,8 @@ enum Mode<L> {
     Struct { field: L },
 }
 
-/// A state with a leaf at each kind of path.
+/// A state that holds an `L` wherever a path can lead: in a field, an option, a list, a map and an
+/// enum variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct State<L> {
     plain: L,
@@ -98,7 +99,7 @@ fn state() -> impl Strategy<Value = State<New>> {
     })
 }
 
-/// Any value, with names that occur in paths.
+/// Returns any value. Its names are those that occur in paths.
 fn value() -> impl Strategy<Value = Value> {
     let key = prop_oneof!["[abc]", "\\[\\]|\\*|.{0,3}"].prop_map(Value::from);
     let key = prop_oneof![4 => key, 1 => any::<u8>().prop_map(Value::from)];

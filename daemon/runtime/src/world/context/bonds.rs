@@ -21,12 +21,13 @@ pub enum Tie {
     None,
     /// Linked. OTP: `spawn_link`.
     Link,
-    /// Linked, with the starter as its parent: exit signals of the starter are those of a parent.
+    /// Linked, with the starter as its parent. The process ends when its parent ends, even if it
+    /// traps exits.
     Child,
 }
 
-/// Starts a process of the current version of `module`. The request is answered when init is done:
-/// with the pid, or with nil if init returned `ignore`.
+/// Starts a process of the current version of `module`. When its init is done, the answer to the
+/// request is the pid, or nil if init returned `ignore`.
 ///
 /// # Errors
 /// [`Refused`] outside a callback, and for a module that is not loaded.
@@ -72,8 +73,8 @@ pub(crate) fn await_exit(pid: Pid, timeout: Option<Duration>) -> Result<Ref, Ref
     })
 }
 
-/// Ends a process in order. When it has ended, the request is answered with [`Answer::Exit`] and
-/// the exit reason. OTP: `proc_lib:stop/3`.
+/// Ends a process through its terminate callback. When the process has ended, the answer to the
+/// request is [`Answer::Exit`] with the exit reason. OTP: `proc_lib:stop/3`.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -112,7 +113,7 @@ pub fn register(name: &str) -> Result<(), Refused> {
 /// Frees a name of the running process.
 ///
 /// # Errors
-/// [`Refused`] when the name does not belong to it.
+/// [`Refused`] when the name does not belong to the running process.
 pub fn unregister(name: &str) -> Result<(), Refused> {
     with(|world, own| if world.registry.unregister(name, own.pid) { Ok(()) } else { Err(Refused) })?
 }
@@ -122,8 +123,8 @@ pub fn whereis(name: &str) -> Option<Pid> {
     WORLD.with_borrow(|world| world.as_ref()?.registry.whereis(name))
 }
 
-/// Links the running process with another. A link to a dead process sends back the exit signal
-/// `noproc`.
+/// Links the running process with another one. If that one is dead, the running process gets an
+/// exit signal with `noproc`.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -150,7 +151,8 @@ pub fn unlink(with_pid: Pid) -> Result<(), Refused> {
     })
 }
 
-/// Monitors a process: its end sends one `Down` with the returned reference.
+/// Monitors a process. When that process ends, the running process gets one `Down` with the
+/// returned reference.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.

@@ -12,15 +12,15 @@ use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::words::term;
 
-/// The reference in a poll that stands for the mail of a task.
+/// The reference that stands for the mail of a task when a callback is polled.
 pub const MAIL: Ref = 0;
 
 /// The kind of a sent message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendKind {
-    /// To `handle_cast`.
+    /// A message to `handle_cast`.
     Cast,
-    /// To `handle_info`.
+    /// A message to `handle_info`.
     Info,
 }
 
@@ -61,14 +61,14 @@ pub fn send(kind: SendKind, to: Pid, body: Bytes) -> Result<(), Refused> {
 }
 
 /// Makes the running process handle an event before all waiting mail, as soon as the callback under
-/// way is over. A second call replaces the event. OTP: `{continue, _}`.
+/// way has returned. A second call replaces the event. OTP: `{continue, _}`.
 ///
-/// For a task the event is `{module, args}`: a task that ends normally starts again there. OTP: a
-/// call of another module's loop by its full name.
+/// In a task the event is `{module, args}`: a task that ends normally starts again in that module.
+/// OTP: a call of another module's loop by its full name.
 ///
 /// # Errors
-/// [`Refused`] outside a callback, in supervisors and applications, and in a task if the event does
-/// not name the module of a task.
+/// [`Refused`] outside a callback, in supervisors and applications, and in a task if the module of
+/// the event is not the module of a task.
 pub fn continue_with(body: Bytes) -> Result<(), Refused> {
     with(|world, own| {
         let is_fit = match own.card.code.behaviour() {
@@ -82,12 +82,13 @@ pub fn continue_with(body: Bytes) -> Result<(), Refused> {
     })?
 }
 
-/// Limits how many messages may wait for the running process; 0 removes the limit. A full mailbox
-/// drops and counts messages from other processes, and answers calls with [`Exit::Overloaded`].
+/// Limits how many messages may wait for the running process; 0 removes the limit. Messages from
+/// other processes to a full mailbox are dropped and counted; calls are answered with
+/// [`Exit::Overloaded`].
 ///
 /// # Errors
-/// [`Refused`] outside a callback, and in supervisors and applications: their mail comes from the
-/// node.
+/// [`Refused`] outside a callback, and in supervisors and applications, because the node itself
+/// sends their mail.
 pub fn bound_mailbox(messages: usize) -> Result<(), Refused> {
     with(|world, own| {
         let behaviour = own.card.code.behaviour();
@@ -99,8 +100,8 @@ pub fn bound_mailbox(messages: usize) -> Result<(), Refused> {
     })?
 }
 
-/// Sets the idle timeout of the running process: it fires when no message has come for `after`
-/// since the end of the callback under way. OTP: the `Timeout` of `{noreply, State, Timeout}`.
+/// Sets the idle timeout of the running process. It fires if no message arrives within `after` of
+/// the end of the callback under way. OTP: the `Timeout` of `{noreply, State, Timeout}`.
 ///
 /// # Errors
 /// [`Refused`] outside a callback, and in processes that are not servers.
@@ -112,7 +113,7 @@ fn server(set: impl FnOnce(&mut Body)) -> Result<(), Refused> {
     with(|_, own| own.card.code.behaviour().is_server().then(|| set(own)).ok_or(Refused))?
 }
 
-/// Takes the next message of the running task, or `Ok(None)` if there is none.
+/// Takes the next message of the running task; `Ok(None)` if no message waits.
 ///
 /// # Errors
 /// [`Refused`] outside a task.
@@ -131,7 +132,7 @@ pub fn recv() -> Result<Option<Message>, Refused> {
     })?
 }
 
-/// Takes the next message. Skips a `Down` that was sent before its monitor was removed.
+/// Takes the next message. Skips a `Down` whose monitor was removed after it was sent.
 fn next_message(own: &mut Body) -> Option<Message> {
     loop {
         return Some(match own.inbox.pop_front()? {

@@ -74,7 +74,7 @@ pub fn table(request: &[u8]) -> Result<Ref, Refused> {
 /// work panics.
 ///
 /// # Errors
-/// The work itself, not run, when called outside a callback.
+/// Outside a callback the work is not run, and `Err` returns it.
 pub fn blocking(run: Box<dyn FnOnce() + Send>) -> Result<Ref, Box<dyn FnOnce() + Send>> {
     let mut run = Some(run);
     let opened = with(|world, own| {
@@ -93,7 +93,7 @@ pub fn blocking(run: Box<dyn FnOnce() + Send>) -> Result<Ref, Box<dyn FnOnce() +
     opened.map_err(|Refused| run.take().unwrap_or_else(|| Box::new(|| ())))
 }
 
-/// Takes the answer to an open request, or `Ok(None)` if there is none yet.
+/// Takes the answer to an open request; `Ok(None)` if there is no answer yet.
 ///
 /// # Errors
 /// [`Refused`] for a reference that is not open, and outside a callback.
@@ -134,7 +134,7 @@ pub fn reply(to: From, body: Bytes) -> Result<(), Refused> {
     })
 }
 
-/// Opens a request that is answered after that time.
+/// Opens a request that is answered when the time `after` has passed.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -160,7 +160,7 @@ pub fn send_after(to: Pid, after: Duration, body: Bytes) -> Result<TimerRef, Ref
     with(|world, _| world.send_after(to, after, body))
 }
 
-/// Sends a message again and again, as long as the target is alive. OTP: `timer:send_interval/3`.
+/// Sends a message periodically, as long as the target is alive. OTP: `timer:send_interval/3`.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -168,7 +168,8 @@ pub fn send_interval(to: Pid, every: Duration, body: Bytes) -> Result<TimerRef, 
     with(|world, _| world.timers.set_every(every, Fire::Interval(to, body)))
 }
 
-/// Returns the time until a timer fires; `None` when it has fired. OTP: `erlang:read_timer/1`.
+/// Returns the time until a timer fires; `None` when the timer has fired. OTP:
+/// `erlang:read_timer/1`.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -176,7 +177,7 @@ pub fn read_timer(timer: TimerRef) -> Result<Option<Duration>, Refused> {
     with(|world, _| world.timers.left(timer))
 }
 
-/// Stops a timer; returns whether it would have fired, or fired again.
+/// Stops a timer. Returns whether it was still active.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.

@@ -13,20 +13,20 @@ use crate::words::code::{Behaviour, Bytes};
 use crate::words::pid::Pid;
 use crate::world::World;
 
-/// The request was refused: no callback runs on this thread, or a name, timer or request in it does
-/// not exist.
+/// The request was refused: no callback runs on this thread, or the request refers to a name, timer
+/// or request that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("refused: not in a callback, or there is no such name, timer or request")]
 pub struct Refused;
 
 thread_local! {
-    /// The node that the thread works for while it is awake. A strong reference, so that requests
-    /// need not check whether the node still exists.
+    /// The node that the thread works for while the thread has work. The reference is strong, so
+    /// that requests need not check whether the node still exists.
     pub(super) static WORLD: RefCell<Option<Arc<World>>> = const { RefCell::new(None) };
 }
 
-/// Lets the calling thread work for a node, if the node still exists. The thread keeps the node
-/// alive until [`rest`].
+/// Runs `work` on the calling thread for a node, if the node still exists. The thread keeps the
+/// node alive until [`rest`].
 pub(crate) fn serve(world: &Weak<World>, work: impl FnOnce(&Arc<World>)) {
     WORLD.with(|kept| {
         if kept.borrow().is_none() {
@@ -38,7 +38,7 @@ pub(crate) fn serve(world: &Weak<World>, work: impl FnOnce(&Arc<World>)) {
     });
 }
 
-/// Releases the node of the calling thread, which has nothing to do.
+/// Releases the node that the calling thread worked for, because the thread has nothing to do.
 pub(crate) fn rest() {
     drop(WORLD.take());
 }

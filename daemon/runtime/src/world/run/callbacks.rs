@@ -48,7 +48,7 @@ impl Run<'_> {
             self.slot.set_held(self.inbox.len());
         }
         let handled = self.deliver(&mail);
-        // An abandoned process has no body any more.
+        // The body is missing if the process was abandoned.
         if let Some(body) = &mut self.body
             && (handled.is_err() || body.is_waiting())
         {
@@ -61,8 +61,8 @@ impl Run<'_> {
         let Actor::Unborn(args) = std::mem::replace(&mut self.actor, Actor::Running) else { return Ok(()) };
         let code = Arc::clone(&self.card.code);
         let supervisor = code.behaviour() == Behaviour::Supervisor;
-        // Supervisors and applications always trap exits: handling the ends of others is their
-        // work.
+        // Supervisors and applications always trap exits, because their work is to handle the ends
+        // of other processes.
         self.trap_exit |= supervisor || code.behaviour() == Behaviour::Application;
         let pid = self.pid;
         let supervise = self.world.supervise;
@@ -89,7 +89,7 @@ impl Run<'_> {
                 }
             }
             Mail::Told(event) => self.callback(During::Message, &Event::Told(event)),
-            // The timeout of another number was cancelled by a message that came first.
+            // A timeout with another number was cancelled by a message that came first.
             Mail::Timeout(number) => match self.idle() {
                 Some(Idle::Armed(armed, _)) if armed == *number => {
                     self.callback(During::Message, &Event::Timeout)
@@ -97,7 +97,7 @@ impl Run<'_> {
                 _ => Ok(()),
             },
             Mail::Exit(from, exit) => self.callback(During::Message, &Event::Exit(*from, exit)),
-            // A `Down` sent before its monitor was removed is not delivered.
+            // A `Down` is not delivered if its monitor was removed after the `Down` was sent.
             Mail::Down(reference, ..) if !self.stop_watching(*reference) => Ok(()),
             Mail::Down(reference, pid, exit) => {
                 self.callback(During::Message, &Event::Down(*reference, *pid, exit))
@@ -140,13 +140,13 @@ impl Run<'_> {
         }
     }
 
-    /// Drops the shadow, as the state is about to change.
+    /// Drops the shadow, because the state is about to change.
     fn invalidate_shadow(&mut self) -> Result<(), Exit> {
         if self.round == 0 && self.shadow.is_none() {
             return Ok(());
         }
         change::invalidate_shadow(self.world, self);
-        // The code change may have waited for the shadow.
+        // While the process had the shadow, it could not move on.
         self.move_on_if_stale()
     }
 
@@ -166,7 +166,7 @@ impl Run<'_> {
     }
 
     /// Runs the `handle_continue` callbacks that the last callback asked for. The gate does not
-    /// separate them: to all other processes they belong to the same callback.
+    /// stop the process before them: to all other processes they are part of that callback.
     pub(super) fn run_continues(&mut self) -> Result<(), Exit> {
         while matches!(self.actor, Actor::Resting(_))
             && let Some(after) = &mut self.after
@@ -178,8 +178,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Starts the idle timeout that the last callback asked for. It counts from the end of the
-    /// callback.
+    /// Starts the timer of the idle timeout that the last callback asked for. The time counts from
+    /// the end of that callback.
     fn arm_idle(&mut self) {
         if let (Actor::Resting(_), Some(Idle::Wanted(after))) = (&self.actor, self.idle()) {
             let number = self.new_ref();
@@ -188,14 +188,16 @@ impl Run<'_> {
         }
     }
 
-    /// Runs app code. `Err` means that the process was abandoned meanwhile and has ended.
+    /// Runs app code. Returns `Err` if the process was abandoned, and so has ended, while the code
+    /// ran.
     fn inside(&mut self, code: impl FnOnce() -> Step) -> Result<Step, Exit> {
         let body = self.body.take().expect("callbacks do not nest");
         let pid = body.pid;
         let (body, step) = current::run(body, code);
         self.body = body;
         if self.body.is_none() {
-            // Dropped before the process stops counting as stuck: until then its library is in use.
+            // The outcome is dropped before the process is taken off the list of stuck ones: until
+            // then its library counts as in use.
             drop(step);
             self.world.returned(pid);
             return Err(Exit::Killed);

@@ -10,7 +10,7 @@ use crate::words::pid::Pid;
 use crate::world::journal::{Crash, Death};
 use crate::world::{World, change, context};
 
-/// Stops the timer that fires when an open request is due.
+/// Stops the timer for the next open request that is due.
 pub(super) fn cancel_alarm(world: &World, body: &mut Body) {
     if let Some((_, timer)) = body.requests.as_mut().and_then(|requests| requests.alarm.take()) {
         world.timers.cancel(timer);
@@ -31,7 +31,7 @@ pub(super) fn end(world: &Arc<World>, slot: &Slot<Process>, mut body: Box<Body>,
     change::invalidate_shadow(world, &mut body);
     report_crash(world, &body, exit);
     body.card.code.exits.add(exit);
-    // Normal ends are left out: a busy node has many of them, and no upgrade causes them.
+    // Normal ends are not recorded: a busy node has many of them, and no upgrade causes them.
     if *exit != Exit::Normal {
         world.journal.died(|| Death {
             pid,
@@ -42,14 +42,14 @@ pub(super) fn end(world: &Arc<World>, slot: &Slot<Process>, mut body: Box<Body>,
     }
     world.registry.forget(pid);
     let (mail, signals, counted) = slot.close();
-    // After the slot is closed: a process that passes a port or table on now sees that this one is
-    // dead.
+    // The slot is already closed. So a process that gives a port or table to this process from now
+    // on sees that this process is dead.
     world.ports.forget(pid);
     world.tables.forget(&**world, pid);
     world.table.release(pid.slot);
     // The app's values are dropped here, on a pool thread and outside any callback. This must come
-    // before any notification: a notified process may purge the code. The values of an abandoned
-    // process are with its callback.
+    // before any notification, because a notified process may purge the code. If the process was
+    // abandoned, its values are still with its callback.
     body.actor = Actor::Running;
     if let Some(gate) = counted {
         world.gate.rested(pid, gate);
@@ -59,7 +59,7 @@ pub(super) fn end(world: &Arc<World>, slot: &Slot<Process>, mut body: Box<Body>,
     signals.into_iter().for_each(|signal| world.refuse_signal(pid, signal, exit));
 }
 
-/// Notifies all processes that are bound to a process of its end.
+/// Notifies the linked, monitoring and waiting processes that a process has ended.
 fn notify(world: &World, body: &mut Body, exit: &Exit) {
     let pid = body.pid;
     if let During::Call(from) | During::Notice(from) = &body.during {
@@ -76,7 +76,7 @@ fn notify(world: &World, body: &mut Body, exit: &Exit) {
     if body.card.parent != Pid::NONE && !links.contains(&body.card.parent) {
         world.signal(body.card.parent, Signal::Exit(pid, exit.clone()));
     }
-    // Unlike OTP, a supervisor is not linked to its children; it finds them by its rows.
+    // Unlike OTP, a supervisor is not linked to its children; its rows list them.
     if let Some(rows) = &body.card.rows {
         for child in rows.read().iter().filter_map(|row| row.child.pid()) {
             world.signal(child, Signal::Exit(pid, exit.clone()));
@@ -91,7 +91,7 @@ fn notify(world: &World, body: &mut Body, exit: &Exit) {
     for (reference, watched) in watching {
         world.signal(watched, Signal::Demonitor(pid, reference));
     }
-    // Last: the starter goes on after all others are notified.
+    // The starter is notified last, so that it goes on only after all others were notified.
     if let During::Init(Some((starter, reference))) = body.during {
         world.answer(starter, reference, Answer::Exit(exit.clone()));
     }
@@ -118,10 +118,11 @@ fn report_crash(world: &World, body: &Body, exit: &Exit) {
     }
 }
 
-/// Ends a process without waiting for its callback. Only the thread inside the callback goes on,
-/// and the outcome is dropped. Returns false if the process was not stuck in a callback.
+/// Ends a process without waiting for its callback. Only the thread of the callback goes on, and
+/// the outcome of the callback is dropped. Returns false if the process was not stuck in a
+/// callback.
 pub(crate) fn abandon(world: &Arc<World>, pid: Pid) -> bool {
-    // Locked until the process is listed, since its callback may return right now.
+    // The lock is held until the process is listed, because the callback may return at this moment.
     let mut given_up = world.stuck.lock();
     let lives = || world.is_alive(pid);
     let Some((body, computing)) = world.scheduler.take_stuck(pid.slot, lives) else { return false };
@@ -141,7 +142,7 @@ pub(crate) fn abandon(world: &Arc<World>, pid: Pid) -> bool {
     true
 }
 
-/// As [`abandon`], called from a running process.
+/// Like [`abandon`], but called from a running process.
 pub(crate) fn abandon_other(pid: Pid) -> bool {
     context::with(|world, _| abandon(world, pid)).unwrap_or(false)
 }

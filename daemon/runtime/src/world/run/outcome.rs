@@ -18,7 +18,8 @@ impl Run<'_> {
                 match self.during {
                     During::Init(_) => self.note_under_way(None),
                     During::PrepStop(_) => {
-                        // Before the timer is set, so that the full time has passed when it fires.
+                        // This comes before the timer is set, so that the full time has passed when
+                        // the timer fires.
                         self.note_under_way(None);
                         self.world.timers.set(PREP_STOP, Fire::Deadline(self.pid));
                     }
@@ -75,7 +76,8 @@ impl Run<'_> {
         }
     }
 
-    /// Returns the entry at which a task continues that has ended normally.
+    /// If a task has ended normally and asked to continue, returns the entry (module and arguments)
+    /// to continue at.
     fn next_entry(&mut self, next: &Next) -> Option<Entry> {
         let is_task = self.card.code.behaviour() == Behaviour::Task;
         let entry = self.after.as_mut()?.continues.take_if(|_| is_task)?;
@@ -100,7 +102,8 @@ impl Run<'_> {
         let behaviour = self.card.code.behaviour();
         let answer = match (next, behaviour) {
             (Next::Ignore, _) => Answer::Reply(context::started(None)),
-            // The starter is answered at the end of the process, when nothing of it is left.
+            // The starter gets its answer at the end of the process, when all its resources are
+            // released.
             (Next::Stop(exit) | Next::Crash(exit), _) if behaviour != Behaviour::Task => {
                 self.during = During::Init(starter);
                 return Err(exit.clone());

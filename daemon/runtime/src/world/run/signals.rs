@@ -1,4 +1,4 @@
-//! Handling signals, which reach a process even while it is held.
+//! Handles signals, which reach a process even while a gate holds it.
 
 use std::time::Instant;
 
@@ -14,8 +14,8 @@ use crate::world::Fire;
 use crate::world::applications::PREP_STOP;
 
 impl Run<'_> {
-    /// Handles all signals, even after a fatal one: a process that monitors or links at the moment
-    /// of the end must be notified too.
+    /// Handles all signals, even after one that ends the process: a process that begins to monitor
+    /// or link at the moment of the end must be notified too.
     pub(super) fn signals(&mut self, mut signals: Vec<Signal>) -> Result<(), Exit> {
         let mut first = Ok(());
         for signal in signals.drain(..) {
@@ -62,8 +62,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Answers the open requests that are due. Ends an application when the `prep_stop` after the
-    /// end of its tree takes too long.
+    /// Answers the open requests that are due. Ends an application if its tree has ended and the
+    /// `prep_stop` that follows takes too long.
     fn deadline(&mut self) -> Result<(), Exit> {
         if let (During::PrepStop(exit), Some(under_way)) = (&self.during, &self.under_way)
             && under_way.since.elapsed() >= PREP_STOP
@@ -91,7 +91,7 @@ impl Run<'_> {
     }
 
     /// Makes sure that a timer fires when the first open request is due. An answer does not cancel
-    /// the timer, so a call costs no timer as long as an earlier one is armed.
+    /// the timer. So a call sets no timer if one is armed that fires earlier.
     pub(super) fn arm(&mut self) {
         let Some(due) = self.open().iter().filter_map(|open| open.due).min() else { return };
         if self.requests().alarm.is_none_or(|(alarm, _)| due < alarm) {

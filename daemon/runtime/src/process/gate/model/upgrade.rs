@@ -45,7 +45,7 @@ impl House {
         if result.is_err() || until != Until::Switched {
             self.fates.lock().unwrap()[number] = Fate::Aborted;
         }
-        // The sweep visits processes while they are being released.
+        // The sweep visits processes while the gate releases them.
         members.into_iter().for_each(|pid| {
             self.visit(pid, |station| self.settle(station));
         });
@@ -89,7 +89,7 @@ impl House {
         is_clean
     }
 
-    /// The work inside the gate: members without a shadow get one.
+    /// Does the work of the pause: members without a shadow get one.
     pub(super) fn inside(&self, gate: &Gate, upgrade: usize, until: Until) {
         gate.newborn();
         if until == Until::Raised {
@@ -124,7 +124,7 @@ impl House {
         pids.filter(|pid| self.module(*pid, |module| module == Some(MEMBER)) == Some(true)).collect()
     }
 
-    /// Lets `work` change a station that no other thread has; returns false if one has it.
+    /// Lets `work` change a station that no other thread has claimed; returns false if one has.
     pub(super) fn visit(&self, pid: Pid, work: impl FnOnce(&mut Station)) -> bool {
         let slot = self.slot(pid);
         let Ok(mut station) = slot.visit(pid.generation) else { return false };
