@@ -1,8 +1,8 @@
-//! The library's allocator is the daemon's.
+//! The library's allocator, which is the daemon's.
 //!
-//! So a buffer that changes owner at the boundary needs no copy. The daemon's table is found once,
-//! at the first allocation, which may be before `load` because static initialisers allocate too.
-//! Allocations are counted (`usage.rs`).
+//! Because both sides share one allocator, a buffer that changes owner at the boundary needs no
+//! copy. The daemon's table is looked up once, at the first allocation. That may be before `load`,
+//! because static initialisers allocate too. Allocations are counted (`usage.rs`).
 #![expect(
     unsafe_code,
     reason = "an allocator is unsafe by its trait, and forwards through function pointers"
@@ -16,9 +16,9 @@ use reld_abi::{Allocator as Table, AllocatorFn};
 
 use crate::usage;
 
-/// Forwards to the daemon, or to the system's allocator without a daemon, as in your `cargo test`.
+/// Forwards to the daemon's allocator; without a daemon, as in your `cargo test`, to the system's.
 ///
-/// [`export_app!`](crate::export_app) installs it as the app's global allocator.
+/// [`export_app!`](crate::export_app) installs this type as the app's global allocator.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DaemonAllocator;
 
@@ -31,7 +31,7 @@ unsafe extern "C" {
     fn dlsym(handle: *mut c_void, symbol: *const c_char) -> *mut c_void;
 }
 
-/// glibc: search in the order of the program's own symbols.
+/// The handle with which glibc searches all objects of the program in their order.
 const RTLD_DEFAULT: *mut c_void = std::ptr::null_mut();
 
 fn table() -> &'static Table {
@@ -41,7 +41,7 @@ fn table() -> &'static Table {
     unsafe { &*table }
 }
 
-/// Finds the table. Two threads may do so at the same time, with the same result.
+/// Finds the table. Two threads may do this at the same time, with the same result.
 #[cold]
 fn find() -> *mut Table {
     // SAFETY: the name ends in 0. dlsym may allocate, but not with this allocator.
@@ -97,7 +97,7 @@ fn gained(block: *mut u8, layout: Layout) -> *mut u8 {
     block
 }
 
-/// The system's allocator as a table of the daemon's form.
+/// The system's allocator, in the form of the daemon's table.
 static SYSTEM: Table = Table {
     size: size_of::<Table>() as u32,
     reserved: 0,

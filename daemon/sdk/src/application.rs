@@ -1,4 +1,4 @@
-//! application: starts the tree of an app, and has callbacks for its stop.
+//! application: starts the supervision tree of an app, and has callbacks for its stop.
 
 use std::future::{Future, ready};
 use std::marker::PhantomData;
@@ -28,10 +28,10 @@ pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
     fn start(args: StartArgs) -> impl Future<Output = Result<(Self, Root), NotStarted>> + Send;
 
     /// Called once the tree runs, for each of the `[[start_phases]]` of app.toml in their order.
-    /// The app counts as started after the last one. OTP: `start_phase/3`.
+    /// After the last phase the app counts as started. OTP: `start_phase/3`.
     ///
     /// # Errors
-    /// An error fails the start: the tree is stopped again.
+    /// An error fails the start, and the tree is stopped again.
     fn start_phase(&mut self, phase: StartPhase) -> impl Future<Output = Result<(), Exit>> + Send {
         let name = phase.name;
         ready(Err(Exit::error(format!(
@@ -39,9 +39,9 @@ pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
         ))))
     }
 
-    /// Called before the tree is stopped, while all of it still runs. The daemon limits its time.
-    /// Transient and temporary children that end with `normal` here are not restarted. OTP:
-    /// `prep_stop/1`.
+    /// Called before the tree is stopped, while all of the tree still runs. The daemon sets a time
+    /// limit. Transient and temporary children that end with `normal` in this time are not
+    /// restarted. OTP: `prep_stop/1`.
     fn prep_stop(&mut self, stopping: Stopping) -> impl Future<Output = ()> + Send {
         let _ = stopping;
         ready(())
@@ -60,7 +60,7 @@ pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
         ready(())
     }
 
-    /// As [`GenServer::change_code`](crate::GenServer::change_code).
+    /// Works like [`GenServer::change_code`](crate::GenServer::change_code).
     ///
     /// # Errors
     /// An error undoes the whole upgrade.
@@ -69,7 +69,7 @@ pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
         Ok(state.read_without(Self::DROPPED)?)
     }
 
-    /// As [`GenServer::change_code_down`](crate::GenServer::change_code_down).
+    /// Works like [`GenServer::change_code_down`](crate::GenServer::change_code_down).
     ///
     /// # Errors
     /// An error undoes the whole downgrade.
@@ -78,7 +78,8 @@ pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
         Ok(State::write(self)?)
     }
 
-    /// As [`GenServer::schema`](crate::GenServer::schema), with `Schema::of_application::<Self>()`.
+    /// Works like [`GenServer::schema`](crate::GenServer::schema); the function for an application
+    /// is `Schema::of_application::<Self>()`.
     fn schema() -> Schema {
         Schema::unknown()
     }
@@ -88,7 +89,7 @@ face! {
     /// The reason for the start of an app. OTP: start type.
     #[non_exhaustive]
     pub enum StartType = wire::StartType {
-        /// A start on this node, with nothing to take over.
+        /// The app starts on this node, with nothing to take over.
         Normal,
     }
 }
@@ -125,11 +126,11 @@ impl StartArgs {
 #[serde(from = "wire::StartPhase")]
 #[non_exhaustive]
 pub struct StartPhase {
-    /// Its name in app.toml.
+    /// The name of the phase in app.toml.
     pub name: String,
     /// The start type.
     pub start_type: StartType,
-    /// Its argument in app.toml.
+    /// The argument of the phase in app.toml.
     pub arg: Value,
 }
 
@@ -161,7 +162,7 @@ face! {
     /// The cause of an app's stop.
     #[non_exhaustive]
     pub enum StopCause = wire::StopCause {
-        /// An operator stops this app.
+        /// An operator stops the app.
         ByHand,
         /// The node stops.
         NodeStops,
@@ -169,22 +170,22 @@ face! {
         NodeRestarts,
         /// An upgrade restarts or removes the app, or is undone after it started the app.
         Upgrade,
-        /// The tree has ended by itself: the root is gone.
+        /// The tree has ended by itself: the root supervisor is gone.
         TreeEnded,
     }
 }
 
-/// The keys of an app's environment that an upgrade changed. In OTP the values are passed too;
-/// here, read them with [`env`](crate::env).
+/// The keys of an app's environment that an upgrade changed. OTP passes the values too; here you
+/// read them with [`env`](crate::env).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "wire::EnvChange<IgnoredAny>")]
 #[non_exhaustive]
 pub struct EnvChange {
-    /// Keys with another value.
+    /// The keys with another value.
     pub changed: Vec<String>,
-    /// Added keys.
+    /// The added keys.
     pub new: Vec<String>,
-    /// Removed keys.
+    /// The removed keys.
     pub removed: Vec<String>,
 }
 
@@ -201,7 +202,7 @@ impl From<wire::EnvChange<IgnoredAny>> for EnvChange {
 pub struct Root(Option<wire::Root>);
 
 impl Root {
-    /// A supervisor of `module`, started with `args`.
+    /// Returns a root supervisor of `module` that is started with `args`.
     ///
     /// # Errors
     /// `args` cannot be serialized.
@@ -210,13 +211,13 @@ impl Root {
         Ok(Self(Some(wire::Root { module: module.to_owned(), args })))
     }
 
-    /// No root supervisor: an app without a tree.
+    /// Returns no root supervisor, for an app without a tree.
     pub fn none() -> Self {
         Self(None)
     }
 }
 
-/// The application behaviour of a callback type.
+/// The application behaviour, implemented by the callback type `A`.
 #[derive(Debug)]
 pub(crate) struct App<A>(PhantomData<fn() -> A>);
 

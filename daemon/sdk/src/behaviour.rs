@@ -8,7 +8,8 @@ use crate::schema::Schema;
 use crate::value::{State, Value};
 use serde::de::DeserializeOwned;
 
-/// The event of a callback, except init. A behaviour without a callback for it returns an error.
+/// The event of a callback, except init. A behaviour that has no callback for the event returns an
+/// error.
 #[derive(Debug)]
 pub(crate) enum Event<'a> {
     /// A request that expects a reply.
@@ -17,21 +18,21 @@ pub(crate) enum Event<'a> {
     Cast(&'a [u8]),
     /// Any other message.
     Info(&'a [u8]),
-    /// The argument that the process passed to `continue_with`.
+    /// The argument that the last callback passed to `continue_with`.
     Continue(&'a [u8]),
-    /// No message arrived for the time that the process set.
+    /// No message arrived within the time that the process has set.
     Timeout,
     /// A linked process ended.
     Exit(Pid, Exit),
     /// A monitored process ended.
     Down(MonitorRef, Pid, Exit),
-    /// An event of the node itself.
+    /// An event of a port or table.
     Told(&'a [u8]),
     /// The process is about to end.
     Terminate(Exit),
-    /// The application is about to be stopped; has its root.
+    /// The application is about to be stopped. The body holds its root supervisor.
     PrepStop(&'a [u8]),
-    /// A phase of the application's start.
+    /// The application has reached a phase of its start.
     StartPhase(&'a [u8]),
     /// The application's environment changed.
     ConfigChange(&'a [u8]),
@@ -57,21 +58,21 @@ pub(crate) enum BodyKind {
     Info,
 }
 
-/// The parts of a process that people can see: see
+/// The parts of a process that are displayed to people, see
 /// [`GenServer::FORMAT_STATUS`](crate::GenServer::FORMAT_STATUS).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusPart {
-    /// Its state.
+    /// The state.
     State,
-    /// The body of a call to it.
+    /// The body of a call to the process.
     Call,
-    /// The body of a cast to it.
+    /// The body of a cast to the process.
     Cast,
-    /// Any other message to it.
+    /// Any other message to the process.
     Message,
 }
 
-/// Redacts a part of a process for people. OTP: `format_status/1`.
+/// Redacts a part of a process before people see it. OTP: `format_status/1`.
 pub type FormatStatus = fn(StatusPart, Value) -> Result<Value, Undecodable>;
 
 /// A callback module.
@@ -79,22 +80,22 @@ pub(crate) trait Behaviour: 'static {
     /// One of `reld_abi::BEHAVIOUR_*`.
     const BEHAVIOUR: u32;
 
-    /// The state of its processes between callbacks.
+    /// The state of the module's processes between two callbacks.
     type State: Send + 'static;
 
-    /// Redacts states and messages for people.
+    /// The function that redacts states and messages before people see them.
     const FORMAT_STATUS: Option<FormatStatus> = None;
 
-    /// Begins an init.
+    /// Begins init.
     fn init(args: &[u8]) -> Result<Work<Self::State>, Exit>;
 
-    /// Begins any other callback. `Err` is a crash, and drops the state.
+    /// Begins any other callback. `Err` is a crash; the state is dropped.
     fn handle(state: Box<Self::State>, event: Event<'_>) -> Result<Work<Self::State>, Exit>;
 
     /// Returns whether a body can be decoded.
     fn accepts(kind: BodyKind, body: &[u8]) -> Result<(), Exit>;
 
-    /// Describes the types that it reads and writes.
+    /// Describes the types that the module reads and writes.
     fn schema() -> Schema {
         Schema::unknown()
     }

@@ -1,4 +1,4 @@
-//! Blocking work, on spare threads of the node.
+//! Runs blocking work on spare threads of the node.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,8 +14,8 @@ use crate::wait::Wait;
 ///
 /// An upgrade waits for the callback, as for any other. Dropping the future or killing the process
 /// does not stop the work: its result is dropped later, and its code stays in use until then.
-/// Inside `work`, all other functions of this crate are refused. At most sixty-four run at once;
-/// further work is queued.
+/// Inside `work`, all other functions of this crate are refused. At most sixty-four pieces of work
+/// run at once; further work is queued.
 ///
 /// # Errors
 /// [`CallError::Exit`] with [`Exit::Panic`] if `work` panicked; [`CallError::Refused`] outside a

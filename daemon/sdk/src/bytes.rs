@@ -1,6 +1,6 @@
-//! Byte buffers at the boundary.
+//! Passes byte buffers across the boundary.
 //!
-//! The library's allocator is the daemon's, so a `Vec` and a [`reld_abi::Buf`] are the same memory
+//! The library's allocator is the daemon's. So a `Vec` and a [`reld_abi::Buf`] are the same memory,
 //! and nothing is copied when one becomes the other.
 #![expect(
     unsafe_code,
@@ -70,7 +70,7 @@ pub(crate) fn give_exit(exit: Exit) -> RawExit {
     RawExit { kind, text: give(text.into_bytes()) }
 }
 
-/// Converts an exit reason. A kind that only a newer daemon has becomes an error with its number.
+/// Converts an exit reason. A kind that only a newer daemon knows becomes an error with its number.
 pub(crate) fn read_exit(kind: u32, text: &[u8]) -> Exit {
     let text = String::from_utf8_lossy(text).into_owned();
     match kind {

@@ -13,7 +13,7 @@ use crate::process::{find, self_pid};
 use crate::time::milliseconds;
 use crate::wait::Wait;
 
-/// Why a call has no reply.
+/// The reason why a call has no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The time-out expired. The server may still handle the request; its late reply is dropped.
@@ -25,7 +25,7 @@ pub enum CallError {
     /// The request could not be serialized, or the reply has another type.
     #[error(transparent)]
     Undecodable(#[from] Undecodable),
-    /// Not called inside a callback.
+    /// The function was not called inside a callback.
     #[error(transparent)]
     Refused(#[from] Refused),
 }
@@ -40,8 +40,8 @@ impl From<CallError> for Exit {
     }
 }
 
-/// Calls a gen_server or a task, and waits for the reply. Unlike OTP, an error is a value and does
-/// not end the caller.
+/// Calls a gen_server or a task, and waits for the reply. Unlike OTP, a failed call returns an
+/// error and does not end the caller.
 ///
 /// Nothing is sent before the first poll. Dropping the future gives the call up. `[callback]`
 ///
@@ -73,17 +73,18 @@ pub(crate) async fn request(
     .await
 }
 
-/// Stops another process in order with that reason, and waits for its end: its terminate is called,
+/// Stops another process with that reason, and waits for its end. The process runs its terminate,
 /// whether or not it traps exits. It ends after the running callback, before any waiting message.
 /// OTP: `gen_server:stop/3`. `[callback]`
 ///
-/// For its supervisor this is an end like any other: a permanent child is restarted.
+/// For the supervisor of the process, this is an end like any other: a permanent child is
+/// restarted.
 ///
 /// # Errors
-/// [`CallError::Exit`] with the exit reason, if that is another one: [`Exit::Noproc`] if the
-/// process did not exist, and an error for a task, which cannot be stopped this way, and for the
-/// running process, which ends by [`Next::Stop`](crate::Next::Stop). [`CallError::Timeout`] if it
-/// has not ended in time; it still will.
+/// - [`CallError::Exit`] with the exit reason, if it is not `reason`. It is [`Exit::Noproc`] if the
+///   process did not exist. It is [`Exit::Error`] for a task, which cannot be stopped this way, and
+///   for the running process, which ends by [`Next::Stop`](crate::Next::Stop).
+/// - [`CallError::Timeout`] if the process has not ended in time. It will still end.
 pub async fn stop(to: impl Into<To>, reason: Exit, timeout: Duration) -> Result<(), CallError> {
     let to = to.into();
     if find(&to).is_some_and(|pid| self_pid() == Some(pid)) {
@@ -104,10 +105,10 @@ pub async fn spawn(module: &str, args: &impl Serialize) -> Result<Pid, CallError
     start(module, args, Tie::None).await
 }
 
-/// As [`spawn`], linked to the caller. `[callback]`
+/// Works like [`spawn`], and links the process to the caller. `[callback]`
 ///
 /// # Errors
-/// As [`spawn`].
+/// The same as for [`spawn`].
 pub async fn spawn_link(module: &str, args: &impl Serialize) -> Result<Pid, CallError> {
     start(module, args, Tie::Link).await
 }
@@ -118,8 +119,9 @@ pub(crate) async fn start(module: &str, args: &impl Serialize, tie: Tie) -> Resu
     Ok(read("pid", &answer(Wait::for_another(reference)).await?)?)
 }
 
-/// Waits for this time. The process handles no message meanwhile; to get a message later instead,
-/// use [`send_after`](crate::send_after). Returns at once outside a callback. `[callback]`
+/// Waits for this time. Meanwhile the process handles no message; to get a message later instead,
+/// use [`send_after`](crate::send_after). Outside a callback the function returns at once.
+/// `[callback]`
 pub async fn sleep(time: Duration) {
     if let Ok(Ok(reference)) = host::ask(|host| host.sleep(milliseconds(time))) {
         // Any answer ends the wait.

@@ -1,4 +1,4 @@
-//! One running callback: the future that owns the state, polled until it returns the state.
+//! One running callback: a future that owns the state, and is polled until it returns the state.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,11 +9,11 @@ use crate::host;
 use crate::wait::Wait;
 use crate::waker::{self, Wakers};
 
-/// The work of a callback: owns the state, and returns it at the end. `Err` is a crash, and the
-/// state is gone.
+/// The work of a callback. It owns the state, and returns the state at the end. `Err` is a crash;
+/// the state is lost.
 ///
-/// Unlike OTP, terminate is not called after a crash: the state was moved into the future that
-/// failed.
+/// Unlike OTP, terminate is not called after a crash, because the state was moved into the future
+/// that failed.
 pub(crate) type Work<S> = Pin<Box<dyn Future<Output = Result<Done<S>, Exit>> + Send>>;
 
 /// The result of a callback.
@@ -39,7 +39,7 @@ impl<S> Done<S> {
         Self { state: Some(state), next: After::Continue, reply: None }
     }
 
-    /// Starts no process.
+    /// Returns the result of an init that starts no process.
     pub(crate) fn not_started(why: NotStarted) -> Self {
         let next = match why {
             NotStarted::Ignore => After::Ignore,
@@ -56,7 +56,8 @@ const POLLS_IN_A_ROW: u32 = 16;
 pub(crate) struct Callback<S> {
     work: Work<S>,
     wakers: Wakers,
-    /// Open while a callback that keeps waking itself lets others go first.
+    /// A request that is open while a callback that keeps waking itself lets other processes go
+    /// first.
     turn: Option<Wait>,
 }
 
@@ -65,7 +66,8 @@ impl<S> Callback<S> {
         Self { work, wakers: Wakers::default(), turn: None }
     }
 
-    /// Runs as far as possible; `completed` has the references that were answered since.
+    /// Runs the callback as far as possible. `completed` holds the references that were answered
+    /// since the last poll.
     pub(crate) fn poll(&mut self, completed: &[u64]) -> Poll<Result<Done<S>, Exit>> {
         self.turn = None;
         self.wakers.wake(completed);
@@ -78,8 +80,8 @@ impl<S> Callback<S> {
     }
 }
 
-/// Polls until the work ends or stops waking itself, up to a limit; at the limit the wake stays
-/// noted.
+/// Polls until the work ends or stops waking itself, at most [`POLLS_IN_A_ROW`] times. After the
+/// last poll the wake stays set.
 fn poll_while_woken<S>(work: &mut Work<S>) -> Poll<Result<Done<S>, Exit>> {
     let mut context = Context::from_waker(waker::root());
     for _ in 0..POLLS_IN_A_ROW {

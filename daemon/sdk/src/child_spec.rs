@@ -11,16 +11,16 @@ use crate::face::face;
 use crate::time::milliseconds;
 
 face! {
-    /// Whether a supervisor ends when significant children have ended for good. OTP:
-    /// `auto_shutdown`.
+    /// The condition on which a supervisor ends after significant children have ended for good.
+    /// OTP: `auto_shutdown`.
     #[derive(Default)]
     pub enum AutoShutdown = wire::AutoShutdown {
-        /// Never; then no child may be significant.
+        /// The supervisor never ends for that reason. Then no child may be significant.
         #[default]
         Never,
-        /// When the first of them has ended.
+        /// The supervisor ends when the first significant child has ended.
         AnySignificant,
-        /// When the last of them has ended.
+        /// The supervisor ends when the last significant child has ended.
         AllSignificant,
     }
 }
@@ -31,24 +31,26 @@ face! {
 pub struct SupervisorSpec(wire::SupervisorSpec);
 
 impl SupervisorSpec {
-    /// Restarts only the child that ended. At most 1 restart in 5 seconds, as in OTP.
+    /// Restarts only the child that ended. The default intensity is 1 restart in 5 seconds, as in
+    /// OTP.
     pub fn one_for_one() -> Self {
         Self::of(Strategy::OneForOne)
     }
 
-    /// When a child ends, ends all others and starts all of them again. For children that depend on
-    /// each other. Temporary children are not started again.
+    /// When a child ends, ends all other children and starts all of them again. Use it for children
+    /// that depend on each other. Temporary children are not started again.
     pub fn one_for_all() -> Self {
         Self::of(Strategy::OneForAll)
     }
 
-    /// When a child ends, ends the children started after it, and starts all of these again. For
-    /// children that depend on earlier ones. Temporary children are not started again.
+    /// When a child ends, ends the children that were started after it, and starts all of these
+    /// again. Use it for children that depend on earlier ones. Temporary children are not started
+    /// again.
     pub fn rest_for_one() -> Self {
         Self::of(Strategy::RestForOne)
     }
 
-    /// Has any number of children of one kind, started by
+    /// Supervises any number of children of one kind. Each child is started by
     /// [`start_child_of`](crate::supervisor::start_child_of). The id of the template is not used.
     pub fn simple_one_for_one(template: ChildSpec) -> Self {
         Self::of(Strategy::SimpleOneForOne).child(template)
@@ -64,8 +66,8 @@ impl SupervisorSpec {
         })
     }
 
-    /// Sets the restart intensity: the supervisor ends, with all children, after more than
-    /// `restarts` in one `period`.
+    /// Sets the restart intensity. After more than `restarts` restarts in one `period` the
+    /// supervisor ends, with all children.
     #[must_use]
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.0.intensity = Some(restarts);
@@ -73,15 +75,16 @@ impl SupervisorSpec {
         self
     }
 
-    /// Ends the supervisor with `shutdown` when [significant](ChildSpec::significant) children have
-    /// ended for good.
+    /// Makes the supervisor end with `shutdown` when [significant](ChildSpec::significant) children
+    /// have ended for good.
     #[must_use]
     pub fn auto_shutdown(mut self, when: AutoShutdown) -> Self {
         self.0.auto_shutdown = (when != AutoShutdown::Never).then(|| when.into());
         self
     }
 
-    /// Adds a child. Children start in this order and stop in reverse order.
+    /// Adds a child. Children start in the order in which they are added, and stop in reverse
+    /// order.
     #[must_use]
     pub fn child(mut self, child: ChildSpec) -> Self {
         self.0.children.push(child.0);
@@ -101,24 +104,24 @@ impl SupervisorSpec {
 }
 
 face! {
-    /// When a child is restarted.
+    /// The condition on which a child is restarted.
     pub enum Restart = wire::Restart {
-        /// Always.
+        /// The child is always restarted.
         Permanent,
-        /// After an abnormal end; not after `normal` and `shutdown`.
+        /// The child is restarted after an abnormal end, but not after `normal` and `shutdown`.
         Transient,
-        /// Never; its spec is removed.
+        /// The child is never restarted, and its spec is removed.
         Temporary,
     }
 }
 
-/// How a supervisor stops a child.
+/// The way in which a supervisor stops a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "wire::Shutdown", from = "wire::Shutdown")]
 pub enum Shutdown {
-    /// Sends `shutdown`, and kills the child after that time.
+    /// Sends `shutdown`, and kills the child if it still runs after this time.
     Within(Duration),
-    /// Sends `shutdown`, and waits for ever. For supervisors.
+    /// Sends `shutdown`, and waits for ever. Use it for supervisors.
     Infinity,
     /// Kills the child at once. OTP: `brutal_kill`.
     BrutalKill,
@@ -159,7 +162,7 @@ face! {
 #[serde(transparent)]
 pub struct ChildSpec(pub(crate) wire::ChildSpec);
 
-/// The daemon writes `significant` for each child; only `true` is kept here.
+/// Converts a spec from the daemon, which writes `significant` for each child; only `true` is kept.
 impl From<wire::ChildSpec> for ChildSpec {
     fn from(spec: wire::ChildSpec) -> Self {
         let significant = spec.significant.filter(|is| *is);
@@ -168,9 +171,10 @@ impl From<wire::ChildSpec> for ChildSpec {
 }
 
 impl ChildSpec {
-    /// A child of `module`, started with `args`; permanent, with 5 seconds to stop.
+    /// The spec of a worker that runs `module`, started with `args`. It is permanent and has 5
+    /// seconds to stop.
     ///
-    /// The id is any value that is unique in its supervisor.
+    /// The id is any value that is unique in the worker's supervisor.
     ///
     /// # Panics
     /// If `id` or `args` cannot be serialized. The start of the supervisor then fails with that
@@ -187,10 +191,11 @@ impl ChildSpec {
         })
     }
 
-    /// A child that is a supervisor; permanent, with unlimited time to stop.
+    /// The spec of a supervisor that runs `module`, started with `args`. It is permanent and has
+    /// unlimited time to stop.
     ///
     /// # Panics
-    /// As [`ChildSpec::worker`].
+    /// The same as for [`ChildSpec::worker`].
     pub fn supervisor(id: impl Serialize, module: &str, args: impl Serialize) -> Self {
         let Self(worker) = Self::worker(id, module, args);
         let (shutdown, child_type) = (Some(wire::Shutdown::Infinity), Some(wire::ChildType::Supervisor));
@@ -204,8 +209,9 @@ impl ChildSpec {
         self
     }
 
-    /// Makes its end count for [`SupervisorSpec::auto_shutdown`]. Only for a transient or temporary
-    /// child, because a permanent one never ends for good. OTP: `significant`.
+    /// Makes the end of the child count for [`SupervisorSpec::auto_shutdown`]. Use it only for a
+    /// transient or temporary child, because a permanent one never ends for good. OTP:
+    /// `significant`.
     #[must_use]
     pub fn significant(mut self) -> Self {
         self.0.significant = Some(true);

@@ -10,20 +10,20 @@ use rmp_serde::config::BytesMode;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-/// Bytes could not be decoded as the requested type, or a value could not be encoded.
+/// Some bytes could not be decoded as the requested type, or a value could not be encoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Undecodable(String);
 
 impl Undecodable {
-    /// Adds the name of the body to the error.
+    /// Adds the name of the decoded body to the error.
     pub(crate) fn of(self, what: &str) -> Self {
         Self(format!("{what}: {}", self.0))
     }
 }
 
-/// The initial capacity, enough for a usual message or state; a growing vector would call the
-/// allocator five times.
+/// The initial capacity, which is enough for a usual message or state. A vector that grows to this
+/// size would call the allocator five times.
 const USUAL: usize = 128;
 
 /// The encoding of `()`: nil.
@@ -45,14 +45,15 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Undecodable
     whole(bytes, |reader| T::deserialize(reader)).map_err(|error| locate::<T>(bytes, error))
 }
 
-/// Decodes a body; the error has its name.
+/// Decodes a body. An error contains the name of the body.
 pub(crate) fn read<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Undecodable> {
     decode(body).map_err(|error| error.of(what))
 }
 
 /// Decodes a state. Every field must be read, or listed in `dropped` by its path (`limits.max`).
 ///
-/// An unread field is a forgotten rename or a lost value; neither may become a default unnoticed.
+/// An unread field is a forgotten rename or a lost value. It must not be replaced by a default
+/// without an error.
 pub(crate) fn decode_all<T: DeserializeOwned>(bytes: &[u8], dropped: &[&str]) -> Result<T, Undecodable> {
     let (value, unread) =
         whole(bytes, |reader| unread::deserialize(reader)).map_err(|error| locate::<T>(bytes, error))?;
@@ -83,8 +84,8 @@ fn whole<T>(
     }
 }
 
-/// Decodes again to find the field at fault; tracking it from the start would be too slow for valid
-/// values.
+/// Decodes again to find the field that does not fit. Tracking the field in every first pass would
+/// be too slow for valid values.
 fn locate<T: DeserializeOwned>(bytes: &[u8], error: String) -> Undecodable {
     let mut reader = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {
@@ -95,7 +96,8 @@ fn locate<T: DeserializeOwned>(bytes: &[u8], error: String) -> Undecodable {
     }
 }
 
-/// Describes an error of the format. Marker bytes mean nothing to a person who typed JSON.
+/// Describes an error of the format without marker bytes, which mean nothing to a person who typed
+/// JSON.
 fn described(error: &rmp_serde::decode::Error) -> String {
     let rmp_serde::decode::Error::TypeMismatch(marker) = error else { return error.to_string() };
     let found = match marker.to_u8() {
@@ -112,7 +114,7 @@ fn described(error: &rmp_serde::decode::Error) -> String {
     format!("invalid type: {found}")
 }
 
-/// Joins encoded values to one map, by name, like the fields of a struct.
+/// Joins encoded values to one map with these names as keys, like the fields of a struct.
 pub(crate) fn join<const N: usize>(fields: [(&str, &[u8]); N]) -> Result<Vec<u8>, Undecodable> {
     debug_assert!(N < 16, "the header is one byte");
     let mut bytes = Vec::with_capacity(USUAL);
@@ -124,7 +126,7 @@ pub(crate) fn join<const N: usize>(fields: [(&str, &[u8]); N]) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-/// Splits such a map without decoding the values.
+/// Splits a map that [`join`] has made, without decoding the values.
 pub(crate) fn split<'a, const N: usize>(
     bytes: &'a [u8],
     names: [&str; N],
@@ -161,7 +163,7 @@ fn next<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Undecodable> {
     Ok(value)
 }
 
-/// Formats an encoded value for tests; byte strings are lists of numbers.
+/// Formats an encoded value for tests. Byte strings are formatted as lists of numbers.
 #[cfg(test)]
 pub(crate) fn shown<T: Serialize>(value: &T) -> String {
     let bytes = encode(value).expect("encodes");

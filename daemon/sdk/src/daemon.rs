@@ -1,4 +1,4 @@
-//! The daemon that loaded this library, through its table.
+//! The daemon that loaded this library, reached through its table of functions.
 #![expect(unsafe_code, reason = "reads the daemon's table")]
 
 use std::mem::offset_of;
@@ -8,7 +8,7 @@ use reld_abi::Host as Table;
 
 use crate::bytes::lend;
 
-/// Null until [`load`]; written once, since a library is loaded once.
+/// Null until [`load`]. Written only once, because a library is loaded once.
 static DAEMON: AtomicPtr<Table> = AtomicPtr::new(std::ptr::null_mut());
 
 /// Returns the daemon's table, if this library runs in a daemon.
@@ -29,8 +29,8 @@ struct Head {
 
 const _: () = assert!(offset_of!(Head, abi_minor) == offset_of!(Table, abi_minor));
 
-/// Stores the daemon's table. Refuses another major version, or a table that lacks a function that
-/// this SDK needs. A newer table has more functions, which are ignored.
+/// Stores the daemon's table. Refuses a table of another major version, and a table that lacks a
+/// function that this SDK needs. A newer table has more functions, which are ignored.
 ///
 /// # Safety
 /// `table` is null or points to a daemon's table that stays for the life of the process.

@@ -1,4 +1,4 @@
-//! Shared tables: rows that any process can read and write without a message to another one. OTP:
+//! Shared tables: rows that any process can read and write without sending a message. OTP:
 //! `ets`.
 //!
 //! A [`Table`] is a number. Your state may keep it across an upgrade, and dropping it does nothing.
@@ -41,12 +41,12 @@
 //! }
 //! ```
 //!
-//! All functions here are `[callback]` and do not wait. Each request is atomic, but two requests
-//! are not: use [`Table::update_counter`], [`Table::insert_new`] and [`Table::replace`] if several
-//! processes write.
+//! All functions here are `[callback]` and do not wait. Each single request is atomic, but a
+//! sequence of requests is not. If several processes write, use [`Table::update_counter`],
+//! [`Table::insert_new`] and [`Table::replace`].
 //!
 //! The owner is the process that created the table. When the owner ends, the table is dropped,
-//! unless there is an [heir](Options::heir), which becomes the owner and gets an
+//! unless it has an [heir](Options::heir). The heir then becomes the owner and gets an
 //! [`Info::Table`](crate::Info::Table).
 
 use std::fmt;
@@ -75,14 +75,15 @@ pub struct Table<K, V> {
     of: PhantomData<fn(K) -> V>,
 }
 
-/// An event of a table: arrives as [`Info::Table`](crate::Info::Table).
+/// An event of a table. It arrives as [`Info::Table`](crate::Info::Table).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// The process is now the owner, by [`Table::give_away`] or as the heir. OTP: `'ETS-TRANSFER'`.
+    /// The process has become the owner, by [`Table::give_away`] or as the heir. OTP:
+    /// `'ETS-TRANSFER'`.
     Transferred {
-        /// The number of the table: see [`Table::is`].
+        /// The number of the table, see [`Table::is`].
         table: u64,
         /// The previous owner.
         from: Pid,
@@ -101,7 +102,7 @@ impl From<wire::Event> for Event {
     }
 }
 
-/// Why a request to a table failed.
+/// The error of a failed request to a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{text}")]
 pub struct Error {
@@ -116,21 +117,21 @@ pub struct Error {
 pub enum Reason {
     /// The table does not exist.
     NoTable,
-    /// The access of the table forbids it.
+    /// The access mode of the table forbids the request.
     NoAccess,
-    /// Another table already has the name.
+    /// Another table already has that name.
     NameTaken,
-    /// Only the owner may do this.
+    /// Only the owner may make this request.
     NotOwner,
     /// The new owner has ended.
     NoProcess,
-    /// There is no row with this key, and no initial value.
+    /// There is no row with this key, and no initial value was given.
     NoRow,
     /// The value is not an integer, or the sum does not fit into 64 bits.
     NotANumber,
     /// Only an ordered table can be read in parts.
     NotOrdered,
-    /// Not called inside a callback.
+    /// The function was not called inside a callback.
     Refused,
     /// A key or value cannot be encoded, or has another type.
     Undecodable,
@@ -140,7 +141,7 @@ pub enum Reason {
 }
 
 impl Error {
-    /// Returns the kind.
+    /// Returns the kind of the error.
     pub fn reason(&self) -> Reason {
         self.reason
     }
@@ -190,14 +191,14 @@ impl From<Undecodable> for Error {
     }
 }
 
-/// The options of a new table. By default: a set without a name, which all processes read and only
-/// its owner writes.
+/// The options of a new table. The default is a table without an order and a name, which all
+/// processes read and only its owner writes.
 #[derive(Debug, Clone, Default)]
 pub struct Options(wire::Options);
 
 impl Options {
-    /// Returns the default options: a set without a name, which all processes read and only its
-    /// owner writes.
+    /// Returns the default options: a table without an order and a name, which all processes read
+    /// and only its owner writes.
     pub fn new() -> Self {
         Self::default()
     }
@@ -224,15 +225,15 @@ impl Options {
         self
     }
 
-    /// Gives it a name for [`whereis`]. OTP: `named_table`.
+    /// Gives the table a name for [`whereis`]. OTP: `named_table`.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.0.name = Some(name.to_owned());
         self
     }
 
-    /// Sets the process that becomes the owner when the owner ends, and the data that it gets then.
-    /// OTP: `{heir, Pid, Data}`.
+    /// Sets the heir: the process that becomes the owner when the owner ends. The heir then gets
+    /// `data`. OTP: `{heir, Pid, Data}`.
     ///
     /// # Errors
     /// `data` cannot be encoded.
@@ -256,7 +257,7 @@ impl Options {
 /// [`Reason::Undecodable`].
 ///
 /// # Errors
-/// Not called inside a callback. A missing table is not an error.
+/// The function was not called inside a callback. A missing table is not an error.
 pub fn whereis<K, V>(name: &str) -> Result<Option<Table<K, V>>, Error> {
     let found: Option<u64> = ask(&Request::Whereis { name: name.to_owned() })?;
     Ok(found.map(Table::of))
@@ -326,8 +327,8 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
         ask(&Request::Insert { table: self.id(), key: bytes(key)?, value: bytes(value)? })
     }
 
-    /// Inserts a row unless its key is present; returns whether it did. OTP: `ets:insert_new/2`.
-    /// `[callback]`
+    /// Inserts a row unless its key is present; returns whether the row was inserted. OTP:
+    /// `ets:insert_new/2`. `[callback]`
     ///
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NoAccess`].
@@ -347,14 +348,14 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
     /// Removes a row and returns its value. OTP: `ets:take/2`, `ets:delete/2`. `[callback]`
     ///
     /// # Errors
-    /// As [`Table::get`].
+    /// The same as for [`Table::get`].
     pub fn take(self, key: &K) -> Result<Option<V>, Error> {
         let value: Option<ByteBuf> = ask(&Request::Take { table: self.id(), key: bytes(key)? })?;
         value.map(|value| Ok(read("value of a table", &value)?)).transpose()
     }
 
-    /// Replaces the value `old` with `new`; returns whether the row had that value, byte for byte.
-    /// OTP: `ets:select_replace/2`. `[callback]`
+    /// Replaces the value of a row if it is `old`, byte for byte; returns whether it was. OTP:
+    /// `ets:select_replace/2`. `[callback]`
     ///
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NoAccess`].
@@ -367,35 +368,36 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
     /// `[callback]`
     ///
     /// # Errors
-    /// As [`Table::get`].
+    /// The same as for [`Table::get`].
     pub fn rows(self) -> Result<Vec<(K, V)>, Error> {
         self.select(Wanted::default())
     }
 
-    /// Returns the rows with keys from `from` to `to`, both included. OTP: a match specification
+    /// Returns the rows with keys from `from` to `to`, including both. OTP: a match specification
     /// with guards. `[callback]`
     ///
     /// # Errors
-    /// As [`Table::get`].
+    /// The same as for [`Table::get`].
     pub fn range(self, from: &K, to: &K) -> Result<Vec<(K, V)>, Error> {
         self.select(Wanted { from: Some(bytes(from)?), to: Some(bytes(to)?), ..Wanted::default() })
     }
 
     /// Returns the rows with keys that begin with `prefix`. If the keys are tuples, pass a shorter
-    /// tuple such as `&(room,)`; if they are strings, a string. Fast if the table is ordered;
-    /// otherwise all rows are scanned. `[callback]`
+    /// tuple such as `&(room,)`; if they are strings, pass a string. The call is fast if the table
+    /// is ordered; otherwise all rows are scanned. `[callback]`
     ///
     /// # Errors
-    /// As [`Table::get`].
+    /// The same as for [`Table::get`].
     pub fn prefix(self, prefix: &impl Serialize) -> Result<Vec<(K, V)>, Error> {
         self.select(Wanted { prefix: Some(bytes(prefix)?), ..Wanted::default() })
     }
 
-    /// Returns the next `limit` rows of an ordered table after a key, or the first ones. With it
-    /// you can go through a large table in several callbacks. OTP: `ets:next/2`. `[callback]`
+    /// Returns the next `limit` rows of an ordered table after a key; with `None`, the first rows.
+    /// With this function you can go through a large table in several callbacks. OTP: `ets:next/2`.
+    /// `[callback]`
     ///
     /// # Errors
-    /// [`Reason::NotOrdered`], or as [`Table::get`].
+    /// [`Reason::NotOrdered`], and the same as for [`Table::get`].
     pub fn page(self, after: Option<&K>, limit: usize) -> Result<Vec<(K, V)>, Error> {
         let after = after.map(bytes).transpose()?;
         self.select(Wanted { after, limit: Some(limit), ..Wanted::default() })
@@ -411,8 +413,8 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
 }
 
 impl<K: Serialize> Table<K, i64> {
-    /// Adds to the value of a key and returns the sum. If there is no such row, adds to `initial`.
-    /// OTP: `ets:update_counter/4`. `[callback]`
+    /// Adds to the value of a key and returns the sum. If there is no row with that key, inserts
+    /// one with the value `initial` first. OTP: `ets:update_counter/4`. `[callback]`
     ///
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NoAccess`], [`Reason::NotANumber`]; [`Reason::NoRow`] without

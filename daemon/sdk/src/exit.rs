@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::Undecodable;
 
-/// Why a process ended, or is to end. OTP: exit reason.
+/// The reason why a process ended, or is to end. OTP: exit reason.
 ///
-/// In OTP a reason is any term. Here supervisors react to the kind only; the text is for people.
+/// In OTP a reason is any term. Here supervisors react only to the kind of the reason; the text is
+/// for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "reld_wire::Exit", into = "reld_wire::Exit")]
 pub enum Exit {
@@ -24,7 +25,7 @@ pub enum Exit {
     Noproc,
     /// The app's own code gave up, with this explanation.
     Error(String),
-    /// The app's code panicked: message and location.
+    /// The app's code panicked. Holds the message and the location.
     Panic(String),
     /// A state, message or argument could not be decoded.
     Undecodable(String),
@@ -39,7 +40,7 @@ impl Exit {
         Self::Shutdown(String::new())
     }
 
-    /// Returns the exit reason of code that gives up.
+    /// Returns the exit reason of code that gives up, with an explanation.
     pub fn error(why: impl fmt::Display) -> Self {
         Self::Error(why.to_string())
     }
@@ -82,7 +83,7 @@ impl fmt::Display for Exit {
     }
 }
 
-/// Described by its serialized form, for states that contain one.
+/// Describes the serialized form, for states that contain an exit reason.
 impl JsonSchema for Exit {
     fn schema_name() -> Cow<'static, str> {
         reld_wire::Exit::schema_name()
@@ -105,18 +106,18 @@ impl From<Undecodable> for Exit {
     }
 }
 
-/// Why init started no process.
+/// The reason why init started no process.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotStarted {
-    /// There is nothing to do, which is not an error. OTP: `ignore`.
+    /// There is nothing to do. This is not an error. OTP: `ignore`.
     #[error("ignored")]
     Ignore,
-    /// It failed. OTP: `{stop, Reason}`.
+    /// Init failed. OTP: `{stop, Reason}`.
     #[error("{0}")]
     Stop(#[source] Exit),
 }
 
-/// Every exit reason is also a reason not to start: `?` works in init as in every callback.
+/// Every exit reason is also a reason not to start, so `?` works in init as in every callback.
 impl<E: Into<Exit>> From<E> for NotStarted {
     fn from(error: E) -> Self {
         Self::Stop(error.into())

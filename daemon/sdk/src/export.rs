@@ -19,7 +19,7 @@ use crate::supervisor::{self, Supervisor};
 use crate::task::{self, Task};
 use crate::usage;
 
-/// The builder of the library, for display.
+/// The name of the program that built the library, for display.
 const BUILT_BY: &str = concat!("reld-sdk ", env!("CARGO_PKG_VERSION"), ", ", env!("RELD_SDK_RUSTC"));
 
 /// Exports an app: use it once, in the root of a `cdylib` crate.
@@ -28,13 +28,13 @@ const BUILT_BY: &str = concat!("reld-sdk ", env!("CARGO_PKG_VERSION"), ", ", env
 /// `name: behaviour Type`; the names are unique in a release. A behaviour is `gen_server`,
 /// `gen_statem`, `gen_event`, `event_handler`, `supervisor`, `application` or `task`.
 ///
-/// `unload: function`, after the modules, names a `fn()` that is called once, when the node no
-/// longer refers to the library and before it leaves the address space. Use it to end and join
-/// threads that the library has started itself. An app with such threads sets `threads = true` in
-/// its `app.toml`; otherwise it is not replaced while one of them runs.
+/// `unload: function`, after the modules, names a `fn()`. The node calls it once, when the node no
+/// longer refers to the library, before the library leaves the address space. Use it to end and
+/// join threads that the library has started itself. An app with such threads sets `threads = true`
+/// in its `app.toml`; otherwise it is not replaced while one of them runs.
 ///
-/// Also makes the daemon's allocator the crate's global allocator, so the crate cannot have
-/// another. Works in crates that `#![forbid(unsafe_code)]`.
+/// The macro also makes the daemon's allocator the crate's global allocator, so the crate cannot
+/// have another. It works in crates that `#![forbid(unsafe_code)]`.
 ///
 /// See the [crate's documentation](crate) for a complete app.
 #[macro_export]
@@ -45,8 +45,8 @@ macro_rules! export_app {
         modules: { $($module:ident : $behaviour:ident $callback:ty),+ $(,)? }
         $(, unload: $unload:path)? $(,)?
     ) => {
-        // The app's own names are resolved next to these, so an app must not be able to have one of
-        // them.
+        // Names of the app are resolved in the same scope, so no name of this macro may be one that
+        // an app can have.
         const _: () = {
             static __RELD_MODULES: &[&$crate::export::Module] = &[$({
                 struct __ReldModule;
@@ -77,7 +77,7 @@ macro_rules! export_app {
     };
 }
 
-/// Builds the magic block. Fails to compile if two modules have the same name.
+/// Builds the magic block of a library. Fails to compile if two modules have the same name.
 pub const fn app(
     name: &'static str,
     version: &'static str,

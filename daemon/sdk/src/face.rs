@@ -1,8 +1,9 @@
 //! Faces: types of this crate that stand for types of the protocol.
 //!
 //! Apps see no type of `reld-wire`, so additions to the protocol for the daemon do not break an
-//! app's code. A face is serialized as the protocol type, so the names on the boundary are spelled
-//! in `reld-wire` only. A new variant there does not compile here until it has a face.
+//! app's code. A face is serialized as the protocol type, so only `reld-wire` spells the names on
+//! the boundary. When a variant is added there, this crate does not compile until its face has the
+//! variant too.
 
 /// Defines an enum without content that stands for one of the protocol.
 macro_rules! face {

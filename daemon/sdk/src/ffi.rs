@@ -1,8 +1,8 @@
 //! The fence: the functions that the daemon calls, for any behaviour.
 //!
 //! Each function first turns pointers into owned values or borrows, does its work in [`catch`], and
-//! writes the result. A state or future passed by pointer is owned from then on, and dropped here
-//! if it cannot be given back.
+//! writes the result. A state or future passed by pointer then belongs to the function. If it
+//! cannot be given back, it is dropped here.
 #![expect(unsafe_code, reason = "the daemon's pointers become values here")]
 
 use std::ffi::c_void;
@@ -19,7 +19,7 @@ use crate::guard::{catch, discard};
 use crate::names::{From, MonitorRef, Pid};
 use crate::value::{State, Value};
 
-/// The names of a table in errors.
+/// The names of a table, as errors show them.
 pub trait Named: 'static {
     /// The module's name.
     const NAME: &'static str;
@@ -215,7 +215,7 @@ fn hand_out<T>(value: Box<T>) -> *mut c_void {
     Box::into_raw(value).cast()
 }
 
-/// Writes a plain function's result.
+/// Writes the result of a function that is not a callback.
 ///
 /// # Safety
 /// Both pointers are null or writable.
@@ -237,7 +237,7 @@ unsafe fn answer<N: Named, T>(result: Result<T, Exit>, out: *mut T, why: *mut re
     }
 }
 
-/// The reason of a callback.
+/// The reason why the daemon runs a callback.
 enum Occasion<'a> {
     Init(&'a [u8]),
     Event(Event<'a>),
@@ -272,7 +272,7 @@ unsafe fn read_event<'a>(event: *const reld_abi::Event) -> Occasion<'a> {
     })
 }
 
-/// Adds the called process, which is the running one, to the origin of a call.
+/// Makes the origin of a call complete: the called process is the running one.
 fn caller(caller: Pid, reference: u64) -> From {
     From { caller, server: crate::process::self_pid().unwrap_or(Pid::NONE), reference }
 }
@@ -294,7 +294,7 @@ fn begin<B: Behaviour>(state: Option<Box<B::State>>, occasion: Occasion<'_>) -> 
     }
 }
 
-/// Polls while the callback is still on the stack: most callbacks end here and need no box.
+/// Polls while the callback is still on the stack: most callbacks end at this poll and need no box.
 fn first_poll<B: Behaviour, N: Named>(mut callback: Callback<B::State>, out: &mut Outcome) -> Verdict {
     match catch(|| callback.poll(&[])) {
         Ok(Poll::Pending) => park::<B, N>(Box::new(callback), out),
@@ -310,7 +310,7 @@ fn park<B: Behaviour, N: Named>(callback: Box<Callback<B::State>>, out: &mut Out
     reld_abi::VERDICT_PENDING
 }
 
-/// Drops the rest of a callback and writes its result.
+/// Drops what is left of a callback, and writes its result.
 fn end<B: Behaviour, N: Named>(
     callback: impl Sized,
     ended: Result<Done<B::State>, Exit>,
@@ -341,7 +341,7 @@ fn end<B: Behaviour, N: Named>(
     reld_abi::VERDICT_READY
 }
 
-/// Writes out an unfinished line of `print!`: the code that began it will not finish it.
+/// Flushes an unfinished line of `print!`, because the code that began the line will not finish it.
 pub(crate) fn hand_over_output() {
     // The error cannot be reported.
     let _ = catch(|| std::io::stdout().flush());
@@ -353,7 +353,7 @@ fn crash<N: Named>(exit: Exit, out: &mut Outcome) -> Verdict {
     reld_abi::VERDICT_CRASHED
 }
 
-/// Adds module and version to the error of a field that did not fit.
+/// Adds module and version to the error about a field that did not fit.
 fn blame<N: Named>(exit: Exit) -> Exit {
     match exit {
         Exit::Undecodable(text) => Exit::Undecodable(format!("{} {}: {text}", N::NAME, N::VERSION)),

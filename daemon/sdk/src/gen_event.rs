@@ -1,4 +1,4 @@
-//! gen_event: a manager that passes events to handlers, of its own app and of others.
+//! gen_event: a manager that passes events to handlers of its own app and of other apps.
 //!
 //! ```text
 //!   notify, sync_notify, call          +--> handler "log"    a process of module board_log
@@ -10,8 +10,8 @@
 //! own, below the manager in the tree. So a crash of a handler affects nothing else. A handler has
 //! its own module entry and state, and an upgrade finds and converts it like any other process,
 //! although no child spec names it. The manager still passes one event after the other to one
-//! handler after the other, in the order in which the handlers were added: each handler gets every
-//! event, in order, and [`sync_notify`] returns when all have handled it.
+//! handler after the other, in the order in which the handlers were added. So each handler gets
+//! every event, in order, and [`sync_notify`] returns when all handlers have handled the event.
 //!
 //! The functions here call a running manager. A handler must not call its own manager, because the
 //! manager waits for the handler.
@@ -98,7 +98,7 @@ pub trait EventHandler: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Handles an event. OTP: `handle_event/2`.
     fn handle_event(&mut self, event: Self::Event) -> impl Future<Output = Handled> + Send;
 
-    /// Handles a request to this handler. By default the handler ends with an error. OTP:
+    /// Handles a request to this handler. The default ends the handler with an error. OTP:
     /// `handle_call/2`.
     fn handle_call(
         &mut self,
@@ -108,7 +108,7 @@ pub trait EventHandler: Serialize + DeserializeOwned + Send + Sized + 'static {
         ready(Err(Exit::error("received a call, but handle_call is not implemented")))
     }
 
-    /// Handles any other message. By default it is dropped. OTP: `handle_info/2`.
+    /// Handles any other message. The default drops the message. OTP: `handle_info/2`.
     fn handle_info(&mut self, info: Info<Self::Message>) -> impl Future<Output = Handled> + Send {
         drop(info);
         ready(Handled::Keep)
@@ -121,7 +121,7 @@ pub trait EventHandler: Serialize + DeserializeOwned + Send + Sized + 'static {
         ready(Value::nothing())
     }
 
-    /// As [`GenServer::change_code`](crate::GenServer::change_code).
+    /// Works like [`GenServer::change_code`](crate::GenServer::change_code).
     ///
     /// # Errors
     /// An error undoes the whole upgrade.
@@ -130,7 +130,7 @@ pub trait EventHandler: Serialize + DeserializeOwned + Send + Sized + 'static {
         Ok(state.read_without(Self::DROPPED)?)
     }
 
-    /// As [`GenServer::change_code_down`](crate::GenServer::change_code_down).
+    /// Works like [`GenServer::change_code_down`](crate::GenServer::change_code_down).
     ///
     /// # Errors
     /// An error undoes the whole downgrade.
@@ -140,27 +140,27 @@ pub trait EventHandler: Serialize + DeserializeOwned + Send + Sized + 'static {
     }
 }
 
-/// Whether a handler stays after an event.
+/// The decision of a handler whether it stays after an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Handled {
     /// The handler stays. OTP: `ok`.
     Keep,
-    /// The handler is removed, after terminate. OTP: `remove_handler`.
+    /// The handler is removed, after its terminate. OTP: `remove_handler`.
     Remove,
 }
 
-/// Why a handler ends.
+/// The reason why a handler ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HandlerEnd {
-    /// It returned [`Handled::Remove`]. OTP: `remove_handler`.
+    /// The handler returned [`Handled::Remove`]. OTP: `remove_handler`.
     Remove,
-    /// It was deleted, with this argument. OTP: the `Args` of `delete_handler`.
+    /// The handler was deleted, with this argument. OTP: the `Args` of `delete_handler`.
     Delete(Value),
-    /// It is replaced, with this argument. OTP: the `Args1` of `swap_handler`.
+    /// Another handler replaces this one, with this argument. OTP: the `Args1` of `swap_handler`.
     Swap(Value),
-    /// Its manager ends, or the process that [supervises](add_sup_handler) it has ended.
+    /// The manager ends, or the process that [supervises](add_sup_handler) the handler has ended.
     Stop(Exit),
 }
 
@@ -196,11 +196,12 @@ impl HandlerSpec {
 pub struct HandlerRow {
     /// The handler's id.
     pub id: Value,
-    /// Its module.
+    /// The handler's module.
     pub module: String,
-    /// Its process.
+    /// The handler's process.
     pub pid: Pid,
-    /// The process that supervises it. Left out if there is none, for managers of an older SDK.
+    /// The process that supervises the handler. It is left out if there is none, because managers
+    /// with an older SDK do not know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supervision: Option<Supervision>,
 }
@@ -215,7 +216,7 @@ pub struct SupHandler {
     pub monitor: MonitorRef,
 }
 
-/// Why a request to a manager failed.
+/// The error of a failed request to a manager.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
     /// There is no such handler. OTP: `bad_module`.
@@ -224,13 +225,13 @@ pub enum EventError {
     /// There is already a handler with that id.
     #[error("there is already a handler with that id")]
     AlreadyAdded,
-    /// Its init failed.
+    /// The init of the handler failed.
     #[error("the handler did not start: {0}")]
     StartFailed(String),
     /// The handler ended while it handled the request, and was removed.
     #[error("the handler ended: {0}")]
     Ended(String),
-    /// A reason from a newer manager.
+    /// A newer manager gave a reason that this SDK does not know.
     #[error("{0}")]
     Other(String),
     /// The manager did not reply.
@@ -252,26 +253,27 @@ pub async fn add_handler(manager: impl Into<To>, handler: HandlerSpec) -> Result
     ask::<IgnoredAny>(manager.into(), &Request::AddHandler(handler), INFINITY).await.map(drop)
 }
 
-/// As [`add_handler`], and the caller supervises the handler: when the caller ends, the handler
-/// ends with [`HandlerEnd::Stop`]; when the handler is gone, the caller gets [`Info::Down`].
+/// Works like [`add_handler`], and makes the caller supervise the handler. When the caller ends,
+/// the handler ends with [`HandlerEnd::Stop`]. When the handler is gone, the caller gets
+/// [`Info::Down`].
 ///
-/// The reason is `normal` if the handler was deleted or removed itself, and `shutdown` if the
-/// manager ended. It is `shutdown: swapped` if another handler replaced it; the caller then
-/// supervises the new one, without another message. Otherwise it is the handler's exit reason. OTP:
-/// `add_sup_handler/3`, with `{gen_event_EXIT, ..}`; unlike OTP, it is a monitor of the handler's
-/// process. `[callback]`
+/// The reason in `Down` is `normal` if the handler was deleted or removed itself, and `shutdown` if
+/// the manager ended. It is `shutdown: swapped` if another handler replaced this one; the caller
+/// then supervises the new handler, without another message. In all other cases it is the handler's
+/// exit reason. OTP: `add_sup_handler/3`, with `{gen_event_EXIT, ..}`; unlike OTP, the caller
+/// monitors the handler's process. `[callback]`
 ///
 /// # Errors
-/// As [`add_handler`].
+/// The same as for [`add_handler`].
 pub async fn add_sup_handler(manager: impl Into<To>, handler: HandlerSpec) -> Result<SupHandler, EventError> {
     watched(ask(manager.into(), &Request::AddSupHandler(handler), INFINITY).await?)
 }
 
-/// As [`swap_handler`], and the caller supervises the new handler as in [`add_sup_handler`]. OTP:
-/// `swap_sup_handler/3`. `[callback]`
+/// Works like [`swap_handler`], and makes the caller supervise the new handler as in
+/// [`add_sup_handler`]. OTP: `swap_sup_handler/3`. `[callback]`
 ///
 /// # Errors
-/// As [`swap_handler`].
+/// The same as for [`swap_handler`].
 pub async fn swap_sup_handler(
     manager: impl Into<To>,
     id: &impl Serialize,
@@ -282,13 +284,14 @@ pub async fn swap_sup_handler(
     watched(ask(manager.into(), &request, INFINITY).await?)
 }
 
-/// If the process has ended already, the `Down` comes at once.
+/// Monitors a new handler. If its process has already ended, the `Down` comes at once.
 fn watched(pid: Pid) -> Result<SupHandler, EventError> {
     let monitor = monitor(pid).map_err(CallError::from)?;
     Ok(SupHandler { pid, monitor })
 }
 
-/// Removes a handler; returns the value from its terminate. OTP: `delete_handler/3`. `[callback]`
+/// Removes a handler; returns the value that its terminate returned. OTP: `delete_handler/3`.
+/// `[callback]`
 ///
 /// # Errors
 /// `NotFound`, `Ended`, `Call`.
@@ -301,11 +304,11 @@ pub async fn delete_handler(
     ask(manager.into(), &request, INFINITY).await
 }
 
-/// Replaces a handler, or adds the new one if the old one is missing. The process that supervises
-/// the old handler supervises the new one. OTP: `swap_handler/3`. `[callback]`
+/// Replaces a handler. If the old handler is missing, only adds the new one. The process that
+/// supervises the old handler supervises the new one. OTP: `swap_handler/3`. `[callback]`
 ///
 /// # Errors
-/// `AlreadyAdded`, `StartFailed` (the old handler is gone then), `Call`.
+/// `AlreadyAdded`, `StartFailed` (the old handler is gone in that case), `Call`.
 pub async fn swap_handler(
     manager: impl Into<To>,
     id: &impl Serialize,
@@ -325,7 +328,7 @@ pub async fn which_handlers(manager: impl Into<To>) -> Result<Vec<HandlerRow>, E
     ask(manager.into(), &Request::WhichHandlers, INFINITY).await
 }
 
-/// Passes an event to all handlers, and does not wait. OTP: `notify/2`. `[callback]`
+/// Passes an event to all handlers without waiting. OTP: `notify/2`. `[callback]`
 ///
 /// # Errors
 /// See [`SendError`]. A missing manager is not an error.
@@ -333,7 +336,7 @@ pub fn notify(manager: impl Into<To>, event: &impl Serialize) -> Result<(), Send
     crate::process::cast(manager, &Notice::Notify(Value::write(event)?))
 }
 
-/// Passes an event to all handlers, and waits until the last one has handled it. OTP:
+/// Passes an event to all handlers, and waits until the last handler has handled it. OTP:
 /// `sync_notify/2`. `[callback]`
 ///
 /// # Errors

@@ -25,7 +25,7 @@ use crate::{ets, port};
 /// the state is lost with the callback.
 ///
 /// An upgrade needs the process to be between two callbacks, so a callback should not wait for
-/// long. Return [`Answer::NoReply`] and [`reply`](crate::reply) later instead.
+/// long. Instead, return [`Answer::NoReply`] and call [`reply`](crate::reply) later.
 pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// The start argument.
     type Args: DeserializeOwned + Send;
@@ -42,8 +42,8 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// (`"limits.max"`).
     ///
     /// A field that is neither read nor listed here fails the upgrade, and `relctl diff`, with an
-    /// error that names its path. A path consists of the names that lead to the field, joined by
-    /// dots, as the older version wrote them:
+    /// error that names the field's path. A path consists of the names that lead to the field,
+    /// joined by dots, as the older version wrote them:
     ///
     /// | Container | name in the path | path of `max` |
     /// |---|---|---|
@@ -54,18 +54,18 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// | the content of an enum variant | the name of the variant | `mode.Busy.max`, `mode.Busy.[].max` |
     /// | a compound key of a map | `?` | `limits.?.max` |
     ///
-    /// On a downgrade, this list also declares that a removed field is not just another name of a
-    /// field that this version added. The added fields are cut out then.
+    /// On a downgrade, this list has another meaning too: it declares that a removed field is not
+    /// just an added field under another name. Then the added fields can be cut out.
     ///
-    /// In a recursive type each depth has its own path, so no list can have all of them: leave such
-    /// a field out in [`change_code`](Self::change_code). Below an enum that is `untagged` or
-    /// internally tagged, and among flattened fields, serde does not report unread fields
+    /// In a recursive type each depth has its own path, so no list can have all of them: convert
+    /// such a field in [`change_code`](Self::change_code) instead. serde does not report unread
+    /// fields below an enum that is `untagged` or internally tagged, or among flattened fields
     /// ([`State`]).
     const DROPPED: &'static [&'static str] = &[];
 
-    /// Redacts secrets of this server for people: its state in `relctl sys status`, and its
-    /// messages in `relctl proc`, in `relctl sys log` and in crash reports. By default everything
-    /// is shown. OTP: `format_status/1`.
+    /// Redacts secrets of this server before people see them: its state in `relctl sys status`, and
+    /// its messages in `relctl proc`, in `relctl sys log` and in crash reports. The default shows
+    /// everything. OTP: `format_status/1`.
     ///
     /// ```
     /// # use reld_sdk::{FormatStatus, GenServer, NotStarted, StatusPart, Value};
@@ -83,15 +83,15 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// }
     /// ```
     ///
-    /// If it returns an error, that value is not shown at all. It does not run inside the process,
-    /// so functions marked `[callback]` are refused. As in OTP, `relctl state` shows the state
-    /// unredacted, and a trace shows the messages unredacted.
+    /// If the function returns an error, the value is not shown at all. The function does not run
+    /// inside the process, so functions marked `[callback]` are refused. As in OTP, `relctl state`
+    /// and traces show states and messages unredacted.
     const FORMAT_STATUS: Option<FormatStatus> = None;
 
     /// Returns the first state. OTP: `init/1`.
     fn init(args: Self::Args) -> impl Future<Output = Result<Self, NotStarted>> + Send;
 
-    /// Handles a request that expects a reply. By default the process ends with an error.
+    /// Handles a request that expects a reply. The default ends the process with an error.
     fn handle_call(
         &mut self,
         request: Self::Call,
@@ -101,36 +101,37 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
         ready(Answer::stop(Exit::error("received a call, but handle_call is not implemented")))
     }
 
-    /// Handles a request without a reply. By default the process ends with an error.
+    /// Handles a request without a reply. The default ends the process with an error.
     fn handle_cast(&mut self, request: Self::Cast) -> impl Future<Output = Next> + Send {
         drop(request);
         ready(Next::Stop(Exit::error("received a cast, but handle_cast is not implemented")))
     }
 
-    /// Handles any other message. By default the message is logged and dropped, because a stray
-    /// message is no reason to end.
+    /// Handles any other message. The default logs and drops the message, because a stray message
+    /// is no reason to end.
     fn handle_info(&mut self, info: Info<Self::Message>) -> impl Future<Output = Next> + Send {
         log::warn!("dropped {}, because handle_info is not implemented", info.kind());
         drop(info);
         ready(Next::Continue)
     }
 
-    /// Continues the last callback, which called [`continue_with`](crate::continue_with), before
-    /// any other message. By default the process ends with an error. OTP: `handle_continue/2`.
+    /// Continues the last callback, which called [`continue_with`](crate::continue_with). Runs
+    /// before any other message is handled. The default ends the process with an error. OTP:
+    /// `handle_continue/2`.
     fn handle_continue(&mut self, argument: Value) -> impl Future<Output = Next> + Send {
         drop(argument);
         ready(Next::Stop(Exit::error("continue_with was called, but handle_continue is not implemented")))
     }
 
-    /// Called when no message arrives for the time that the last callback set by
-    /// [`receive_timeout`](crate::receive_timeout). By default the process ends with an error. OTP:
-    /// the message `timeout` in `handle_info`.
+    /// Called when no message arrives within the time that the last callback set by
+    /// [`receive_timeout`](crate::receive_timeout). The default ends the process with an error.
+    /// OTP: the message `timeout` in `handle_info`.
     fn handle_timeout(&mut self) -> impl Future<Output = Next> + Send {
         ready(Next::Stop(Exit::error("receive_timeout has expired, but handle_timeout is not implemented")))
     }
 
-    /// Cleans up before the process ends: called after [`Next::Stop`], and after a shutdown by its
-    /// supervisor if the process traps exits.
+    /// Cleans up before the process ends. Called after [`Next::Stop`]. Also called when the
+    /// supervisor shuts the process down, if the process traps exits.
     fn terminate(&mut self, reason: Exit) -> impl Future<Output = ()> + Send {
         drop(reason);
         ready(())
@@ -139,9 +140,9 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Makes a state of this version from a state of the older version `from`. `extra` comes from
     /// the appup.
     ///
-    /// Reads the state as it is by default, so new fields need a `#[serde(default)]` and renamed
-    /// ones an alias. May run several times in one upgrade, with only the last result kept, and as
-    /// a trial before a downgrade. OTP: `code_change/3`.
+    /// The default reads the state as it is, so new fields need a `#[serde(default)]` and renamed
+    /// fields an alias. The function may run several times in one upgrade, and only the last result
+    /// is kept. It may also run as a trial before a downgrade. OTP: `code_change/3`.
     ///
     /// # Errors
     /// An error undoes the whole upgrade.
@@ -152,9 +153,10 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
 
     /// Makes a state that the older version `to` can read. `extra` comes from the appup.
     ///
-    /// Writes the state as it is by default. If both versions have a [`schema`](Self::schema),
-    /// fields that only this one has are cut out of the result. May run several times in one
-    /// downgrade, and as a trial before an upgrade. OTP: `code_change({down, Vsn}, ..)`.
+    /// The default writes the state as it is. If both versions have a [`schema`](Self::schema),
+    /// fields that only this version has are cut out of the result. The function may run several
+    /// times in one downgrade, and as a trial before an upgrade. OTP: `code_change({down, Vsn},
+    /// ..)`.
     ///
     /// # Errors
     /// An error undoes the whole downgrade.
@@ -163,12 +165,12 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
         Ok(State::write(self)?)
     }
 
-    /// Describes the types of this server, so that `relctl diff` can compare it with another
-    /// version, and a downgrade can cut out added fields. Anything missing from the description
-    /// counts as absent: describe exactly what `Serialize` and `Deserialize` do.
+    /// Describes the types of this server. `relctl diff` compares the description with another
+    /// version, and a downgrade uses it to cut out added fields. A field that is missing from the
+    /// description counts as absent, so describe exactly what `Serialize` and `Deserialize` do.
     ///
-    /// Unknown by default. With `#[derive(JsonSchema)]` on the state and the types above, one line
-    /// is enough: `Schema::of_server::<Self>()`.
+    /// The default is unknown. With `#[derive(JsonSchema)]` on the state and the types above, one
+    /// line is enough: `Schema::of_server::<Self>()`.
     fn schema() -> Schema {
         Schema::unknown()
     }
@@ -185,13 +187,13 @@ pub enum Answer<R> {
     Stop {
         /// The exit reason.
         exit: Exit,
-        /// The reply; without one the caller gets the exit reason.
+        /// The reply. Without a reply the caller gets the exit reason.
         reply: Option<R>,
     },
 }
 
 impl<R> Answer<R> {
-    /// Ends the process; the caller gets the exit reason.
+    /// Ends the process. The caller gets the exit reason.
     pub fn stop(exit: Exit) -> Self {
         Self::Stop { exit, reply: None }
     }
@@ -214,7 +216,7 @@ pub enum Next {
 /// A message that is neither a call nor a cast.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Info<M> {
-    /// Sent by [`send`](crate::send) or a timer.
+    /// A message sent by [`send`](crate::send) or a timer.
     Message(M),
     /// A linked process ended, and this one traps exits.
     Exit {
@@ -259,7 +261,7 @@ impl<M> Info<M> {
     }
 }
 
-/// The gen_server behaviour of a callback type.
+/// The gen_server behaviour, implemented by the callback type `S`.
 #[derive(Debug)]
 pub struct Server<S>(PhantomData<fn() -> S>);
 
@@ -322,7 +324,8 @@ impl<S: GenServer> Stateful for Server<S> {
     }
 }
 
-// Each callback is a small future of its own; one for all of them would be as large as the largest.
+// Each callback has a future of its own. One future for all of them would always have the size of
+// the largest.
 
 async fn init<S: GenServer>(args: S::Args) -> Result<Done<S>, Exit> {
     Ok(match S::init(args).await {
@@ -388,7 +391,7 @@ impl Schema {
                 Message: JsonSchema,
             >,
     {
-        // The module writes replies, and reads everything else.
+        // The module writes replies, and reads all other types.
         let spoken = [
             ("args", schema::both::<S::Args>()),
             ("call", schema::both::<S::Call>()),

@@ -3,8 +3,8 @@
 //! The engine is part of the library, on top of a process that the daemon treats as a gen_server.
 //! One callback handles one event and all events that follow from it inside the machine: inserted
 //! events, state enter calls, and the postponed events that a change of state brings back. Between
-//! two callbacks the engine's data is plain data, and moves to another version with the app's: see
-//! `machine.rs`.
+//! two callbacks the engine's data is plain data, and is converted together with the app's data
+//! (see `machine.rs`).
 
 mod event;
 mod machine;
@@ -79,7 +79,7 @@ use crate::value::{State, Value};
 pub trait GenStatem: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// The start argument.
     type Args: DeserializeOwned + Send;
-    /// The states, usually an enum. Equal values are the same state.
+    /// The states, usually an enum. Values that are equal are the same state.
     type State: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync;
     /// The requests that expect a reply.
     type Call: DeserializeOwned + Send;
@@ -89,8 +89,8 @@ pub trait GenStatem: Serialize + DeserializeOwned + Send + Sized + 'static {
     type Cast: DeserializeOwned + Send;
     /// Any other message.
     type Message: DeserializeOwned + Send;
-    /// The machine's messages to itself: the content of time-outs and of
-    /// [internal events](Transition::internal).
+    /// The machine's messages to itself. They are the content of time-outs and of [internal
+    /// events](Transition::internal).
     type Own: Serialize + DeserializeOwned + Send;
 
     /// Whether entering a state is an event: [`StatemEvent::Enter`]. OTP: `state_enter`.
@@ -110,17 +110,18 @@ pub trait GenStatem: Serialize + DeserializeOwned + Send + Sized + 'static {
         event: StatemEvent<Self>,
     ) -> impl Future<Output = Transition<Self>> + Send;
 
-    /// Cleans up before the process ends, as [`GenServer::terminate`](crate::GenServer::terminate).
+    /// Cleans up before the process ends, like
+    /// [`GenServer::terminate`](crate::GenServer::terminate).
     fn terminate(&mut self, state: &Self::State, reason: Exit) -> impl Future<Output = ()> + Send {
         let _ = (state, reason);
         ready(())
     }
 
-    /// Makes the state and data of this version from those of the older version `from`. OTP:
-    /// `code_change/4`.
+    /// Makes the state and data of this version from the state and data of the older version
+    /// `from`. OTP: `code_change/4`.
     ///
-    /// Reads them as they are by default. Postponed events and running time-outs are carried over
-    /// automatically; their content is read when its turn comes, like any message of an older
+    /// The default reads both as they are. Postponed events and running time-outs are carried over
+    /// automatically. Their content is decoded when they are handled, like any message of an older
     /// version.
     ///
     /// # Errors
@@ -151,7 +152,7 @@ pub struct Transition<M: GenStatem> {
     pub(crate) replies: Vec<(From, Vec<u8>)>,
     pub(crate) timeouts: Vec<SetTimeout>,
     pub(crate) inserted: Vec<Kept>,
-    /// The first value that could not be serialized.
+    /// The error of the first value that could not be serialized.
     pub(crate) failed: Option<Undecodable>,
 }
 
@@ -167,7 +168,7 @@ pub(crate) enum Target<S> {
 #[derive(Debug)]
 pub(crate) struct SetTimeout {
     pub(crate) kind: TimeoutKind,
-    /// `None` cancels it.
+    /// The time and the content; `None` cancels the time-out.
     pub(crate) set: Option<(Duration, Value)>,
 }
 
@@ -187,13 +188,13 @@ impl<M: GenStatem> Transition<M> {
         Self::to(Target::Repeat)
     }
 
-    /// Changes the state. If it is another one, the state time-out is cancelled and postponed
-    /// events come back, oldest first. OTP: `next_state`.
+    /// Changes the state. If the new state differs from the old one, the state time-out is
+    /// cancelled and postponed events come back, oldest first. OTP: `next_state`.
     pub fn next(state: M::State) -> Self {
         Self::to(Target::Next(state))
     }
 
-    /// Ends the machine after terminate. Replies are sent before. OTP: `stop`.
+    /// Ends the machine after terminate. Replies are sent before that. OTP: `stop`.
     pub fn stop(exit: Exit) -> Self {
         Self::to(Target::Stop(exit))
     }
@@ -204,7 +205,7 @@ impl<M: GenStatem> Transition<M> {
         self
     }
 
-    /// Answers a call: the current one, or one whose `From` you kept in the data.
+    /// Answers a call: the current one, or an earlier one with a `From` that you kept in the data.
     pub fn reply(mut self, to: From, reply: &M::Reply) -> Self {
         if let Some(reply) = self.written(reply) {
             self.replies.push((to, reply));
@@ -212,8 +213,8 @@ impl<M: GenStatem> Transition<M> {
         self
     }
 
-    /// Sets the state time-out: [`StatemEvent::StateTimeout`], unless the state changes before.
-    /// Replaces a running one.
+    /// Sets the state time-out. It fires as [`StatemEvent::StateTimeout`], unless the state changes
+    /// before. Replaces a running state time-out.
     pub fn state_timeout(self, after: Duration, content: &M::Own) -> Self {
         self.set(TimeoutKind::State, after, content)
     }
@@ -223,13 +224,14 @@ impl<M: GenStatem> Transition<M> {
         self.cancel(TimeoutKind::State)
     }
 
-    /// Sets the event time-out: [`StatemEvent::EventTimeout`], unless any other event comes before.
+    /// Sets the event time-out. It fires as [`StatemEvent::EventTimeout`], unless any other event
+    /// comes before.
     pub fn event_timeout(self, after: Duration, content: &M::Own) -> Self {
         self.set(TimeoutKind::Event, after, content)
     }
 
-    /// Sets a time-out with that name: [`StatemEvent::Timeout`], independent of other events.
-    /// Replaces a running one with the same name. OTP: `{{timeout, Name}, ..}`.
+    /// Sets a time-out with that name. It fires as [`StatemEvent::Timeout`], independent of other
+    /// events. Replaces a running time-out with the same name. OTP: `{{timeout, Name}, ..}`.
     pub fn timeout(self, name: &str, after: Duration, content: &M::Own) -> Self {
         self.set(TimeoutKind::Named(name.to_owned()), after, content)
     }
@@ -239,8 +241,8 @@ impl<M: GenStatem> Transition<M> {
         self.cancel(TimeoutKind::Named(name.to_owned()))
     }
 
-    /// Inserts an event before all waiting ones. Several are handled in the order of their
-    /// insertion. OTP: `{next_event, internal, ..}`.
+    /// Inserts an event before all waiting events. Several inserted events are handled in the order
+    /// of their insertion. OTP: `{next_event, internal, ..}`.
     pub fn internal(mut self, content: &M::Own) -> Self {
         if let Some(body) = self.value(content) {
             self.inserted.push(Kept::Internal { body });
@@ -287,7 +289,7 @@ impl<M: GenStatem> Transition<M> {
     }
 }
 
-/// The gen_statem behaviour of a callback type.
+/// The gen_statem behaviour, implemented by the callback type `M`.
 #[derive(Debug)]
 pub struct Statem<M>(PhantomData<fn() -> M>);
 
@@ -308,7 +310,7 @@ impl<M: GenStatem> Behaviour for Statem<M> {
                 None => Kept::Info { body: Value::from_bytes(body) },
                 Some(number) => match machine.fired(number) {
                     Some(fired) => fired,
-                    // It was cancelled while its message was on its way.
+                    // The time-out was cancelled while its message was on its way.
                     None => return Ok(Box::pin(async move { Ok(Done::go_on(machine)) })),
                 },
             },

@@ -1,5 +1,5 @@
-//! The bytes that a library writes through the functions that apps call: the golden bytes, see
-//! `daemon/wire/golden`.
+//! Checks the golden bytes: the bytes that a library writes through the functions that apps call,
+//! see
 
 #[path = "../../wire/golden/book.rs"]
 mod book;
@@ -29,15 +29,15 @@ use crate::{
     Stopping, Supervisor, SupervisorSpec, Value, codec, stop, task, waker,
 };
 
-/// Runs `work` with a daemon that gives this answer; returns the first request, and the result of
-/// `work`.
+/// Runs `work` with a daemon that gives this answer to every request. Returns the first request,
+/// and the result of `work`.
 fn run<R>(answer: Closed, work: impl Future<Output = R>) -> (Vec<u8>, R) {
     let recorder = Rc::new(Recorder::default());
     recorder.answers.borrow_mut().push_back(answer);
     let host: Rc<dyn Host> = Rc::<Recorder>::clone(&recorder);
     let ended = with_harness(host, || {
         let mut work = pin!(work);
-        // The first poll of a request to another process only opens it.
+        // The first poll of a request to another process only opens the request.
         (0..2).find_map(|_| match work.as_mut().poll(&mut Context::from_waker(waker::root())) {
             Poll::Ready(ended) => Some(ended),
             Poll::Pending => None,
@@ -47,12 +47,12 @@ fn run<R>(answer: Closed, work: impl Future<Output = R>) -> (Vec<u8>, R) {
     (asked, ended.expect("it came to its end"))
 }
 
-/// Returns the first request, and ignores the result.
+/// Returns the first request that `work` makes, and ignores its result.
 fn asked<R>(work: impl Future<Output = R>) -> Vec<u8> {
     run(Closed::Timeout, work).0
 }
 
-/// Returns the result when the daemon answers with that entry.
+/// Returns the result of `work` when the daemon answers with that entry.
 fn answered<R>(daemon: &Book, name: &str, work: impl Future<Output = R>) -> R {
     run(Closed::Reply(daemon.bytes(name).to_vec()), work).1
 }
@@ -61,7 +61,7 @@ fn pid() -> Pid {
     Pid::new(3, 7)
 }
 
-/// Returns a port with that number, as a stored state contains it.
+/// Returns a connection with that number, as a stored state contains it.
 fn connection() -> Connection {
     Connection::of(9)
 }
@@ -202,7 +202,7 @@ fn exits() -> [Exit; 8] {
     ]
 }
 
-/// Runs an init; returns its reply.
+/// Runs an init, and returns its reply.
 fn init<B: Behaviour>(args: &impl serde::Serialize) -> Option<Vec<u8>> {
     let args = codec::encode(args).expect("encodes");
     let mut callback = Callback::new(B::init(&args).expect("it reads its argument"));

@@ -1,4 +1,4 @@
-//! No panic leaves the library.
+//! Keeps panics inside the library.
 //!
 //! A panic that crosses an `extern "C"` frame, or is caught by the runtime of another image, aborts
 //! the whole daemon. So each entry point runs its work in [`catch`].
@@ -11,14 +11,14 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use crate::exit::Exit;
 
 thread_local! {
-    /// The location of the latest panic of this thread. `ManuallyDrop`: see `host::HARNESS`.
+    /// The location of the latest panic of this thread. For `ManuallyDrop` see `host::HARNESS`.
     static PLACE: Cell<ManuallyDrop<Option<String>>> = const { Cell::new(ManuallyDrop::new(None)) };
 }
 
-/// Runs `work`; a panic becomes [`Exit::Panic`] with its message and location.
+/// Runs `work`. A panic becomes [`Exit::Panic`] with its message and location.
 ///
-/// A panic may leave values borrowed by `work` half changed. Callers drop them or never touch them
-/// again, so asserting unwind safety is sound.
+/// A panic may leave values that `work` borrows half changed. Callers drop such values or never
+/// touch them again, so asserting unwind safety is sound.
 pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Exit> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
         let message = message_of(payload.as_ref());
@@ -31,18 +31,18 @@ pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Exit> {
     })
 }
 
-/// Drops a value of the app; a panic of its `Drop` is logged and goes no further.
+/// Drops a value of the app. If its `Drop` panics, the panic is logged and goes no further.
 pub(crate) fn discard<T>(value: T) {
     if let Err(exit) = catch(|| drop(value)) {
         log::error!("error while dropping a value: {exit}");
     }
 }
 
-/// Installs a hook that only notes the location.
+/// Installs a panic hook that only records the location of the panic.
 ///
-/// The standard hook would print to the daemon's stderr and, with RUST_BACKTRACE set, parse the
-/// debug information of every loaded object into a cache of this library that is never freed: about
-/// 35 MB for each version.
+/// The standard hook would print to the daemon's stderr. With RUST_BACKTRACE set, it would also
+/// parse the debug information of every loaded object into a cache of this library that is never
+/// freed: about 35 MB for each version.
 pub(crate) fn install_hook() {
     std::panic::set_hook(Box::new(note_place));
 }
@@ -63,8 +63,8 @@ fn message_of(payload: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "a value without text".to_owned())
 }
 
-/// Drops a payload. If that panics again, the new payload is leaked: the error cannot be reported
-/// any more.
+/// Drops the payload of a panic. If the drop panics again, the new payload is leaked, because the
+/// error cannot be reported any more.
 fn swallow(payload: Box<dyn Any + Send>) {
     if let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         take_place();

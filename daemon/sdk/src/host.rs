@@ -1,6 +1,6 @@
 //! The functions of the daemon that the SDK uses, in safe Rust.
 //!
-//! The daemon's table (`table.rs`) is one host; the harness for unit tests is the other.
+//! The daemon's table (`table.rs`) implements this interface; so does the harness for unit tests.
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
@@ -11,7 +11,8 @@ use crate::exit::Exit;
 use crate::job::Job;
 use crate::names::{From, MonitorRef, Pid, Timer};
 
-/// The daemon refused: not inside a callback, or an argument that does not exist.
+/// The daemon refused the request: it came from outside a callback, or referred to an object that
+/// does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("refused: not inside a callback, or the argument does not exist")]
 pub struct Refused;
@@ -24,7 +25,7 @@ pub(crate) enum Closed {
     Exit(Exit),
 }
 
-/// A message taken by a task.
+/// A message that a task takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Mail {
     Call(From, Vec<u8>),
@@ -32,7 +33,7 @@ pub(crate) enum Mail {
     Info(Pid, Vec<u8>),
     Exit(Pid, Exit),
     Down(MonitorRef, Pid, Exit),
-    /// An event of the node itself.
+    /// An event of a port or table.
     Told(Vec<u8>),
 }
 
@@ -43,12 +44,12 @@ pub(crate) enum SendKind {
     Info,
 }
 
-/// The tie between a process and the one that spawns it.
+/// The tie between a spawned process and the process that spawns it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tie {
     None,
     Link,
-    /// Linked, and below it in the tree.
+    /// The new process is linked, and below the spawning one in the tree.
     Child,
 }
 
@@ -57,21 +58,21 @@ pub(crate) enum Tie {
 pub(crate) enum RequestKind {
     Call,
     Supervisor,
-    /// The stop of a process.
+    /// A process that is to stop.
     Stop,
-    /// The node, for a port.
+    /// The node, for a request to a port.
     Port,
     Table,
 }
 
-/// The daemon. Bodies are MessagePack, times in milliseconds.
+/// The functions of a daemon. Bodies are MessagePack; times are in milliseconds.
 pub(crate) trait Host {
     fn self_pid(&self) -> Option<Pid>;
     fn send(&self, kind: SendKind, to: Pid, body: Vec<u8>) -> Result<(), Refused>;
-    /// Inserts an event before all messages of the running process; for a task, sets where it
-    /// continues.
+    /// Inserts an event before all messages of the running process. For a task, sets the module and
+    /// arguments to continue with.
     fn continue_with(&self, body: Vec<u8>) -> Result<(), Refused>;
-    /// Bounds the mailbox of the running process; 0 is no bound.
+    /// Bounds the mailbox of the running process; 0 removes the bound.
     fn bound_mailbox(&self, messages: u64) -> Result<(), Refused>;
     /// Sets the receive time-out of the running process.
     fn receive_timeout(&self, after_ms: u64) -> Result<(), Refused>;
@@ -101,9 +102,9 @@ pub(crate) trait Host {
 }
 
 thread_local! {
-    /// The harness's host while it runs a callback on this thread. `ManuallyDrop`, so that the
-    /// thread gets no destructor: that would keep the library mapped after its purge, or crash the
-    /// thread.
+    /// The harness's host while it runs a callback on this thread. It is in a `ManuallyDrop`, so
+    /// that the thread gets no destructor: a destructor would keep the library mapped after its
+    /// purge, or crash the thread.
     static HARNESS: Cell<ManuallyDrop<Option<Rc<dyn Host>>>> = const { Cell::new(ManuallyDrop::new(None)) };
 }
 

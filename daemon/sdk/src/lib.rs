@@ -123,8 +123,8 @@
 //!   calls init again for new child specs: children stay, and new ones are not started. For each id
 //!   that only one of the two inits names you need an `apply`. A child that was added at run time
 //!   needs a start argument that the new code accepts.
-//! * `timeout`: the time for the processes to come to rest, in milliseconds or `"infinity"`. The
-//!   default is one second. `relctl upgrade --suspend-timeout` overrides both.
+//! * `timeout`: the time that the processes have to come to rest, in milliseconds or `"infinity"`.
+//!   The default is one second. `relctl upgrade --suspend-timeout` overrides both.
 //! * `deps`: modules that must be loaded before this one on an upgrade, and after it on a
 //!   downgrade.
 //! * `pre_purge`, `post_purge`: with `"soft"` (the default), code that still has processes stays,

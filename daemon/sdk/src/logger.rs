@@ -1,10 +1,10 @@
-//! The `log` facade, forwarded to the daemon's log.
+//! Forwards the `log` facade to the daemon's log.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::host;
 
-/// Forwards all records; the daemon decides which levels are shown.
+/// A logger that forwards all records. The daemon decides which levels are shown.
 struct ToDaemon;
 
 impl Log for ToDaemon {
@@ -14,7 +14,7 @@ impl Log for ToDaemon {
 
     fn log(&self, record: &Record<'_>) {
         let message = record.args().to_string();
-        // Refused before the library is loaded; then there is no reader.
+        // The request is refused before the library is loaded, when there is no log yet.
         let _ = host::ask(|host| host.log(record.level(), record.target(), &message));
     }
 
@@ -23,7 +23,7 @@ impl Log for ToDaemon {
 
 /// Makes `log::info!` and the like reach the daemon.
 pub(crate) fn install() {
-    // Fails if the app installed a logger of its own in a static initialiser; that one is kept.
+    // This fails if a static initialiser of the app has installed a logger; that logger is kept.
     if log::set_logger(&ToDaemon).is_ok() {
         log::set_max_level(LevelFilter::Trace);
     }

@@ -1,13 +1,13 @@
-//! Handles of the daemon's objects: processes, open calls, timers, monitors.
+//! Handles of the daemon's objects: processes, open calls, timers and monitors.
 //!
-//! They are plain values, so a state may keep them across an upgrade. Dropping one does nothing.
+//! Handles are plain values, so a state may keep them across an upgrade. Dropping one does nothing.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A process. A pid is never reused.
+/// The identifier of a process. A pid is never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Pid(pub(crate) reld_wire::Pid);
@@ -35,9 +35,9 @@ impl fmt::Display for Pid {
     }
 }
 
-/// The caller of a call: for [`reply`](crate::reply). OTP: `From`.
+/// The origin of a call, which [`reply`](crate::reply) needs. OTP: `From`.
 ///
-/// Importing it shadows the trait of the prelude; write `reld_sdk::From` if you need both.
+/// Importing this type shadows the trait of the prelude; write `reld_sdk::From` if you need both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct From {
     pub(crate) caller: Pid,
@@ -52,14 +52,14 @@ impl From {
     }
 }
 
-/// A running timer: for [`cancel_timer`](crate::cancel_timer).
+/// A running timer. Pass it to [`cancel_timer`](crate::cancel_timer).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Timer {
     pub(crate) id: u64,
     pub(crate) at_ns: u64,
 }
 
-/// A monitor: for [`demonitor`](crate::demonitor), and to identify a `Down`.
+/// A monitor. Pass it to [`demonitor`](crate::demonitor); it also identifies a `Down`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct MonitorRef(pub(crate) u64);
 
@@ -68,7 +68,7 @@ pub struct MonitorRef(pub(crate) u64);
 pub enum To {
     /// A process.
     Pid(Pid),
-    /// The process that has the name when the message is sent.
+    /// The process that has this name when the message is sent.
     Name(String),
 }
 

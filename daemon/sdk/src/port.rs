@@ -1,8 +1,8 @@
-//! Sockets: TCP and Unix, listeners and connections. OTP: `gen_tcp`.
+//! Sockets: TCP and Unix listeners and connections. OTP: `gen_tcp`.
 //!
 //! All sockets belong to the node. An app holds [`Listener`] and [`Connection`], which are numbers
 //! that a state may keep across an upgrade. Nothing is lost during the upgrade: new clients wait in
-//! the kernel's queue, and their bytes wait in the node until a process reads them.
+//! the kernel's queue, and received bytes wait in the node until a process reads them.
 //!
 //! Each wait has two forms. **By message**: [`Listener::request_accept`],
 //! [`Connection::request_read`] and the like return at once, and the result arrives as
@@ -126,23 +126,23 @@
 //! # Ownership
 //!
 //! The process that listens or connects owns the port, and the process that accepts a connection
-//! owns the connection. When the owner ends, written bytes are sent and the port is closed;
-//! dropping a handle does nothing. Any process may read, write and close;
+//! owns the connection. When the owner ends, bytes that were already written are sent and the port
+//! is closed. Dropping a handle does nothing. Any process may read, write and close;
 //! [`Connection::controlling_process`] makes another process the owner.
 //!
 //! # Acceptors and restart intensity
 //!
-//! If a client connects and leaves at once, the next operation on its connection fails. If the
-//! acceptor ended each time, a few clients would use up the restart intensity of its supervisor,
-//! and an app of type `permanent` would take the node down. So let an acceptor end only if its
-//! *listener* fails; then a small intensity is enough. Make sessions children of type `temporary`,
-//! which are never restarted and do not count.
+//! If a client connects and leaves at once, the next operation on its connection fails. Suppose
+//! that the acceptor ended each time. Then a few clients would use up the restart intensity of its
+//! supervisor, and an app of type `permanent` would take the node down. So let an acceptor end only
+//! if its *listener* fails; then a small intensity is enough. Make sessions children of type
+//! `temporary`, which are never restarted and do not count.
 //!
 //! # Backpressure
 //!
-//! In each direction, at most [`Options::buffer`] bytes wait in the node. A process that does not
-//! read stops its peer. If a process writes faster than its peer reads, [`Connection::send`] fails
-//! with [`Reason::Busy`] and [`Connection::write`] waits.
+//! In each direction, at most [`Options::buffer`] bytes wait in the node. If a process does not
+//! read, its peer has to stop sending. If a process writes faster than its peer reads,
+//! [`Connection::send`] fails with [`Reason::Busy`] and [`Connection::write`] waits.
 
 mod wire;
 
@@ -160,7 +160,7 @@ pub use self::wire::{Connection, Error, Event, Listener, Options, Reason};
 /// Listens with the default options. See [`Options::listen`]. `[callback]`
 ///
 /// # Errors
-/// As [`Options::listen`].
+/// The same as for [`Options::listen`].
 pub fn listen(address: &str) -> Result<Listener, Error> {
     Options::new().listen(address)
 }
@@ -168,7 +168,7 @@ pub fn listen(address: &str) -> Result<Listener, Error> {
 /// Connects with the default options. See [`Options::connect`]. `[callback]`
 ///
 /// # Errors
-/// As [`Options::connect`].
+/// The same as for [`Options::connect`].
 pub async fn connect(address: &str, timeout: Duration) -> Result<Connection, Error> {
     Options::new().connect(address, timeout).await
 }
@@ -186,7 +186,7 @@ impl Listener {
         now(&Request::Accept { port: self.id(), how: How::Tell })
     }
 
-    /// Waits for a client. An upgrade has to wait for the callback, so prefer
+    /// Waits for a client. An upgrade has to wait for the callback that waits, so prefer
     /// [`Listener::request_accept`]. `[callback]`
     ///
     /// # Errors
@@ -198,7 +198,7 @@ impl Listener {
         }
     }
 
-    /// Returns its address. `[callback]`
+    /// Returns the address of the listener. `[callback]`
     ///
     /// # Errors
     /// [`Reason::Closed`].
@@ -206,7 +206,7 @@ impl Listener {
         Ok(addresses(self.id())?.local)
     }
 
-    /// Makes another process the owner. Only the owner may call it. `[callback]`
+    /// Makes another process the owner. Only the owner may call this function. `[callback]`
     ///
     /// # Errors
     /// [`Reason::NotOwner`], [`Reason::NoProcess`], [`Reason::Closed`].
@@ -217,7 +217,8 @@ impl Listener {
     /// Stops listening. Clients that no process has accepted are turned away. `[callback]`
     ///
     /// # Errors
-    /// Not called inside a callback. It is not an error if the listener is already closed.
+    /// The function was not called inside a callback. It is not an error if the listener is already
+    /// closed.
     pub fn close(self) -> Result<(), Error> {
         now(&Request::Close { port: self.id() })
     }
@@ -245,12 +246,12 @@ impl Connection {
         now(&Request::Read { port: self.id(), how: How::Tell })
     }
 
-    /// Waits for the next line, packet or bytes. An upgrade has to wait for the callback, so prefer
-    /// [`Connection::request_read`]. OTP: `gen_tcp:recv/3`. `[callback]`
+    /// Waits for the next line, packet or bytes. An upgrade has to wait for the callback that
+    /// waits, so prefer [`Connection::request_read`]. OTP: `gen_tcp:recv/3`. `[callback]`
     ///
     /// # Errors
-    /// [`Reason::Closed`] at the end of the input, [`Reason::TooLong`], [`Reason::TimedOut`]. No
-    /// input is lost by a time-out.
+    /// [`Reason::Closed`] at the end of the input, [`Reason::TooLong`], [`Reason::TimedOut`]. After
+    /// a time-out no input is lost.
     pub async fn read(self, timeout: Duration) -> Result<Vec<u8>, Error> {
         match later(|| Request::Read { port: self.id(), how: How::Wait }, timeout).await? {
             Event::Data { bytes, .. } => Ok(bytes),
@@ -258,17 +259,18 @@ impl Connection {
         }
     }
 
-    /// Passes bytes to the node, which sends them in order, even after the process ends. A write is
-    /// never split. `[callback]`
+    /// Passes bytes to the node, which sends them in order, even after the process has ended. A
+    /// write is never split. `[callback]`
     ///
     /// # Errors
-    /// [`Reason::Busy`] while the peer does not read; then no byte was taken. [`Reason::Closed`].
+    /// [`Reason::Busy`] while the peer does not read; the node has then taken no byte.
+    /// [`Reason::Closed`].
     pub fn send(self, bytes: &[u8]) -> Result<(), Error> {
         now(&Request::Write { port: self.id(), bytes: Bytes::new(bytes) })
     }
 
-    /// As [`Connection::send`], but waits while the peer does not read. OTP: `gen_tcp:send/2`.
-    /// `[callback]`
+    /// Works like [`Connection::send`], but waits while the peer does not read. OTP:
+    /// `gen_tcp:send/2`. `[callback]`
     ///
     /// # Errors
     /// [`Reason::Closed`].
@@ -289,7 +291,8 @@ impl Connection {
         later(|| Request::Writable { port: self.id(), how: How::Wait }, timeout).await.map(|_| ())
     }
 
-    /// Requests an [`Event::Writable`] for when [`Connection::send`] takes more bytes. `[callback]`
+    /// Requests an [`Event::Writable`], which arrives when [`Connection::send`] takes more bytes.
+    /// `[callback]`
     ///
     /// # Errors
     /// [`Reason::Closed`].
@@ -305,7 +308,7 @@ impl Connection {
     /// Returns the address of the peer. OTP: `inet:peername/1`. `[callback]`
     ///
     /// # Errors
-    /// [`Reason::Closed`], also if it is not connected yet.
+    /// [`Reason::Closed`], which also means that the connection is not open yet.
     pub fn peer(self) -> Result<String, Error> {
         Ok(addresses(self.id())?.peer.unwrap_or_default())
     }
@@ -313,14 +316,14 @@ impl Connection {
     /// Returns the local address. OTP: `inet:sockname/1`. `[callback]`
     ///
     /// # Errors
-    /// As [`Connection::peer`].
+    /// The same as for [`Connection::peer`].
     pub fn local(self) -> Result<String, Error> {
         Ok(addresses(self.id())?.local)
     }
 
-    /// Makes another process the owner. Only the owner may call it. OTP:
-    /// `gen_tcp:controlling_process/2`. Unlike OTP, no messages move: a result goes to the process
-    /// that requested it. `[callback]`
+    /// Makes another process the owner. Only the owner may call this function. OTP:
+    /// `gen_tcp:controlling_process/2`. Unlike OTP, no messages move to the new owner: a result
+    /// goes to the process that requested it. `[callback]`
     ///
     /// # Errors
     /// [`Reason::NotOwner`], [`Reason::NoProcess`], [`Reason::Closed`].
@@ -328,10 +331,12 @@ impl Connection {
         now(&Request::Give { port: self.id(), to: to.0 })
     }
 
-    /// Closes it. Bytes written before are still sent, for at most five seconds. `[callback]`
+    /// Closes the connection. Bytes that were already written are still sent, for at most five
+    /// seconds. `[callback]`
     ///
     /// # Errors
-    /// Not called inside a callback. It is not an error if the connection is already closed.
+    /// The function was not called inside a callback. It is not an error if the connection is
+    /// already closed.
     pub fn close(self) -> Result<(), Error> {
         now(&Request::Close { port: self.id() })
     }

@@ -11,13 +11,13 @@ use crate::host::{self, Host, Refused, SendKind};
 use crate::names::{From, MonitorRef, Pid, Timer, To};
 use crate::time::milliseconds;
 
-/// Why a message could not be sent.
+/// The reason why a message could not be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// The message cannot be serialized.
     #[error(transparent)]
     Undecodable(#[from] Undecodable),
-    /// Not called inside a callback.
+    /// The function was not called inside a callback.
     #[error(transparent)]
     Refused(#[from] Refused),
 }
@@ -60,7 +60,7 @@ pub fn cast(to: impl Into<To>, request: &impl Serialize) -> Result<(), SendError
     deliver(SendKind::Cast, &to.into(), request)
 }
 
-/// Sends a message that arrives in handle_info. If there is no such process, the message is
+/// Sends a message that arrives in `handle_info`. If there is no such process, the message is
 /// dropped. OTP: `!`. `[callback]`
 ///
 /// # Errors
@@ -77,20 +77,20 @@ fn deliver(kind: SendKind, to: &To, message: &impl Serialize) -> Result<(), Send
     }
 }
 
-/// Calls [`GenServer::handle_continue`](crate::GenServer::handle_continue) after this callback,
-/// which may be init: after its reply, and before any other message. OTP: `{continue, Term}`.
-/// `[callback]`
+/// Calls [`GenServer::handle_continue`](crate::GenServer::handle_continue) after this callback:
+/// after the reply, and before any other message. The callback may be init. OTP: `{continue,
+/// Term}`. `[callback]`
 ///
 /// # Errors
-/// See [`SendError`]. [`Refused`] also in processes that are not gen_servers.
+/// See [`SendError`]. Processes that are not gen_servers get [`Refused`] too.
 pub fn continue_with(argument: &impl Serialize) -> Result<(), SendError> {
     let body = codec::encode(argument)?;
     Ok(ask(|host| host.continue_with(body))?)
 }
 
 /// Calls [`GenServer::handle_timeout`](crate::GenServer::handle_timeout) if no message arrives for
-/// this long after the callback. Any other callback ends the wait. The time-out outlives an
-/// upgrade. OTP: the time-out of `{noreply, State, Timeout}`. `[callback]`
+/// this long after the callback. When any other callback runs, the time-out is cancelled. It
+/// outlives an upgrade. OTP: the time-out of `{noreply, State, Timeout}`. `[callback]`
 ///
 /// # Errors
 /// [`Refused`] outside a callback, and in processes that are not gen_servers.
@@ -98,23 +98,24 @@ pub fn receive_timeout(after: Duration) -> Result<(), Refused> {
     ask(|host| host.receive_timeout(milliseconds(after)))
 }
 
-/// Bounds the mailbox of the running process to this many messages; 0 removes the bound. Use it in
+/// Limits the mailbox of the running process to this many messages; 0 removes the limit. Use it in
 /// a server that would rather refuse a request than answer it late, usually in init.
 ///
-/// When the mailbox is full, messages of other processes are refused: a call is answered with
+/// When the mailbox is full, messages of other processes are refused. A call is answered with
 /// [`Exit::Overloaded`] at once; other messages and the ticks of intervals are dropped and counted.
-/// Messages that the process asked for always arrive: those from itself, its timers, the ends of
-/// monitored processes, and events of its ports. System messages are not refused either. The bound
-/// outlives upgrades, and `relctl proc` shows it. In OTP, mailboxes have no bound. `[callback]`
+/// Messages that the process asked for always arrive: its messages to itself, its timers, the ends
+/// of monitored processes, and events of its ports. System messages are not refused either. The
+/// limit outlives upgrades, and `relctl proc` shows it. In OTP, mailboxes have no limit.
+/// `[callback]`
 ///
 /// # Errors
-/// Not called inside a callback, or called in a supervisor or application.
+/// The function was not called inside a callback, or it was called in a supervisor or application.
 pub fn bound_mailbox(messages: usize) -> Result<(), Refused> {
     ask(|host| host.bound_mailbox(messages as u64))
 }
 
-/// Answers a call after [`Answer::NoReply`](crate::Answer::NoReply). An answer that comes too late
-/// is dropped. OTP: `gen_server:reply/2`. `[callback]`
+/// Answers a call after [`Answer::NoReply`](crate::Answer::NoReply). If the caller no longer waits,
+/// the answer is dropped. OTP: `gen_server:reply/2`. `[callback]`
 ///
 /// # Errors
 /// See [`SendError`].
@@ -133,9 +134,9 @@ pub fn send_after(to: Pid, after: Duration, message: &impl Serialize) -> Result<
     Ok(ask(|host| host.send_after(to, milliseconds(after), body))?)
 }
 
-/// Sends a message periodically, first after one period, until it is cancelled or its target ends.
-/// The interval outlives upgrades. OTP: `timer:send_interval/3`. Unlike OTP, periods that a node
-/// missed are skipped. `[callback]`
+/// Sends a message periodically, first after one period, until the interval is cancelled or its
+/// target ends. The interval outlives upgrades. OTP: `timer:send_interval/3`. Unlike OTP, missed
+/// periods are skipped. `[callback]`
 ///
 /// # Errors
 /// See [`SendError`].
@@ -150,24 +151,24 @@ pub fn read_timer(timer: Timer) -> Option<Duration> {
     host::ask(|host| host.read_timer(timer)).ok().flatten().map(Duration::from_millis)
 }
 
-/// Cancels a timer or an interval. Returns whether it would have fired, or fired again. A message
-/// that was sent before may still arrive. OTP: `erlang:cancel_timer/1`. `[callback]`
+/// Cancels a timer or an interval. Returns whether it was still active. A message that was already
+/// sent may still arrive. OTP: `erlang:cancel_timer/1`. `[callback]`
 pub fn cancel_timer(timer: Timer) -> bool {
     host::ask(|host| host.cancel_timer(timer)).unwrap_or(false)
 }
 
-/// Why a name could not be registered.
+/// The reason why a name could not be registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {
-    /// A process has the name already; it may be this one.
+    /// A process already has the name. It may be the running process itself.
     #[error("the name {name:?} is taken by {holder}")]
     Taken {
-        /// The name.
+        /// The name that is taken.
         name: String,
-        /// The process that has it.
+        /// The process that has the name.
         holder: Pid,
     },
-    /// Not called inside a callback.
+    /// The function was not called inside a callback.
     #[error(transparent)]
     Refused(#[from] Refused),
 }
@@ -202,11 +203,11 @@ pub fn whereis(name: &str) -> Option<Pid> {
     host::ask(|host| host.whereis(name)).ok().flatten()
 }
 
-/// Links the running process with another: when one ends abnormally, so does the other.
-/// `[callback]`
+/// Links the running process with another one: when one of them ends abnormally, the other ends
+/// too. `[callback]`
 ///
 /// # Errors
-/// Not called inside a callback.
+/// The function was not called inside a callback.
 pub fn link(with: Pid) -> Result<(), Refused> {
     ask(|host| host.link(with))
 }
@@ -214,16 +215,16 @@ pub fn link(with: Pid) -> Result<(), Refused> {
 /// Removes a link. `[callback]`
 ///
 /// # Errors
-/// Not called inside a callback.
+/// The function was not called inside a callback.
 pub fn unlink(with: Pid) -> Result<(), Refused> {
     ask(|host| host.unlink(with))
 }
 
-/// Monitors a process: one `Down` with the returned reference arrives when it ends, or at once if
-/// it does not exist. `[callback]`
+/// Monitors a process. One `Down` with the returned reference arrives when the process ends, or at
+/// once if the process does not exist. `[callback]`
 ///
 /// # Errors
-/// Not called inside a callback.
+/// The function was not called inside a callback.
 pub fn monitor(pid: Pid) -> Result<MonitorRef, Refused> {
     ask(|host| host.monitor(pid))
 }
@@ -231,7 +232,7 @@ pub fn monitor(pid: Pid) -> Result<MonitorRef, Refused> {
 /// Removes a monitor. `[callback]`
 ///
 /// # Errors
-/// Not a monitor of the running process.
+/// The reference is not a monitor of the running process.
 pub fn demonitor(monitor: MonitorRef) -> Result<(), Refused> {
     ask(|host| host.demonitor(monitor))
 }
@@ -239,23 +240,23 @@ pub fn demonitor(monitor: MonitorRef) -> Result<(), Refused> {
 /// Sends an exit signal. [`Exit::Killed`] cannot be trapped. OTP: `exit/2`. `[callback]`
 ///
 /// # Errors
-/// Not called inside a callback.
+/// The function was not called inside a callback.
 pub fn exit(to: Pid, reason: Exit) -> Result<(), Refused> {
     ask(|host| host.exit(to, reason))
 }
 
-/// With `true`, exit signals of linked processes arrive as [`Info::Exit`](crate::Info::Exit), and
-/// terminate runs when the supervisor stops the process. OTP: `process_flag(trap_exit, _)`.
-/// `[callback]`
+/// Turns trapping of exits on or off. When it is on, exit signals of linked processes arrive as
+/// [`Info::Exit`](crate::Info::Exit), and terminate runs when the supervisor stops the process.
+/// OTP: `process_flag(trap_exit, _)`. `[callback]`
 ///
 /// # Errors
-/// Not called inside a callback.
+/// The function was not called inside a callback.
 pub fn trap_exit(on: bool) -> Result<(), Refused> {
     ask(|host| host.trap_exit(on))
 }
 
-/// Reads one key of the app's environment; `None` when it is not set. OTP: `application:get_env/1`.
-/// `[callback]`
+/// Reads one key of the app's environment; `None` when the key is not set. OTP:
+/// `application:get_env/1`. `[callback]`
 ///
 /// # Errors
 /// The value is not a `T`.

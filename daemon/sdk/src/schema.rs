@@ -1,5 +1,5 @@
-//! The types of a module, as JSON schemas. `relctl diff` and the planner of a downgrade compare two
-//! versions by them.
+//! The types of a module, as JSON schemas. `relctl diff` and the planner of a downgrade use them to
+//! compare two versions.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -9,14 +9,14 @@ use crate::child_spec::SupervisorSpec;
 
 /// The types that a module reads and writes: its state, start argument, messages and replies.
 ///
-/// Nodes never ask for it; `relctl pack` stores it beside `app.toml`. serde's attributes are
+/// A node never needs the schema; `relctl pack` stores it beside `app.toml`. serde's attributes are
 /// respected, except `alias`, which JSON schemas do not have: `relctl diff` shows a renamed field
 /// with an alias as gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema(Option<Map<String, Value>>);
 
 impl Schema {
-    /// Describes nothing: you have to compare two versions of the module by hand.
+    /// Describes nothing, so that you have to compare two versions of the module by hand.
     pub fn unknown() -> Self {
         Self(None)
     }
@@ -35,8 +35,8 @@ impl Schema {
         Self::of_parts(parts.chain((!other.is_empty()).then_some(("other", Value::Object(other)))))
     }
 
-    /// Describes a supervisor by the spec from its init; unknown if an id or an argument has no
-    /// JSON form.
+    /// Describes a supervisor by the spec that its init returns. The schema is unknown if an id or
+    /// an argument has no JSON form.
     pub(crate) fn of_specs(spec: &SupervisorSpec) -> Self {
         spec.to_json().map_or_else(Self::unknown, |spec| Self::of_parts([("supervisor", spec)]))
     }
@@ -51,7 +51,8 @@ impl Schema {
     }
 }
 
-/// A type as it crosses the boundary in its usual direction, and in the other one.
+/// The schemas of one type: one for the direction in which it usually crosses the boundary, one for
+/// the other direction.
 pub(crate) struct Forms {
     own: Value,
     other: Value,
@@ -64,7 +65,7 @@ impl Forms {
     }
 }
 
-/// Returns the schema for reading a `T`, and the one for writing it.
+/// Returns the schemas of `T`: the usual direction is reading, the other is writing.
 pub(crate) fn both<T: JsonSchema>() -> Forms {
     Forms { own: read::<T>(), other: written::<T>() }
 }

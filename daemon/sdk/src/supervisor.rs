@@ -1,6 +1,6 @@
-//! supervisor: the daemon runs it; your module only returns its spec.
+//! supervisor: the daemon runs the supervisor, and your module only returns its spec.
 //!
-//! The functions here call a running supervisor. As in OTP, they have no time-out.
+//! The functions here call a running supervisor. As in OTP, the calls have no time-out.
 
 use std::marker::PhantomData;
 
@@ -28,12 +28,12 @@ pub trait Supervisor: 'static {
     /// The start argument.
     type Args: DeserializeOwned + Send;
 
-    /// Returns the spec. Called at the start, and again with the same argument for
-    /// `change = "supervisor"` in an appup, so it should have no other effect. The check of an
-    /// upgrade calls it in a separate system process. Only at the start does it run in a process of
-    /// the node: later [`env`](crate::env) returns `None`, so pass configuration in the argument.
-    /// If the argument is `()`, `relctl pack` calls it too, to store the child specs for
-    /// `relctl diff`.
+    /// Returns the spec. The daemon calls this function at the start of the supervisor, and again
+    /// with the same argument for `change = "supervisor"` in an appup. So the function should have
+    /// no other effect. The check of an upgrade calls it in a separate OS process. Only at the
+    /// start does it run in a process of the node: later, [`env`](crate::env) returns `None`, so
+    /// pass configuration in the argument. If the argument is `()`, `relctl pack` calls the
+    /// function too, to store the child specs for `relctl diff`.
     fn init(args: Self::Args) -> SupervisorSpec;
 }
 
@@ -43,13 +43,13 @@ pub trait Supervisor: 'static {
 pub struct Child {
     /// The child's id.
     pub id: Value,
-    /// Its process, while there is one.
+    /// The child's process, if there is one.
     pub pid: Option<Pid>,
-    /// Whether it is being restarted.
+    /// Whether the child is being restarted.
     pub restarting: bool,
-    /// Whether it is a supervisor.
+    /// Whether the child is a supervisor.
     pub child_type: ChildType,
-    /// Its callback module.
+    /// The child's callback module.
     pub module: String,
 }
 
@@ -81,7 +81,7 @@ impl From<wire::Counts> for Counts {
     }
 }
 
-/// Why a request to a supervisor failed.
+/// The error of a failed request to a supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SupervisorError {
     /// A child with that id is running.
@@ -111,7 +111,7 @@ pub enum SupervisorError {
     /// The node does not have that module.
     #[error("unknown module: {0}")]
     UnknownModule(String),
-    /// A reason from a newer daemon.
+    /// A newer daemon gave a reason that this SDK does not know.
     #[error("{0}")]
     Other(String),
     /// The supervisor did not reply.
@@ -138,7 +138,7 @@ pub async fn start_child(
 }
 
 /// Starts one more child of a simple_one_for_one supervisor. Unlike OTP, `args` is the whole start
-/// argument, and is not appended to that of the template.
+/// argument, and is not appended to the argument of the template.
 ///
 /// # Errors
 /// `StartFailed`, `UnknownModule`, `Call`.
@@ -150,7 +150,7 @@ pub async fn start_child_of(
     ask(supervisor.into(), &request).await
 }
 
-/// Stops a child; its spec stays.
+/// Stops a child. Its spec stays.
 ///
 /// # Errors
 /// `NotFound`, `Call`.
@@ -189,8 +189,8 @@ pub async fn delete_child(supervisor: impl Into<To>, id: &impl Serialize) -> Res
     done(ask(supervisor.into(), &request).await)
 }
 
-/// Returns the spec of a child, with defaults filled in. If the daemon never needs the start
-/// argument again, as for a temporary child, it is nil.
+/// Returns the spec of a child, with defaults filled in. The start argument is nil if the daemon
+/// does not keep it, as for a temporary child.
 ///
 /// # Errors
 /// `NotFound`, `Call`.
@@ -241,7 +241,7 @@ fn spec(reply: Result<reld_wire::spec::ChildSpec, SupervisorError>) -> Result<Ch
     reply.map(ChildSpec::from)
 }
 
-/// Drops the value of a reply that is only ok.
+/// Drops the value of a reply that only reports success.
 fn done(reply: Result<serde::de::IgnoredAny, SupervisorError>) -> Result<(), SupervisorError> {
     reply.map(|_| ())
 }
@@ -270,7 +270,7 @@ impl From<wire::Error<Word<Reason>>> for SupervisorError {
     }
 }
 
-/// The supervisor behaviour of a callback type.
+/// The supervisor behaviour, implemented by the callback type `S`.
 #[derive(Debug)]
 pub(crate) struct Tree<S>(PhantomData<fn() -> S>);
 
@@ -299,7 +299,8 @@ impl<S: Supervisor> Behaviour for Tree<S> {
         }
     }
 
-    /// Calls init if the argument is `()`; no other argument is known here.
+    /// Describes the spec that init returns for the argument `()`. Other arguments are not known
+    /// here.
     fn schema() -> Schema {
         let Ok(nothing) = codec::decode(&codec::NOTHING) else { return Schema::unknown() };
         catch(|| S::init(nothing)).map_or_else(|_| Schema::unknown(), |spec| Schema::of_specs(&spec))

@@ -1,4 +1,4 @@
-//! The daemon's table as a [`Host`].
+//! Implements [`Host`] by the daemon's table of functions.
 #![expect(unsafe_code, reason = "calls through the daemon's function pointers")]
 
 use reld_abi::Host as Table;

@@ -19,8 +19,8 @@ use crate::names::{From, MonitorRef, Pid};
 use crate::waker;
 use crate::{ets, port};
 
-/// A process that is one function. It stays on its version until it ends or
-/// [continues](continue_with) in the current one, and keeps the library of that version in use.
+/// A process that is one function. The process stays on its version until it ends or
+/// [continues](continue_with) in the current version, and keeps the library of its version in use.
 /// Prefer [`GenServer`](crate::GenServer) for long-lived processes. OTP: a process made by `spawn`.
 pub trait Task: 'static {
     /// The start argument.
@@ -61,13 +61,13 @@ pub enum Message<M> {
     Table(ets::Event),
 }
 
-/// Why [`recv`] returned no message.
+/// The reason why [`recv`] returned no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecvError {
-    /// The message is not an `M`, and is dropped; you can receive the next one.
+    /// The message is not an `M`. It is dropped; you can receive the next one.
     #[error(transparent)]
     Undecodable(#[from] Undecodable),
-    /// Only a task can receive messages itself.
+    /// The process is not a task, and only tasks receive messages themselves.
     #[error("only a task can receive")]
     Refused,
 }
@@ -107,8 +107,8 @@ pub async fn recv<M: DeserializeOwned>() -> Result<Message<M>, RecvError> {
     }
 }
 
-/// Continues in the current version of a task's module, which may be the task's own. Call it last
-/// in `run`, and return its result. The process stays the same, with its mail, names, links,
+/// Continues in the current version of a task's module, which may be the task's own module. Call it
+/// last in `run`, and return its result. The process stays the same, with its mail, names, links,
 /// monitors and timers; open requests are given up. So a task moves to new code, and a purge does
 /// not find it in old code. OTP: `?MODULE:loop(State)`. `[task]`
 ///
@@ -128,7 +128,7 @@ pub async fn recv<M: DeserializeOwned>() -> Result<Message<M>, RecvError> {
 /// ```
 ///
 /// # Errors
-/// There is no such module, it is not a task, or this process is not a task.
+/// The module does not exist or is not a task, or this process is not a task.
 pub fn continue_with(module: &str, args: &impl Serialize) -> Result<(), Exit> {
     let args = codec::encode(args).map_err(|error| error.of("start argument"))?;
     let entry = codec::encode(&Entry { module: module.to_owned(), args: ByteBuf::from(args) })?;
@@ -140,7 +140,7 @@ pub fn continue_with(module: &str, args: &impl Serialize) -> Result<(), Exit> {
     })
 }
 
-/// The task behaviour of a callback type.
+/// The task behaviour, implemented by the callback type `T`.
 #[derive(Debug)]
 pub(crate) struct Run<T>(PhantomData<fn() -> T>);
 

@@ -1,12 +1,12 @@
-//! Durations in the units of the boundary.
+//! Converts durations to the units of the boundary.
 
 use std::time::Duration;
 
-/// Waits for ever, in any function with a time-out. OTP: `infinity`.
+/// The time-out of a call that waits for ever. OTP: `infinity`.
 pub const INFINITY: Duration = Duration::MAX;
 
-/// Rounds up to milliseconds, so that nothing fires early; [`INFINITY`] becomes the boundary's
-/// value for it.
+/// Converts to milliseconds, rounded up, so that no timer fires early. [`INFINITY`] becomes the
+/// boundary's value for it.
 pub(crate) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(reld_abi::INFINITY)
 }

@@ -1,17 +1,18 @@
 //! Counts the memory that this library has allocated and not freed.
 //!
-//! The counts are kept in parts that the daemon adds up ([`reld_abi::Usage`]). Each thread has its
-//! own part as long as there are any, so it counts without a lock and without waiting for another's
-//! cache line; later threads share the last part.
+//! The counts are kept in parts that the daemon adds up ([`reld_abi::Usage`]). Each of the first
+//! threads has a part of its own. So it counts without a lock and without waiting for a cache line
+//! of another thread. Later threads share the last part.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use reld_abi::Usage;
 
-/// More than the number of threads of a pool and its helpers; some kilobytes for each library.
+/// The number of parts. It exceeds the number of threads of a pool and its helpers, and costs some
+/// kilobytes for each library.
 const PARTS: usize = 64;
-/// The part shared by threads without one of their own.
+/// The index of the part shared by threads that have none of their own.
 const SHARED: usize = PARTS - 1;
 
 #[repr(align(64))]
@@ -22,11 +23,11 @@ static COUNTED: Parts =
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    // Without a destructor: the allocator may be called after destructors have run.
+    // The thread-local has no destructor: the allocator may be called after destructors have run.
     static PART: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
-/// Returns the parts, for the library's block.
+/// Returns the parts, for the library's magic block.
 pub(crate) const fn parts() -> &'static [Usage] {
     &COUNTED.0
 }
@@ -80,7 +81,7 @@ fn take_part() -> usize {
 mod tests {
     use super::*;
 
-    /// Far more than other tests of this program allocate meanwhile.
+    /// Far more than the other tests of this program allocate while this one runs.
     const HUGE: usize = 1 << 40;
 
     fn bytes() -> u64 {

@@ -1,5 +1,5 @@
-//! Values of a type that the SDK does not know: states between two versions, start arguments, child
-//! ids.
+//! Values of a type that the SDK does not know: states between two versions, start arguments and
+//! child ids.
 
 use std::fmt;
 
@@ -10,13 +10,13 @@ use serde_bytes::ByteBuf;
 
 use crate::codec::{self, Undecodable};
 
-/// Any value, as bytes: a child's id, a start argument, the `extra` of an appup.
+/// Any value, as bytes, such as a child's id, a start argument, or the `extra` of an appup.
 ///
 /// Two values are equal if their bytes are equal.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 pub struct Value(
-    /// `None` is nil, which needs no memory: nearly every `extra` is nil, and an upgrade makes one
-    /// for each process.
+    /// `None` stands for nil and needs no memory. Nearly every `extra` is nil, and an upgrade makes
+    /// one for each process.
     #[schemars(with = "Vec<u8>")]
     Option<Vec<u8>>,
 );
@@ -33,7 +33,7 @@ impl Value {
     /// Decodes the value.
     ///
     /// # Errors
-    /// It is not a `T`. The error calls it `value`, to distinguish it from a state.
+    /// The value is not a `T`. The error calls it `value`, to distinguish it from a state.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Undecodable> {
         codec::decode(self.bytes()).map_err(|error| error.of("value"))
     }
@@ -83,8 +83,9 @@ impl fmt::Debug for Value {
 /// The state of a process on its way from one version to another.
 ///
 /// Reading is strict: an unread field is an error, because it is a forgotten rename or a value
-/// about to be lost. serde cannot see fields below `#[serde(flatten)]`, `#[serde(tag)]` and
-/// `#[serde(untagged)]`. Read a state that has them with a type that lists these fields.
+/// about to be lost. But serde cannot see unread fields below `#[serde(flatten)]`, `#[serde(tag)]`
+/// and `#[serde(untagged)]`. If a state has such attributes, read it with a type that lists these
+/// fields.
 #[derive(Clone, PartialEq, Eq)]
 pub struct State(Vec<u8>);
 
@@ -105,11 +106,11 @@ impl State {
         self.read_without(&[])
     }
 
-    /// Decodes the state except the fields with these paths, such as `"limits.max"`: those of
-    /// [`GenServer::DROPPED`](crate::GenServer::DROPPED).
+    /// Decodes the state except the fields with these paths, such as `"limits.max"`. The paths are
+    /// written as in [`GenServer::DROPPED`](crate::GenServer::DROPPED).
     ///
     /// # Errors
-    /// As [`State::read`], for the other fields.
+    /// The same as for [`State::read`], about the other fields.
     pub fn read_without<T: DeserializeOwned>(&self, dropped: &[&str]) -> Result<T, Undecodable> {
         codec::decode_all(&self.0, dropped).map_err(|error| error.of("state"))
     }

@@ -1,4 +1,4 @@
-//! The future of an open request; all waits are built from it.
+//! The future of an open request. All waits are built from it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,12 +7,13 @@ use std::task::{Context, Poll};
 use crate::host::{self, Closed, Refused};
 use crate::waker;
 
-/// Waits for the answer to a reference. Gives the reference up if dropped before.
+/// Waits for the answer to a reference. If it is dropped before the answer, it gives the reference
+/// up.
 #[derive(Debug)]
 pub(crate) struct Wait {
     reference: u64,
     open: bool,
-    /// The answer may be there, so the daemon is asked.
+    /// Whether the answer may have arrived, so that the daemon must be asked.
     asks: bool,
 }
 
@@ -23,7 +24,8 @@ impl Wait {
 
     /// Waits for another process, which cannot answer before the end of the first poll.
     pub(crate) fn for_another(reference: u64) -> Self {
-        // No struct update: it would drop another `Self`, which gives the reference up.
+        // Struct update syntax is not used: it would drop another `Self`, which gives the reference
+        // up.
         Self { reference, open: true, asks: false }
     }
 }
@@ -48,7 +50,8 @@ impl Drop for Wait {
     fn drop(&mut self) {
         if self.open {
             waker::unpark(self.reference);
-            // Refused if the process is being killed; then its references are gone anyway.
+            // The request is refused if the process is being killed; its references are gone anyway
+            // then.
             let _ = host::ask(|host| host.forget(self.reference));
         }
     }

@@ -1,10 +1,10 @@
-//! Wakers stay in the library.
+//! Keeps wakers inside the library.
 //!
 //! The daemon wakes a process, never a future: it polls the process's callback and passes the
-//! references that were answered. Waiting futures put their waker into a table of the callback,
-//! which is lent to the thread during one poll. So combinators with wakers of their own
-//! (`join_all`, `select`, `FuturesUnordered`) work, and no code of this library is stored in a
-//! queue of the daemon, where it would prevent unmapping.
+//! references that were answered. Waiting futures put their wakers into a table of the callback,
+//! which the thread borrows during one poll. So combinators with wakers of their own (`join_all`,
+//! `select`, `FuturesUnordered`) work, and no code of this library is stored in a queue of the
+//! daemon, where it would prevent unmapping.
 //!
 //! Thread-locals here are `Cell`s of values without a destructor. A destructor registered with a
 //! thread of the daemon would run library code when that thread ends, after the library was
@@ -19,14 +19,15 @@ use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-/// The wakers of a callback's waiting futures. Empty while only the root waits, which needs none.
+/// The wakers of a callback's waiting futures. The table is empty while only the root future waits,
+/// because the root needs no waker.
 #[derive(Debug, Default)]
 pub(crate) struct Wakers(Option<Box<Waiting>>);
 
 #[derive(Debug, Default)]
 struct Waiting {
     by_reference: BTreeMap<u64, Waker>,
-    /// Futures that wait for the next message of a task.
+    /// The wakers of futures that wait for the next message of a task.
     for_mail: Vec<Waker>,
 }
 
@@ -37,8 +38,8 @@ impl Wakers {
         self.0.get_or_insert_default()
     }
 
-    /// Wakes the futures that wait for an answered reference, and those that wait for mail: each
-    /// poll may have brought some.
+    /// Wakes the futures that wait for an answered reference. Also wakes the futures that wait for
+    /// mail, because mail may have arrived before any poll.
     pub(crate) fn wake(&mut self, completed: &[u64]) {
         let Some(waiting) = &mut self.0 else { return };
         for reference in completed {
@@ -58,7 +59,7 @@ thread_local! {
     static WOKEN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Lends the table to the futures polled by `poll`, and takes it back even if that panics.
+/// Lends the table to the futures polled by `poll`, and takes it back even if `poll` panics.
 pub(crate) fn lend<R>(wakers: &mut Wakers, poll: impl FnOnce() -> R) -> R {
     struct Lease<'a> {
         wakers: &'a mut Wakers,
@@ -74,8 +75,8 @@ pub(crate) fn lend<R>(wakers: &mut Wakers, poll: impl FnOnce() -> R) -> R {
     poll()
 }
 
-/// Keeps the waker of a future that waits for a reference. The root's is not kept, because the root
-/// is always polled.
+/// Keeps the waker of a future that waits for a reference. The waker of the root future is not
+/// kept, because the root is always polled.
 pub(crate) fn park(reference: u64, waker: &Waker) {
     if !waker.will_wake(root()) {
         with_lent(|wakers| wakers.waiting().by_reference.insert(reference, waker.clone()));
@@ -94,7 +95,7 @@ pub(crate) fn park_for_mail(waker: &Waker) {
     }
 }
 
-/// Returns the waker for polling root futures: it notes that the root was woken.
+/// Returns the waker for polling root futures. It records that the root was woken.
 pub(crate) fn root() -> &'static Waker {
     &ROOT
 }

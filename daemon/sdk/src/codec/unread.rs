@@ -1,9 +1,10 @@
-//! Finds unread fields: a deserializer around another one that tracks the path of each value.
+//! Finds unread fields, by a deserializer around another one that tracks the path of each value.
 //!
-//! When serde skips a value (`deserialize_ignored_any`: a field unknown to the type), its path is
-//! noted. Nearly always there is none, and a live upgrade reads the state of each process, so
-//! tracking must cost next to nothing: a path is a linked list on the stack with names borrowed
-//! from the bytes, and only a noted one is formatted.
+//! When serde skips a value, the value's path is recorded. (serde calls `deserialize_ignored_any`
+//! for a field that the type does not have.) A live upgrade reads the state of each process, and
+//! nearly always no value is skipped, so tracking must cost next to nothing. For this reason a path
+//! is a linked list on the stack, with names borrowed from the bytes, and only a recorded path is
+//! formatted.
 //!
 //! Paths are formatted by the table at [`GenServer::DROPPED`](crate::GenServer::DROPPED). serde
 //! does not reveal whether a map is a struct, but it asks for the names of fields and variants as
@@ -18,10 +19,10 @@ use serde::de::{
     Visitor,
 };
 
-/// The paths of the skipped values, without duplicates. A set is only allocated if there is one.
+/// The paths of the skipped values, without duplicates. The set is allocated only if there are any.
 pub(super) type Unread = Option<BTreeSet<String>>;
 
-/// Decodes a value, and finds the skipped values in it.
+/// Decodes a value, and finds the values that serde skips in it.
 #[inline]
 pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     inner: D,
@@ -34,16 +35,16 @@ pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 /// The path of a value.
 struct Place<'a, 'de> {
     parent: Option<&'a Self>,
-    /// Its name within its parent.
+    /// The name of the value within its parent.
     name: &'de str,
     unread: &'a RefCell<Unread>,
 }
 
-/// Any element of a list or a tuple.
+/// The name of any element of a list or a tuple.
 const ELEMENT: &str = "[]";
-/// Any value of a map.
+/// The name of any value of a map.
 const ENTRY: &str = "*";
-/// Any key of a map.
+/// The name of any key of a map.
 const KEY: &str = "?";
 
 impl<'de> Place<'_, 'de> {
@@ -67,11 +68,11 @@ impl fmt::Display for Place<'_, '_> {
     }
 }
 
-/// A serde object that reads one value, with the path of that value.
+/// A serde object that reads one value, together with the path of that value.
 struct Placed<'a, 'de, X> {
     inner: X,
     place: &'a Place<'a, 'de>,
-    /// Receives the text of an identifier, if one can be read.
+    /// The cell that receives the text of an identifier, if the value is one.
     identifier: Option<&'a Cell<&'de str>>,
 }
 
@@ -298,7 +299,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Elements<'_, 'de, A> {
 struct Entries<'a, 'de, A> {
     inner: A,
     place: &'a Place<'a, 'de>,
-    /// The name of the entry with the key read last.
+    /// The name of the entry that belongs to the key read last.
     name: &'de str,
 }
 

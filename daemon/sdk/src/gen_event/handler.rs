@@ -1,4 +1,4 @@
-//! The handler's side: a process that carries out the orders of its manager.
+//! The handler's process, which carries out the orders of its manager.
 
 use std::marker::PhantomData;
 
@@ -17,7 +17,7 @@ use crate::value::{State, Value};
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct HandlerStart {
     pub(crate) args: Value,
-    /// It replaces another handler.
+    /// Whether the handler replaces another one.
     pub(crate) swaps: bool,
     /// The value that the old handler's terminate returned.
     pub(crate) left: Option<Value>,
@@ -46,7 +46,7 @@ pub(crate) struct HandlerAnswer {
 #[derive(Debug)]
 pub struct Hosted<H> {
     handler: H,
-    /// Its terminate has run, so the process ends.
+    /// Whether terminate has run, so that the process must end.
     is_ended: bool,
 }
 
@@ -61,7 +61,7 @@ impl<H> Hosted<H> {
     }
 }
 
-/// The behaviour of a handler's callback type.
+/// The behaviour of an event handler, implemented by the callback type `H`.
 #[derive(Debug)]
 pub struct Handler<H>(PhantomData<fn() -> H>);
 
@@ -163,13 +163,13 @@ async fn info<H: EventHandler>(
     info: Info<H::Message>,
 ) -> Result<Done<Hosted<H>>, Exit> {
     let handled = state.handler.handle_info(info).await;
-    // No caller waits for an answer; the manager notices the end.
+    // No caller waits for an answer. The manager notices the handler's end by itself.
     Ok(Done { reply: None, ..answer(state, handled, Value::nothing()).await? })
 }
 
 async fn end<H: EventHandler>(mut state: Box<Hosted<H>>, why: HandlerEnd) -> Result<Done<Hosted<H>>, Exit> {
     state.is_ended = true;
-    // The reason tells the supervising process how the handler ended.
+    // The supervising process learns from this reason how the handler ended.
     let exit = match why {
         HandlerEnd::Remove | HandlerEnd::Delete(_) => Exit::Normal,
         HandlerEnd::Swap(_) => Exit::Shutdown("swapped".to_owned()),
@@ -179,7 +179,7 @@ async fn end<H: EventHandler>(mut state: Box<Hosted<H>>, why: HandlerEnd) -> Res
     Ok(Done { next: After::Stop(exit), ..done(state, Handled::Remove, reply)? })
 }
 
-/// Answers an order. A handler that is removed ends in the same callback.
+/// Answers an order. If the handler is removed, its process ends with this callback.
 async fn answer<H: EventHandler>(
     mut state: Box<Hosted<H>>,
     handled: Handled,
@@ -217,7 +217,7 @@ mod tests {
     use crate::exit::NotStarted;
     use crate::harness::Node;
 
-    /// A sum that ends once it is large enough.
+    /// A handler that adds up numbers, and removes itself once the sum is large enough.
     #[derive(Debug, Serialize, Deserialize)]
     struct Sum {
         sum: u64,

@@ -1,4 +1,4 @@
-//! The manager's side: keeps the handlers, and passes them one event after the other.
+//! The manager's process, which keeps the handlers and passes them one event after the other.
 
 use std::marker::PhantomData;
 
@@ -19,7 +19,7 @@ use crate::process::{demonitor, monitor, trap_exit};
 use crate::time::INFINITY;
 use crate::value::{State, Value};
 
-/// A manager's state: its handlers, in the order of handling.
+/// The state of a manager: its handlers, in the order in which they handle events.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Handlers {
     handlers: Vec<HandlerRow>,
@@ -60,7 +60,7 @@ pub(super) enum Request {
         id: Value,
         request: Value,
     },
-    /// As `Call`, from `relctl`.
+    /// The same as `Call`, sent by `relctl`.
     Ask {
         id: serde_json::Value,
         request: serde_json::Value,
@@ -72,14 +72,14 @@ pub(super) enum Request {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Notice {
     Notify(Value),
-    /// As `Notify`, from `relctl`.
+    /// The same as `Notify`, sent by `relctl`.
     Event(serde_json::Value),
 }
 
-/// How a handler is started.
+/// The way in which a handler is started.
 #[derive(Default)]
 struct StartAs {
-    /// It replaces another handler.
+    /// Whether the handler replaces another one.
     swaps: bool,
     /// The value that the old handler's terminate returned.
     left: Option<Value>,
@@ -93,7 +93,7 @@ pub(super) enum Response<T> {
     Error(Refusal),
 }
 
-/// A refused request.
+/// The reason of a refused request.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Refusal {
     reason: String,
@@ -128,7 +128,7 @@ impl Handlers {
         self.handlers.iter().position(|row| row.id == *id).ok_or_else(Refusal::not_found)
     }
 
-    /// Adds a handler, supervised by `by` if it is given.
+    /// Adds a handler. If `by` is given, that process supervises the handler.
     async fn add(&mut self, spec: HandlerSpec, start_as: StartAs, by: Option<Pid>) -> Result<Pid, Refusal> {
         if self.find(&spec.id).is_ok() {
             return Err(Refusal::new("already_added", ""));
@@ -146,7 +146,8 @@ impl Handlers {
     fn remove(&mut self, at: usize) -> HandlerRow {
         let row = self.handlers.remove(at);
         if let Some(Supervision { monitor, .. }) = row.supervision {
-            // The monitor is gone already if the end of that process removes the handler.
+            // If the handler is removed because its supervising process ended, the monitor is
+            // already gone.
             let _ = demonitor(monitor);
         }
         row
@@ -193,7 +194,7 @@ impl Handlers {
         }
     }
 
-    /// Gives all handlers the same order, one after the other. Removes those that end.
+    /// Gives the same order to all handlers, one after the other. Removes the handlers that end.
     async fn order_all(&mut self, order_: &Order) -> Result<(), Undecodable> {
         let body = codec::encode(order_)?;
         let mut at = 0;
@@ -258,7 +259,7 @@ fn gone(row: &HandlerRow, why: &dyn std::fmt::Display) {
     log::warn!("event handler {} {} is removed: {why}", row.module, row.pid);
 }
 
-/// The manager's behaviour.
+/// The behaviour of an event manager, implemented by the callback type `M`.
 #[derive(Debug)]
 pub struct Manager<M>(PhantomData<fn() -> M>);
 
@@ -319,7 +320,7 @@ impl<M: GenEvent> Stateful for Manager<M> {
 }
 
 async fn init<M: GenEvent>(args: M::Args) -> Result<Done<Handlers>, Exit> {
-    // It has to notice the ends of handlers.
+    // The manager traps exits, because it has to notice the ends of handlers.
     trap_exit(true)?;
     let specs = match M::init(args).await {
         Ok(specs) => specs,
@@ -353,7 +354,7 @@ fn forget(mut state: Box<Handlers>, pid: Pid, reason: &Exit) -> Done<Handlers> {
     Done::go_on(state)
 }
 
-/// Ends the handlers that were supervised by a process that has ended.
+/// Ends the handlers that a process has supervised, because that process has ended.
 async fn orphan(mut state: Box<Handlers>, pid: Pid, reason: Exit) -> Result<Done<Handlers>, Exit> {
     let is_orphan = |row: &HandlerRow| row.supervision.is_some_and(|supervision| supervision.by == pid);
     while let Some(at) = state.handlers.iter().position(is_orphan) {
@@ -364,7 +365,7 @@ async fn orphan(mut state: Box<Handlers>, pid: Pid, reason: Exit) -> Result<Done
     Ok(Done::go_on(state))
 }
 
-/// Ends the handlers, last added first.
+/// Ends all handlers, beginning with the one added last.
 async fn terminate(mut state: Box<Handlers>, reason: Exit) -> Result<Done<Handlers>, Exit> {
     while let Some(at) = state.handlers.len().checked_sub(1) {
         if let Err(Refusal { text, .. }) = state.end(at, HandlerEnd::Stop(reason.clone())).await {

@@ -13,9 +13,9 @@ use crate::value::Value;
 /// An event of a machine. OTP: event type and content.
 #[derive(Debug)]
 pub enum StatemEvent<M: GenStatem> {
-    /// A state is entered, with the previous state. At the start and after
-    /// [`Transition::repeat`](super::Transition) that is the same state. Only with
-    /// [`GenStatem::STATE_ENTER`]. The transition can neither change the state nor postpone.
+    /// A state is entered. Holds the previous state, which is the same state at the start and after
+    /// [`Transition::repeat`](super::Transition). Occurs only with [`GenStatem::STATE_ENTER`]. The
+    /// transition can neither change the state nor postpone the event.
     Enter(M::State),
     /// A request that expects a reply.
     Call(From, M::Call),
@@ -27,7 +27,7 @@ pub enum StatemEvent<M: GenStatem> {
     Internal(M::Own),
     /// The state time-out has fired.
     StateTimeout(M::Own),
-    /// The event time-out has fired: no event came for that time.
+    /// The event time-out has fired: no other event came in that time.
     EventTimeout(M::Own),
     /// The time-out with that name has fired.
     Timeout(String, M::Own),
@@ -47,7 +47,7 @@ pub(crate) enum Kept {
     Timeout { kind: TimeoutKind, body: Value },
 }
 
-/// The kind of a time-out; one of each kind runs at a time.
+/// The kind of a time-out. At most one time-out of each kind runs at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum TimeoutKind {
@@ -57,7 +57,7 @@ pub(crate) enum TimeoutKind {
 }
 
 impl Kept {
-    /// Decodes it with the types of this version.
+    /// Decodes the event with the types of this version.
     pub(crate) fn read<M: GenStatem>(&self) -> Result<StatemEvent<M>, Undecodable> {
         Ok(match self {
             Self::Call { from, body } => StatemEvent::Call(*from, read("call", body.bytes())?),
@@ -83,14 +83,14 @@ impl Kept {
     }
 }
 
-/// The message of a timer to its own machine.
+/// The message that a timer sends to its own machine.
 #[derive(Serialize, Deserialize)]
 struct OwnTimeout {
     #[serde(rename = "$gen_statem")]
     number: u64,
 }
 
-/// The first bytes of such a message: a map with one key of eleven letters.
+/// The first bytes of an [`OwnTimeout`]: a map with one key of eleven letters.
 const OWN: &[u8] = b"\x81\xab$gen_statem";
 
 /// Returns the message for the time-out with that number.
@@ -98,7 +98,7 @@ pub(super) fn timeout_message(number: u64) -> impl Serialize {
     OwnTimeout { number }
 }
 
-/// Returns the number of the time-out, if this is the message of one.
+/// Returns the number of the time-out, if the body is the message of a time-out.
 pub(super) fn own_timeout(body: &[u8]) -> Option<u64> {
     if !body.starts_with(OWN) {
         return None;

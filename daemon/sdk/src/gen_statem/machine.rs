@@ -1,4 +1,5 @@
-//! The engine of a machine: handles one event, and all that follow from it inside.
+//! The engine of a machine: handles one event, and all events that follow from it inside the
+//! machine.
 //!
 //! ```text
 //! event --> event time-out ends --> callback --> transition
@@ -9,8 +10,8 @@
 //!   +------ inserted events, then postponed ones <--+
 //! ```
 //!
-//! A turn ends when no event is left; only then does the process take its next message, or an
-//! upgrade convert its state.
+//! A turn ends when no event is left. Only then does the process take its next message, and only
+//! then can an upgrade convert its state.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -34,13 +35,14 @@ pub struct Machine<M: GenStatem> {
     engine: Engine,
 }
 
-/// The engine's data besides state and data of the app.
+/// The data of the engine, besides the state and data of the app.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Engine {
     /// The postponed events, oldest first.
     postponed: Vec<Kept>,
     timeouts: Vec<Running>,
-    /// The number of the latest time-out; each message of a time-out has its number.
+    /// The number of the latest time-out. The message of each time-out contains the time-out's
+    /// number.
     last_timeout: u64,
 }
 
@@ -57,7 +59,7 @@ struct Running {
 /// The remaining work of a turn.
 enum Task {
     Event(Kept),
-    /// A time-out of zero, unless it is cancelled before.
+    /// A time-out of zero. It is handled unless it is cancelled before.
     Due(u64),
 }
 
@@ -67,7 +69,7 @@ impl<M: GenStatem> Machine<M> {
         &self.state
     }
 
-    /// Returns its data.
+    /// Returns the data of the machine.
     pub fn data(&self) -> &M {
         &self.data
     }
@@ -77,7 +79,7 @@ impl<M: GenStatem> Machine<M> {
         self.engine.postponed.len()
     }
 
-    /// Enters the first state. `Some` ends the machine.
+    /// Enters the first state. Returns `Some` if the machine ends.
     pub(super) async fn start(first: Transition<M>, data: M) -> Result<(Box<Self>, Option<Exit>), Exit> {
         let Target::Next(state) = first.to else {
             return Err(Exit::error("init must return the first state by Transition::next"));
@@ -92,7 +94,7 @@ impl<M: GenStatem> Machine<M> {
         Ok((machine, stop))
     }
 
-    /// Handles an event, and all that follow from it. `Some` ends the machine.
+    /// Handles an event, and all events that follow from it. Returns `Some` if the machine ends.
     pub(super) async fn run(&mut self, event: Kept) -> Result<Option<Exit>, Exit> {
         self.work(VecDeque::from([Task::Event(event)])).await
     }
@@ -116,7 +118,8 @@ impl<M: GenStatem> Machine<M> {
         Ok(None)
     }
 
-    /// Carries out the transition after `event`; without an event, it is the first.
+    /// Carries out the transition after `event`. Without an event, it is the transition to the
+    /// first state.
     async fn go(
         &mut self,
         transition: Transition<M>,
@@ -163,11 +166,12 @@ impl<M: GenStatem> Machine<M> {
                 "an Enter event can neither change nor repeat the state, nor be postponed",
             ));
         }
-        // Boxed because of the recursion, which is one deep: an entered state enters nothing.
+        // Boxed because of the recursion. It is only one level deep, because entering a state does
+        // not cause another state to be entered.
         Box::pin(self.go(entered, None, tasks)).await
     }
 
-    /// Takes a time-out that has fired; `None` if it was cancelled.
+    /// Takes a time-out that has fired. Returns `None` if the time-out was cancelled.
     pub(super) fn fired(&mut self, number: u64) -> Option<Kept> {
         let at = self.engine.timeouts.iter().position(|running| running.number == number)?;
         let Running { kind, body, .. } = self.engine.timeouts.remove(at);
@@ -180,7 +184,7 @@ impl<M: GenStatem> Machine<M> {
         self.write_with(&state, &data)
     }
 
-    /// Encodes the machine with another state and other data, which are encoded already.
+    /// Encodes the machine with another state and other data, both of which are already encoded.
     pub(super) fn write_with(&self, state: &[u8], data: &[u8]) -> Result<Vec<u8>, Undecodable> {
         let engine = codec::encode(&self.engine).map_err(|error| error.of("engine"))?;
         codec::join([("state", state), ("data", data), ("engine", &engine)])
@@ -204,13 +208,14 @@ impl Engine {
         if let Some(at) = self.timeouts.iter().position(|running| running.kind == *kind)
             && let Some(timer) = self.timeouts.remove(at).timer
         {
-            // Its message may be on its way; no time-out has its number then.
+            // The message of the timer may be on its way. It is ignored then, because no time-out
+            // has its number.
             cancel_timer(timer);
         }
     }
 
-    /// Sets or cancels a time-out. A time-out of zero is an event after the remaining work of the
-    /// turn.
+    /// Sets or cancels a time-out. A time-out of zero becomes an event after the remaining work of
+    /// the turn.
     fn set(&mut self, SetTimeout { kind, set }: SetTimeout) -> Result<Option<Task>, Exit> {
         self.cancel(&kind);
         let Some((after, body)) = set else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! A door that uses every feature of the engine, run by the harness. otp-semantics f and OTP's
+//! The harness runs a door that uses every feature of the engine. otp-semantics f and OTP's
 //! gen_statem.
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ enum Lock {
     Broken,
 }
 
-/// Logs all events.
+/// A door that logs all events.
 #[derive(Debug, Serialize, Deserialize)]
 struct Door {
     log: Vec<String>,
@@ -24,7 +24,7 @@ struct Door {
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Ask {
-    /// Opens the door; it closes again after this many milliseconds.
+    /// Opens the door. It closes again after this many milliseconds.
     Open(u64),
     /// Waits for the door to open.
     Knock(String),
@@ -298,13 +298,13 @@ fn postponed_events_and_time_outs_survive_an_upgrade_and_a_downgrade() {
     let extra = Value::write(&3_u32).expect("encodes");
     let up = Statem::<NewDoor>::change_code("1", State::from_bytes(&bytes), extra).expect("it is converted");
     assert_eq!((up.state(), up.data().opened, up.postponed()), (&NewLock::Shut, 3, 1));
-    // Exported and imported again, as in a soft update.
+    // The state is exported and imported again, as in a soft update.
     let up = Statem::<NewDoor>::import(&Statem::<NewDoor>::export(&up).expect("it is written"))
         .expect("it is read");
     let down = Statem::<NewDoor>::change_code_down(&up, "1", Value::nothing()).expect("it is converted");
     let mut down = Statem::<Door>::import(&down.into_bytes()).expect("the older one reads it");
     assert_eq!((*down.state(), down.postponed()), (Lock::Locked, 1));
-    // The number in the message of the timer that runs in the daemon.
+    // 1 is the number in the message of the timer that runs in the daemon.
     assert_eq!(down.fired(1).map(|kept| kept.read::<Door>().is_ok()), Some(true));
     assert_eq!(down.fired(1), None);
     let _ = from;

@@ -1,4 +1,4 @@
-//! A daemon for the golden bytes.
+//! A fake daemon for the tests of the golden bytes.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind, Tie};
 use crate::job::Job;
 use crate::names::{From, MonitorRef, Pid, Timer};
 
-/// A daemon that records requests, and gives one answer to all.
+/// A daemon that records requests, and gives the same answer to all of them.
 #[derive(Default)]
 pub(super) struct Recorder {
     pub(super) asked: RefCell<Vec<Vec<u8>>>,

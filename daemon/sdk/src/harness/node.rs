@@ -25,14 +25,15 @@ use crate::time::milliseconds;
 use crate::value::Value;
 use crate::{ets, port};
 
-/// A daemon for one process; set it up before you start the process.
+/// A daemon for one process under test. Set it up before you start the process.
 #[derive(Default)]
 pub struct Node {
     world: World,
 }
 
 impl Node {
-    /// Returns a node without an environment. Every call of the process ends with [`Exit::Noproc`].
+    /// Returns a node without an environment. Every call that the process makes ends with
+    /// [`Exit::Noproc`].
     pub fn new() -> Self {
         Self::default()
     }
@@ -44,17 +45,17 @@ impl Node {
         self
     }
 
-    /// Registers a name for another process, so that the process under test can call it by that
-    /// name; a [responder](Self::answer_calls) gets `pid`.
+    /// Registers a name for another process, so that the process under test can call that process
+    /// by name. A [responder](Self::answer_calls) gets `pid`.
     #[must_use]
     pub fn name(self, name: &str, pid: Pid) -> Self {
         self.world.set_name(name, pid);
         self
     }
 
-    /// Sets the function that answers the calls of the process. It gets the pid that is called, and
-    /// the request. A call by [name](Self::name) ends with [`Exit::Noproc`] unless the name is
-    /// registered, as on a node.
+    /// Sets the function that answers the calls of the process under test. The function gets the
+    /// pid that is called, and the request. A call by [name](Self::name) ends with [`Exit::Noproc`]
+    /// unless the name is registered, as on a node.
     #[must_use]
     pub fn answer_calls(self, responder: impl FnMut(Pid, Value) -> Result<Value, Exit> + 'static) -> Self {
         self.world.answer_calls_with(Box::new(responder));
@@ -64,7 +65,7 @@ impl Node {
     /// Starts the process under test.
     ///
     /// # Errors
-    /// The error returned by its init, or its panic.
+    /// The error that the init returned, or its panic.
     pub fn start<S: GenServer>(self, args: &impl Serialize) -> Result<Running<S>, NotStarted> {
         self.start_process(args)
     }
@@ -72,7 +73,7 @@ impl Node {
     /// Starts a state machine under test.
     ///
     /// # Errors
-    /// As [`Node::start`].
+    /// The same as for [`Node::start`].
     pub fn start_statem<M: GenStatem>(self, args: &impl Serialize) -> Result<RunningStatem<M>, NotStarted> {
         self.start_process(args)
     }
@@ -81,7 +82,7 @@ impl Node {
     /// [`Process::notify`].
     ///
     /// # Errors
-    /// As [`Node::start`].
+    /// The same as for [`Node::start`].
     pub fn start_handler<H: EventHandler>(
         self,
         args: &impl Serialize,
@@ -128,21 +129,22 @@ pub struct Process<B: Behaviour> {
 }
 
 impl<S: GenServer> Running<S> {
-    /// Returns the server's state; `None` after its end.
+    /// Returns the server's state; `None` after the process has ended.
     pub fn state(&self) -> Option<&S> {
         self.state.as_deref()
     }
 }
 
 impl<M: GenStatem> RunningStatem<M> {
-    /// Returns the machine: its state, data and postponed events; `None` after its end.
+    /// Returns the machine with its state, data and postponed events; `None` after the process has
+    /// ended.
     pub fn state(&self) -> Option<&Machine<M>> {
         self.state.as_deref()
     }
 }
 
 impl<H: EventHandler> RunningHandler<H> {
-    /// Returns the handler; `None` after its end.
+    /// Returns the handler; `None` after the process has ended.
     pub fn state(&self) -> Option<&H> {
         self.state.as_deref().map(Hosted::handler)
     }
@@ -150,7 +152,7 @@ impl<H: EventHandler> RunningHandler<H> {
     /// Passes an event to the handler.
     ///
     /// # Errors
-    /// The exit reason, if the handler ended; that removes it.
+    /// The exit reason, if the handler ended and so was removed.
     pub fn notify(&mut self, event: &impl Serialize) -> Result<Handled, Exit> {
         let Answer { handled, .. } = self.call(&Order::Event(Value::write(event)?))?;
         Ok(handled)
@@ -159,7 +161,7 @@ impl<H: EventHandler> RunningHandler<H> {
     /// Calls the handler, as [`gen_event::call`](crate::gen_event::call) does.
     ///
     /// # Errors
-    /// The exit reason, if the handler ended; that removes it.
+    /// The exit reason, if the handler ended and so was removed.
     pub fn request<R: DeserializeOwned>(&mut self, request: &impl Serialize) -> Result<R, Exit> {
         let Answer { reply, .. } = self.call(&Order::Call(Value::write(request)?))?;
         Ok(reply.read()?)
@@ -186,17 +188,17 @@ impl<B: Behaviour> Process<B> {
     /// Calls the process, which must reply at once.
     ///
     /// # Errors
-    /// The exit reason, if the process ended; [`Exit::Error`] if it did not reply yet.
+    /// The exit reason, if the process ended; [`Exit::Error`] if the process did not reply at once.
     pub fn call<R: DeserializeOwned>(&mut self, request: &impl Serialize) -> Result<R, Exit> {
         let from = self.open_call(request)?;
         let why = self.ended.clone().unwrap_or_else(|| Exit::error("the process has not replied yet"));
         self.reply(from)?.ok_or(why)
     }
 
-    /// Calls the process, which may reply later; see [`Running::reply`].
+    /// Calls the process, which may reply later. [`Running::reply`] takes the reply.
     ///
     /// # Errors
-    /// The process had ended.
+    /// The process has already ended.
     pub fn open_call(&mut self, request: &impl Serialize) -> Result<From, Exit> {
         let body = codec::encode(request)?;
         let from = self.world.open_call();
@@ -216,16 +218,16 @@ impl<B: Behaviour> Process<B> {
     /// Sends a cast.
     ///
     /// # Errors
-    /// The process had ended.
+    /// The process has already ended.
     pub fn cast(&mut self, request: &impl Serialize) -> Result<(), Exit> {
         let body = codec::encode(request)?;
         self.handle(Event::Cast(&body), None)
     }
 
-    /// Sends a message.
+    /// Sends a message that arrives in `handle_info`.
     ///
     /// # Errors
-    /// The process had ended.
+    /// The process has already ended.
     pub fn send(&mut self, message: &impl Serialize) -> Result<(), Exit> {
         let body = codec::encode(message)?;
         self.handle(Event::Info(&body), None)
@@ -235,7 +237,7 @@ impl<B: Behaviour> Process<B> {
     /// unless the reason is `normal`.
     ///
     /// # Errors
-    /// The process had ended.
+    /// The process has already ended.
     pub fn exit(&mut self, reason: Exit) -> Result<(), Exit> {
         if self.world.is_trapping() {
             return self.handle(Event::Exit(TESTER, reason), None);
@@ -247,10 +249,10 @@ impl<B: Behaviour> Process<B> {
         Ok(())
     }
 
-    /// Sends the end of a monitored process.
+    /// Notifies the process that a monitored process has ended.
     ///
     /// # Errors
-    /// The process had ended.
+    /// The process has already ended.
     pub fn down(&mut self, monitor: MonitorRef, from: Pid, reason: Exit) -> Result<(), Exit> {
         self.handle(Event::Down(monitor, from, reason), None)
     }
@@ -258,7 +260,7 @@ impl<B: Behaviour> Process<B> {
     /// Sends an event of a port.
     ///
     /// # Errors
-    /// The process had ended.
+    /// The process has already ended.
     pub fn port(&mut self, event: port::Event) -> Result<(), Exit> {
         let body = codec::encode(&Told::<_, ets::Event>::Port(event))?;
         self.handle(Event::Told(&body), None)
@@ -274,10 +276,10 @@ impl<B: Behaviour> Process<B> {
         self.world.is_closed(connection.number())
     }
 
-    /// Moves the clock: timers fire in their order, until the process ends.
+    /// Moves the clock. Timers fire in their order, until the time is over or the process ends.
     ///
     /// # Errors
-    /// The process had ended.
+    /// The process has already ended.
     pub fn advance(&mut self, time: Duration) -> Result<(), Exit> {
         self.alive()?;
         let end_ms = self.world.now_ms().saturating_add(milliseconds(time));
@@ -298,10 +300,10 @@ impl<B: Behaviour> Process<B> {
         self.world.take_sent()
     }
 
-    /// Stops the process as its supervisor would: terminate runs if it traps exits.
+    /// Stops the process as its supervisor would: terminate runs if the process traps exits.
     ///
     /// # Errors
-    /// The process had ended.
+    /// The process has already ended.
     pub fn stop(&mut self, reason: Exit) -> Result<(), Exit> {
         if self.world.is_trapping() {
             self.terminate(reason.clone())?;
@@ -311,11 +313,11 @@ impl<B: Behaviour> Process<B> {
         Ok(())
     }
 
-    /// Stops the process as [`stop`](crate::stop()) would: terminate runs, even if it does not trap
-    /// exits.
+    /// Stops the process as [`stop`](crate::stop()) would: terminate runs, even if the process does
+    /// not trap exits.
     ///
     /// # Errors
-    /// The process had ended.
+    /// The process has already ended.
     pub fn stop_in_order(&mut self, reason: Exit) -> Result<(), Exit> {
         self.end(reason)
     }
@@ -372,7 +374,7 @@ impl<B: Behaviour> Process<B> {
         self.callback(Event::Terminate(reason), None)
     }
 
-    /// Runs one callback to its end. Waits end at once, in the order of their times.
+    /// Runs one callback to its end. Waits end without delay, in the order of their times.
     fn run(&self, begin: impl FnOnce() -> Result<Work<B::State>, Exit>) -> Result<Done<B::State>, Exit> {
         let world: Rc<dyn Host> = Rc::<World>::clone(&self.world);
         with_harness(world, || {

@@ -23,7 +23,7 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// Answers a request at once. `None` is a wait that never ends.
+    /// Answers a request at once. `None` stands for a wait that never ends.
     pub(super) fn ask(&mut self, request: &[u8]) -> Option<Vec<u8>> {
         match codec::decode::<Request>(request).ok()? {
             Request::Listen { .. } | Request::Connect { .. } => {

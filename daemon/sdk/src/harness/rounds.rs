@@ -10,7 +10,7 @@ use crate::gen_server::{GenServer, Server};
 use crate::guard::catch;
 use crate::value::{State, Value};
 
-/// The step in which a state was lost.
+/// The step in which the state could not be converted, or changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RoundsError {
     /// An argument could not be serialized.
@@ -19,7 +19,7 @@ pub enum RoundsError {
     /// `change_code` failed.
     #[error("change_code failed: {0}")]
     Up(Exit),
-    /// The new state could not be serialized, or not read back.
+    /// The new state could not be serialized, or could not be read back.
     #[error("the new state cannot be serialized and read back: {0}")]
     Kept(Exit),
     /// `change_code_down` failed.
@@ -28,7 +28,7 @@ pub enum RoundsError {
     /// The older version cannot read the result of `change_code_down`.
     #[error("the older version cannot read the state: {0}")]
     Older(Undecodable),
-    /// The older version's state has changed.
+    /// After up and down, the older version's state has changed.
     #[error("after up and down, the older version's state is {0}")]
     Changed(String),
     /// The second upgrade produced another state than the first.
@@ -36,12 +36,12 @@ pub enum RoundsError {
     Unequal,
 }
 
-/// Converts a state of the older `version` up to `S`, down, and up again; returns the last state.
+/// Converts a state of the older `version` up to `S`, down, and up again. Returns the last state.
 ///
 /// `Old` is the type of the older version's state, with all its fields: after up and down the state
 /// must be equal. `up_extra` and `down_extra` are the values from the appup. On a downgrade, a node
-/// cuts the fields that only the newer version has; this function does not, so it tests your own
-/// `change_code_down`.
+/// cuts out the fields that only the newer version has. This function does not cut, so that it
+/// tests your own `change_code_down`.
 ///
 /// # Errors
 /// See [`RoundsError`].

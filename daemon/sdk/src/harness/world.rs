@@ -1,5 +1,5 @@
-//! The harness's side of the boundary: a daemon with one process. Time passes only when the test
-//! moves it.
+//! The daemon's side of the boundary in unit tests: a daemon with one process. Time passes only
+//! when the test moves the clock.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,21 +14,22 @@ use crate::value::Value;
 
 /// The process under test.
 pub(super) const ME: Pid = Pid::new(1, 1);
-/// The test, as the caller of the process.
+/// The test itself, when it calls the process.
 pub(super) const TESTER: Pid = Pid::new(2, 1);
-/// The first process that it spawns; later ones get the following slots.
+/// The slot of the first process that the process under test spawns; later ones get the following
+/// slots.
 const FIRST_SPAWNED: u32 = 3;
 
 /// A message that the process under test sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sent {
-    /// By [`cast`](crate::cast).
+    /// A message sent by [`cast`](crate::cast).
     Cast(Pid, Value),
-    /// By [`send`](crate::send), or by a timer for another process.
+    /// A message sent by [`send`](crate::send), or by a timer for another process.
     Info(Pid, Value),
-    /// By [`exit`](crate::exit()).
+    /// A signal sent by [`exit`](crate::exit()).
     Exit(Pid, Exit),
-    /// By [`stop`](crate::stop()); in the test the target ends at once.
+    /// A stop by [`stop`](crate::stop()). In the test the target ends at once.
     Stop(Pid, Exit),
 }
 
@@ -53,7 +54,8 @@ pub(super) struct World {
 struct Inner {
     now_ms: u64,
     last: u64,
-    /// Open requests: when and how they close. The answer is known at once and delivered later.
+    /// The open requests: the time at which each one closes, and the answer. The answer is known at
+    /// once and delivered at that time.
     open: BTreeMap<u64, (u64, Closed)>,
     closed: BTreeMap<u64, Closed>,
     timers: BTreeMap<u64, Pending>,
@@ -66,15 +68,15 @@ struct Inner {
     ports: Ports,
     trapping: bool,
     continues: Option<Vec<u8>>,
-    /// When the receive time-out fires.
+    /// The time at which the receive time-out fires.
     idle_until_ms: Option<u64>,
 }
 
-/// A timer.
+/// A pending timer.
 #[derive(Clone)]
 struct Pending {
     at_ms: u64,
-    /// The period of an interval.
+    /// The period, if the timer is an interval.
     every_ms: Option<u64>,
     to: Pid,
     body: Vec<u8>,
@@ -168,7 +170,7 @@ impl World {
         self.inner.borrow_mut().continues.take()
     }
 
-    /// Ends the receive time-out, because a message arrived.
+    /// Cancels the receive time-out, because a message arrived.
     pub(super) fn end_receive_timeout(&self) {
         self.inner.borrow_mut().idle_until_ms = None;
     }
@@ -184,8 +186,8 @@ impl World {
         Some(reference)
     }
 
-    /// Takes the next timer due by `end_ms`, and moves the clock to its time. A message to another
-    /// process is recorded as sent.
+    /// Takes the next timer that is due by `end_ms`, and moves the clock to its time. A message to
+    /// another process is recorded as sent.
     pub(super) fn fire_until(&self, end_ms: u64) -> Option<Fired> {
         loop {
             let mut inner = self.inner.borrow_mut();
@@ -233,7 +235,7 @@ impl Host for World {
     }
 
     fn bound_mailbox(&self, _: u64) -> Result<(), Refused> {
-        // Mailboxes are always empty here.
+        // The mailbox is always empty here, so no bound is needed.
         Ok(())
     }
 
@@ -246,7 +248,7 @@ impl Host for World {
     fn call(&self, kind: RequestKind, to: Pid, body: Vec<u8>, _: u64) -> Result<u64, Refused> {
         match kind {
             RequestKind::Port => return self.ask_port(&body),
-            // No other process could share the table.
+            // There is no other process that could share a table.
             RequestKind::Table => return Err(Refused),
             RequestKind::Stop => return self.stop(to, &body),
             RequestKind::Call | RequestKind::Supervisor => {}
@@ -379,6 +381,6 @@ impl Host for World {
         self.inner.borrow().env.get(key).cloned()
     }
 
-    /// Tests check states and messages, not the log.
+    /// Log records are dropped: tests check states and messages.
     fn log(&self, _: log::Level, _: &str, _: &str) {}
 }

@@ -26,28 +26,28 @@ pub struct Listener(pub(super) u64);
 #[serde(transparent)]
 pub struct Connection(pub(super) u64);
 
-/// The result of a request: arrives as [`Info::Port`](crate::Info::Port).
+/// The result of a request. It arrives as [`Info::Port`](crate::Info::Port).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// After [`Listener::request_accept`]: a client has connected. One event for each request.
+    /// A client has connected, after [`Listener::request_accept`]. Each request gets one event.
     Accepted {
         /// The listener.
         listener: Listener,
-        /// The new connection; the process is its owner.
+        /// The new connection. The process is its owner.
         connection: Connection,
         /// The client's address.
         peer: String,
     },
-    /// After [`Options::request_connect`]: the connection is open. If connecting fails, `Closed`
+    /// The connection is open, after [`Options::request_connect`]. If connecting fails, `Closed`
     /// comes instead.
     Connected {
         /// The connection.
         connection: Connection,
     },
-    /// After [`Connection::request_read`]: a line with its newline, a packet, or some bytes. One
-    /// event for each request.
+    /// Input has arrived, after [`Connection::request_read`]: a line with its newline, a packet, or
+    /// some bytes. Each request gets one event.
     Data {
         /// The connection.
         connection: Connection,
@@ -55,14 +55,14 @@ pub enum Event {
         #[serde(with = "serde_bytes")]
         bytes: Vec<u8>,
     },
-    /// After [`Connection::request_writable`].
+    /// The connection takes more bytes, after [`Connection::request_writable`].
     Writable {
         /// The connection.
         connection: Connection,
     },
-    /// Instead of any other event: the peer is gone and all its bytes were read, the connection
-    /// failed, or another process closed the port. You need not call [`Connection::close`], unless
-    /// the connection is [half open](Options::half_open).
+    /// Comes instead of any other event. Either the peer is gone and all its bytes were read, or
+    /// the connection failed, or another process closed the port. You need not call
+    /// [`Connection::close`], unless the connection is [half open](Options::half_open).
     Closed {
         /// The number of the listener or connection; see [`Connection::is`].
         port: u64,
@@ -88,7 +88,7 @@ impl From<wire::Event> for Event {
     }
 }
 
-/// Why a request to a port failed.
+/// The error of a failed request to a port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{text}")]
 pub struct Error {
@@ -105,7 +105,7 @@ pub enum Reason {
     Closed,
     /// The maximum number of bytes is already waiting to be sent.
     Busy,
-    /// Only the owner may do this.
+    /// Only the owner may make this request.
     NotOwner,
     /// The new owner has ended.
     NoProcess,
@@ -120,9 +120,9 @@ pub enum Reason {
     PermissionDenied,
     /// No program listens at this address. OTP: `econnrefused`.
     ConnectionRefused,
-    /// The time ran out.
+    /// The time-out expired.
     TimedOut,
-    /// Not called inside a callback.
+    /// The function was not called inside a callback.
     Refused,
     /// Any other error; see the text.
     #[serde(other)]
@@ -130,7 +130,7 @@ pub enum Reason {
 }
 
 impl Error {
-    /// Returns the kind.
+    /// Returns the kind of the error.
     pub fn reason(&self) -> Reason {
         self.reason
     }
@@ -198,23 +198,23 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Returns the default options: raw bytes, 64 KiB of buffer in each direction, small writes
+    /// Returns the default options: raw bytes, a buffer of 64 KiB in each direction, small writes
     /// sent at once, and a backlog of 1024.
     pub const fn new() -> Self {
         Self { of_port: wire::Options::USUAL, supervisor: false }
     }
 
-    /// Reads line by line, each with its newline; the last one may lack it. A line longer than
-    /// `max` bytes closes the connection with [`Reason::TooLong`]. OTP: `{packet, line}`, which
-    /// splits such a line.
+    /// Reads line by line. Each line includes its newline; the last one may lack it. A line longer
+    /// than `max` bytes closes the connection with [`Reason::TooLong`]. OTP: `{packet, line}`,
+    /// which splits such a line.
     #[must_use]
     pub const fn line(mut self, max: usize) -> Self {
         self.of_port.framing = Framing::Line(max);
         self
     }
 
-    /// Reads and writes packets, each after its length in 1, 2 or 4 bytes, big endian. OTP:
-    /// `{packet, N}`.
+    /// Reads and writes packets. Before each packet comes its length in 1, 2 or 4 bytes, big
+    /// endian. OTP: `{packet, N}`.
     #[must_use]
     pub const fn packet(mut self, length_bytes: u8) -> Self {
         self.of_port.framing = Framing::Packet(length_bytes);
@@ -229,7 +229,7 @@ impl Options {
         self
     }
 
-    /// Lets the kernel gather small writes. TCP only. OTP: `{nodelay, false}`, its default.
+    /// Lets the kernel gather small writes. For TCP only. OTP: `{nodelay, false}`, its default.
     #[must_use]
     pub const fn delay(mut self) -> Self {
         self.of_port.nodelay = false;
@@ -243,17 +243,17 @@ impl Options {
         self
     }
 
-    /// Keeps the connection open for writing after the peer has sent all; then you have to close
-    /// it. OTP: `{exit_on_close, false}`.
+    /// Keeps the connection open for writing after the peer has finished sending. Then you have to
+    /// close the connection yourself. OTP: `{exit_on_close, false}`.
     #[must_use]
     pub const fn half_open(mut self) -> Self {
         self.of_port.half_open = true;
         self
     }
 
-    /// Gives the listener to the supervisor of the process. It stays open while the process is
-    /// restarted, and the next `listen` at the same address returns it again. OTP has no
-    /// counterpart.
+    /// Makes the supervisor of the process the owner of the listener. So the listener stays open
+    /// while the process is restarted, and the next `listen` at the same address returns it again.
+    /// OTP has no counterpart.
     #[must_use]
     pub const fn supervisor(mut self) -> Self {
         self.supervisor = true;
@@ -271,8 +271,8 @@ impl Options {
         now(&Request::Listen { address: address.to_owned(), options: self.of_port, supervisor })
     }
 
-    /// Connects to a name or an address, and waits for the connection. Dropping the future gives it
-    /// up. OTP: `gen_tcp:connect/4`. `[callback]`
+    /// Connects to a name or an address, and waits for the connection. Dropping the future gives
+    /// the attempt up. OTP: `gen_tcp:connect/4`. `[callback]`
     ///
     /// # Errors
     /// [`Reason::ConnectionRefused`], [`Reason::TimedOut`], [`Reason::BadAddress`].
@@ -289,13 +289,13 @@ impl Options {
     /// `[callback]`
     ///
     /// # Errors
-    /// Not called inside a callback.
+    /// The function was not called inside a callback.
     pub fn request_connect(self, address: &str) -> Result<Connection, Error> {
         now(&Request::Connect { address: address.to_owned(), options: self.of_port, how: How::Tell })
     }
 }
 
-/// A connection that was not returned yet: closed if the attempt is given up.
+/// A connection that was not returned yet. It is closed if the attempt is given up.
 struct Attempt(Option<Connection>);
 
 impl Attempt {
@@ -307,7 +307,8 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if let Some(connection) = self.0 {
-            // Refused if the process is being killed; then its ports are closed anyway.
+            // The request is refused if the process is being killed; its ports are closed anyway
+            // then.
             let _ = connection.close();
         }
     }

@@ -1,5 +1,5 @@
-//! `relctl diff` and the SDK use the same paths: fields that one reports as gone are those that the
-//! other finds unread, and DROPPED takes them.
+//! Checks that `relctl diff` and the SDK use the same paths: the fields that `relctl diff` reports
+//! as gone are the fields that the SDK finds unread, and DROPPED accepts their paths.
 
 use std::collections::BTreeMap;
 
@@ -153,7 +153,8 @@ fn packed(release: Release) -> PackedRelease {
     PackedRelease { release, config: Config::default(), libraries: BTreeMap::new() }
 }
 
-/// Returns the reasons of `relctl diff` why a `To` cannot read the serialized form of a `From`.
+/// Returns the reasons that `relctl diff` gives why a `To` cannot read the serialized form of a
+/// `From`.
 fn compared<From: JsonSchema, To: JsonSchema>(dropped: &[&str]) -> (ModuleChange, Vec<String>) {
     let (from, to) = (release(1, &read::<From>(), &[]), release(2, &read::<To>(), dropped));
     let mut diff = diff(&packed(from), &packed(to));
@@ -198,7 +199,7 @@ fn a_field_gone_at_every_depth_needs_code() {
     let again = "`below.[]` is recursive: fields that are gone there need code";
     let reasons = [said(&["leaf.gone"], "declared in DROPPED"), vec![again.to_owned()]].concat();
     assert_eq!(compared::<Tree<Old>, Tree<New>>(&["leaf.gone"]), (ModuleChange::NeedsCode, reasons));
-    // Nothing is gone, so it is like any other type.
+    // No field is gone in this case, so the type is compared like any other.
     assert_eq!(compared::<Tree<Old>, Tree<Old>>(&[]), (ModuleChange::Unchanged, vec![]));
 }
 

@@ -1,4 +1,4 @@
-//! Downgrades by schemas: checks which fields the planner cuts, that the node finds them in the
+//! Checks downgrades by schemas: the fields that the planner cuts, that the node finds them in the
 //! bytes, and that the older version reads the rest. Also checks the cases without a cut.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use super::agreement::{self, PLACES, Tree, Ways, release};
 use super::read;
 use crate::State;
 
-/// Plans the downgrade between two types of a state. `declared` is the newer one's DROPPED.
+/// Plans the downgrade between two types of a state. `declared` is DROPPED of the newer version.
 fn planned<From: JsonSchema, To: JsonSchema>(declared: &[&str]) -> Result<Script, PlanError> {
     plan(&release(2, &read::<From>(), declared), &release(1, &read::<To>(), &[]))
 }
@@ -39,7 +39,8 @@ where
     assert_eq!(State::from_bytes(&cut).read::<To>().as_ref(), Ok(expected));
 }
 
-/// Checks that the plan is refused, because the one field may be the other under a new name.
+/// Checks that the plan is refused, because the added field may be the missing one under a new
+/// name.
 #[track_caller]
 fn check_moved<From: JsonSchema, To: JsonSchema>(added: &[&str], missing: &[&str]) {
     match planned::<From, To>(&[]) {
@@ -50,8 +51,8 @@ fn check_moved<From: JsonSchema, To: JsonSchema>(added: &[&str], missing: &[&str
     }
 }
 
-/// Checks that nothing is cut, because the schemas have too little information: the older version
-/// decides when it reads.
+/// Checks that nothing is cut, because the schemas have too little information. The older version
+/// then decides when it reads the state.
 #[track_caller]
 fn check_strict<From: JsonSchema, To: JsonSchema>(why: &str) {
     let script = planned::<From, To>(&[]).expect("nothing was renamed");
@@ -142,7 +143,7 @@ fn a_rename_is_refused_with_both_names_with_an_alias_and_without() {
         uno: u8,
     }
     check_moved::<Aliased, One>(&["uno"], &["one"]);
-    // An alias in the older version does not help: its schema does not show it.
+    // An alias in the older version does not help, because the schema does not show it.
     check_moved::<One, Aliased>(&["one"], &["uno"]);
 }
 
@@ -326,7 +327,7 @@ fn nothing_is_dropped_where_types_are_flattened_or_tagged_within() {
         held: L,
     }
     check_strict::<WithRest<Two>, Without<One>>("allowed any key");
-    // Nothing of these changes: fields that are added beside them are cut.
+    // These parts do not change, so fields that are added beside them are cut.
     #[derive(JsonSchema)]
     #[expect(dead_code, reason = "only described")]
     struct Beside<L> {
@@ -353,7 +354,7 @@ fn a_tag_distinguishes_variants_but_not_equal_paths() {
         B { y: u8 },
     }
     check(&Newer::B { y: 1, z: 2 }, &[], &["z"], &Older::B { y: 1 });
-    // One variant keeps the field that the other one added.
+    // One variant keeps the field that was added to the other.
     #[derive(JsonSchema)]
     #[serde(tag = "kind")]
     #[expect(dead_code, reason = "only described")]
@@ -385,7 +386,7 @@ fn nothing_is_dropped_in_a_recursive_type() {
 
 #[test]
 fn nothing_is_dropped_where_a_type_is_written_by_hand_or_another_one() {
-    /// Has a keyword that no derive writes.
+    /// A type with a schema keyword that no derive writes.
     struct ByHand<const N: u8>;
     impl<const N: u8> JsonSchema for ByHand<N> {
         fn schema_name() -> std::borrow::Cow<'static, str> {

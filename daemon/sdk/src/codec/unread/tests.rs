@@ -1,4 +1,4 @@
-//! Compares with `serde_ignored`: the same values, the same paths, the same errors.
+//! Compares the results with `serde_ignored`: values, paths and errors must be the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -91,7 +91,7 @@ enum Either {
     Node(Box<Node>),
 }
 
-/// Nodes with unknown fields at any depth.
+/// Generates nodes with unknown fields at any depth.
 fn node() -> impl Strategy<Value = Value> {
     let leaf = fields(prop_oneof![
         any::<i8>().prop_map(|number| ("small", number.into())),
@@ -135,7 +135,7 @@ fn node() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A map of some fields, each once.
+/// Generates a map of some fields, each at most once.
 fn fields(field: impl Strategy<Value = (&'static str, Value)>) -> impl Strategy<Value = Value> {
     vec(field, 0..5).prop_map(|fields| {
         let fields: BTreeMap<_, _> = fields.into_iter().collect();
@@ -158,8 +158,8 @@ fn ours<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Read<T> {
         .map_err(|error| error.to_string())
 }
 
-/// Reduces a result to the information that both have: `serde_ignored` has no names of variants,
-/// and formats numbers that stand for fields.
+/// Reduces a result to the information that both results have: `serde_ignored` has no names of
+/// variants, and formats numbers that stand for fields.
 fn coarse(read: Read<Node>) -> Read<Node> {
     let unnamed = |place: &String| {
         let variants = ["choice.One.", "choice.Two.", "choice.Named."];
@@ -200,7 +200,7 @@ fn joined(parent: &str, name: &str) -> String {
     if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
 }
 
-/// Finds the unread fields of a node by the types above, for the names of variants.
+/// Finds the unread fields of a node by the types above, independently of the code under test.
 fn unread(node: &Value, at: &str, found: &mut BTreeSet<String>) {
     for (key, value) in node.as_map().into_iter().flatten() {
         let key = key.as_str().expect("a field");
@@ -224,7 +224,7 @@ fn unread(node: &Value, at: &str, found: &mut BTreeSet<String>) {
             by if by.starts_with("by_") => {
                 entries().for_each(|(_, value)| unread(value, &joined(&place, "*"), found));
             }
-            // Fields that serde buffers: `flat`, `either`.
+            // serde buffers the fields `flat` and `either`.
             _ => {}
         }
     }
@@ -253,9 +253,9 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = byte;
         match (coarse(ours(&bytes)), coarse(measure(&bytes))) {
-            // Bytes as keys, which only `serde_ignored` refuses.
+            // Only `serde_ignored` refuses bytes as keys.
             (_, Err(refused)) if refused == "non-string key" => {}
-            // NaN equals nothing.
+            // The results are compared as text, because NaN does not equal itself.
             (ours, measured) => prop_assert_eq!(format!("{ours:?}"), format!("{measured:?}"), "{}", node),
         }
     }
@@ -323,6 +323,6 @@ fn keys_of_any_kind_are_read_to_their_end() {
     check_value::<BTreeMap<Pid, Pid>>(keyed(pid(), map(&["slot", "generation", "node"])), &["*.node"]);
     check_value::<BTreeMap<Pid, u8>>(keyed(map(&["slot", "generation", "node"]), 1.into()), &["?.node"]);
     check_value::<BTreeMap<(u8, u8), u8>>(keyed(vec![Value::from(1), 2.into()].into(), 1.into()), &[]);
-    // A struct read from a map with numbers as keys, which are no names.
+    // The struct is read from a map with numbers as keys, which are not names.
     check_value::<Node>(keyed(1000.into(), 1.into()), &["*"]);
 }

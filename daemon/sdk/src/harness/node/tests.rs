@@ -4,7 +4,7 @@ use super::*;
 use crate::gen_server::Answer;
 use crate::{CallError, Info, Next, call, continue_with, receive_timeout, register, stop};
 
-/// Calls the process named `bank`.
+/// A server that calls the process named `bank`.
 #[derive(Serialize, Deserialize)]
 struct Till;
 
@@ -47,7 +47,7 @@ fn a_taken_name_is_refused_with_its_holder() {
     assert_eq!(refused.to_string(), "error: the name \"till\" is taken by <9.1>");
 }
 
-/// Stops another process when it ends itself.
+/// A server that stops another process when it ends itself.
 #[derive(Debug, Serialize, Deserialize)]
 struct Last {
     whom: Pid,
@@ -83,7 +83,7 @@ fn a_stopped_process_runs_terminate_and_may_stop_others() {
     assert_eq!(last.stop_in_order(Exit::Normal), Err(Exit::shutdown()));
 }
 
-/// Counts; a call starts a number of steps in `handle_continue`.
+/// A server that counts. A call starts a number of steps in `handle_continue`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Stepper {
     steps: Vec<String>,
