@@ -2,6 +2,7 @@
 
 mod build;
 mod look;
+mod new;
 mod release;
 mod touch;
 
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 pub(crate) use self::build::{AppBuild, Build, Diff, Pack, Plan, Window};
 pub(crate) use self::look::{Direction, Logs, Top, TopSort, Trace, TraceFormat, Tree, TreeFormat};
+pub(crate) use self::new::{Bump, Lang, New};
 pub(crate) use self::release::{
     Check, Downgrade, Going, Install, Mode, Policy, Prune, Settle, Timeouts, Upgrade, Version, Wait,
 };
@@ -58,6 +60,11 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a new app into a folder: sources, documents, a test and a README
+    New(New),
+    /// Start the next version of an app: move its versions and draft its appup
+    #[command(allow_missing_positional = true)]
+    Bump(Bump),
     /// Build the apps of a release and pack them into a tarball
     Pack(Pack),
     /// Print the upgrade script between two releases; needs no daemon

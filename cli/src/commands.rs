@@ -1,6 +1,7 @@
 //! One function per command: from parsed arguments to output.
 
 mod app;
+mod bump;
 mod child;
 mod code;
 mod demo;
@@ -11,6 +12,7 @@ mod load;
 mod look;
 mod manual;
 mod message;
+mod new;
 mod pack;
 mod plan;
 mod probe;
@@ -61,6 +63,8 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
     let json = args.global.json;
     let client = &Client::new(args.global.socket());
     match args.command {
+        Command::New(args) => new::new(&args),
+        Command::Bump(args) => bump::bump(&args),
         Command::Pack(args) => pack::pack(args).await,
         Command::Plan(args) => plan::plan(&args),
         Command::Diff(args) => diff::diff(&args),

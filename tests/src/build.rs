@@ -63,6 +63,22 @@ fn target() -> PathBuf {
     if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder }.to_owned()
 }
 
+/// Returns an empty folder that keeps its place, so that cargo builds the dependencies of apps in
+/// it only once.
+pub fn workshop(name: &str) -> PathBuf {
+    let folder = target().join("reld-tests").join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("the target folder can be written");
+    folder
+}
+
+/// Lets a command build apps in the target folder of this kit, without a network.
+pub fn build_here(command: &mut Command) -> &mut Command {
+    let folder = target();
+    let folder = folder.parent().expect("the profile's folder lies in the target folder");
+    command.env("CARGO_TARGET_DIR", folder).env("CARGO_NET_OFFLINE", "true")
+}
+
 /// Packs a release once and returns the path of the tarball.
 ///
 /// `shop-…`, `plant-…` and `quest-…` are the releases of `examples/`, `bench-…` those of
@@ -95,9 +111,7 @@ fn pack(name: &str) -> String {
 /// Packs the release described by the file `release`, with apps from the folder `apps`.
 pub fn pack_release(release: &Path, apps: &Path, tarball: &Path) {
     let mut relctl = Command::new(&programs().relctl);
-    relctl
-        .env("CARGO_TARGET_DIR", target().parent().expect("the profile's folder lies in the target folder"));
-    relctl.arg("pack").arg(release).arg("--apps").arg(apps);
+    build_here(&mut relctl).arg("pack").arg(release).arg("--apps").arg(apps);
     relctl.arg("--output").arg(tarball).args(["--profile", &profile()]);
     Run::of(&mut relctl).expect(0);
 }

@@ -20,7 +20,7 @@ mod run;
 mod soak;
 mod tools;
 
-pub use build::{folder, pack_release, profile, release};
+pub use build::{build_here, folder, pack_release, profile, release, workshop};
 pub use chaos::{Chaos, Tally};
 pub use churn::{Churned, churn, count, open_market};
 pub use disk::SmallDisk;

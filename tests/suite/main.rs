@@ -18,6 +18,7 @@ mod doctored;
 mod documents;
 mod elders;
 mod events;
+mod first_app;
 mod floors;
 mod foreign;
 mod foresight;

@@ -1,0 +1,77 @@
+//! Where an app gets its SDK from: a version of the published crate, or a folder with `sdk`, `abi`
+//! and `wire`, as `daemon/` of the repository and an installation have them.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use reld_plan::Vsn;
+
+use crate::error::Failure;
+
+/// The SDK of an installation, and that of a clone with `relctl` in `target/PROFILE`; relative to
+/// the folder of `relctl`.
+const PLACES: [&str; 2] = ["../share/reld/sdk", "../../daemon"];
+
+#[derive(Debug)]
+pub(super) enum Sdk {
+    /// A version of the crate reld-sdk.
+    Version(String),
+    /// A folder, as an absolute path.
+    Folder(PathBuf),
+}
+
+impl Sdk {
+    /// Returns the SDK that `--sdk` names, or by default the one that belongs to `relctl`.
+    pub(super) fn find(named: Option<&str>) -> Result<Self, Failure> {
+        let Some(named) = named else { return Self::installed() };
+        if named.parse::<Vsn>().is_ok() {
+            return Ok(Self::Version(named.to_owned()));
+        }
+        folder(Path::new(named)).map(Self::Folder).ok_or_else(|| {
+            Failure::usage(format!("cannot use the SDK {named}: it is not a version, and no folder with sdk/Cargo.toml and abi/reld.h"))
+                .or_hint("name a version such as 0.1.0, or the folder `daemon` in a clone of reld's repository")
+        })
+    }
+
+    fn installed() -> Result<Self, Failure> {
+        let program =
+            env::current_exe().map_err(|fault| Failure::io("find", "the path of relctl", &fault))?;
+        let home = program.parent().unwrap_or(Path::new("."));
+        let found = PLACES.iter().find_map(|place| folder(&home.join(place)));
+        found.map(Self::Folder).ok_or_else(|| {
+            let expected = home.join(PLACES[0]);
+            Failure::usage(format!("cannot find the SDK: {} is missing", expected.display())).or_hint(
+                "install it with packaging/install, or name it with --sdk: the folder `daemon` in a clone of reld's repository",
+            )
+        })
+    }
+
+    /// Returns the requirement for `reld-sdk` in a `Cargo.toml`.
+    pub(super) fn requirement(&self) -> String {
+        match self {
+            Self::Version(version) => format!("{version:?}"),
+            Self::Folder(folder) => {
+                let path = toml::Value::from(&*folder.join("sdk").to_string_lossy());
+                format!("{{ path = {path} }}")
+            }
+        }
+    }
+}
+
+/// Returns the absolute path of a folder with an SDK.
+fn folder(path: &Path) -> Option<PathBuf> {
+    let path = path.canonicalize().ok()?;
+    (path.join("sdk/Cargo.toml").is_file() && path.join("abi/reld.h").is_file()).then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_a_quote_in_its_name_is_a_valid_requirement() {
+        let text = format!("sdk = {}", Sdk::Folder("/a \"b\" \\c".into()).requirement());
+        let parsed: toml::Table = text.parse().expect("it is TOML");
+        assert_eq!(parsed["sdk"]["path"].as_str(), Some("/a \"b\" \\c/sdk"));
+    }
+}
