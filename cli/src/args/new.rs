@@ -20,6 +20,9 @@ pub(crate) struct New {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Lang {
     Rust,
+    C,
+    #[value(name = "c++")]
+    Cpp,
 }
 
 #[derive(Debug, ClapArgs)]

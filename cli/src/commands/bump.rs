@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use reld_api::ErrorReport;
 use reld_plan::{App, AppDocs, Appup, AppupFile, PackedRelease, Rel, Vsn};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::edit::Versions;
 use super::Shown;
@@ -39,7 +39,7 @@ pub(super) fn bump(args: &Bump) -> Result<Shown, Failure> {
     let changed: Vec<_> = edits.iter().map(|(path, _)| path.display().to_string()).collect();
     let text = format!("{} {} is {to} now, in {}\n{appup}\n", app.name, app.version, changed.join(", "));
     let answer = json!({
-        "app": app.name, "from": app.version, "to": to, "changed": changed, "appup": appup.to_string(),
+        "app": app.name, "from": app.version, "to": to, "changed": changed, "appup": appup.json(),
     });
     Ok(Shown::new(&answer, text))
 }
@@ -133,6 +133,13 @@ fn draft(tarball: &Path, app: &App, to: &Vsn) -> Result<String, Failure> {
 }
 
 impl NextAppup {
+    fn json(&self) -> Value {
+        match self {
+            Self::Kept => json!({ "drafted_from": null, "kept": "appup.toml" }),
+            Self::Drafted { from, kept, .. } => json!({ "drafted_from": from, "kept": kept }),
+        }
+    }
+
     fn write(&self, folder: &Path) -> Result<(), Failure> {
         let Self::Drafted { draft, kept, .. } = self else { return Ok(()) };
         let path = folder.join("appup.toml");

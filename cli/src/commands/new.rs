@@ -1,7 +1,7 @@
 //! `relctl new APP`: writes a complete app into a folder of its own.
 //!
 //! The templates are real files below `new/template`. In them `__app__` is the name of the app and
-//! `__crate__` the same as a Rust name; `__sdk__` and `__daemon__` are the versions to depend on.
+//! `__crate__` the same as a name in Rust and C; [`files`] lists the others.
 
 mod sdk;
 
@@ -22,20 +22,24 @@ use crate::error::Failure;
 type File = (&'static str, &'static str);
 
 macro_rules! file {
-    ($path:literal) => {
-        file!($path, $path)
-    };
     ($path:literal, $template:literal) => {
         ($path, include_str!(concat!("new/template/", $template)))
     };
 }
 
-const COMMON: &[File] = &[file!("app.toml"), file!("release.toml"), file!(".gitignore", "gitignore")];
+const COMMON: &[File] = &[
+    file!("app.toml", "app.toml"),
+    file!("release.toml", "release.toml"),
+    file!(".gitignore", "gitignore"),
+    file!("README.md", "README.md"),
+];
 
-const RUST: &[File] = &[
-    file!("Cargo.toml", "rust/Cargo.toml"),
-    file!("README.md", "rust/README.md"),
-    file!("src/lib.rs", "rust/src/lib.rs"),
+const RUST: &[File] = &[file!("Cargo.toml", "rust/Cargo.toml"), file!("src/lib.rs", "rust/src/lib.rs")];
+
+const C: &[File] = &[
+    file!("Makefile", "c/Makefile"),
+    file!("__crate__.__ending__", "c/app.c"),
+    ("msgpack.h", include_str!("../../../examples/meter-1.0.0/msgpack.h")),
 ];
 
 pub(super) fn new(args: &New) -> Result<Shown, Failure> {
@@ -60,17 +64,55 @@ fn refuse_existing(folder: &Path) -> Result<(), Failure> {
         .or_hint("move it away, choose another name, or call `relctl new` in another folder"))
 }
 
-fn files(app: &AppName, lang: Lang, sdk: &Sdk) -> Result<Vec<(&'static str, String)>, Failure> {
-    let (own, requirement) = match lang {
-        Lang::Rust => (RUST, sdk.requirement()),
+/// Returns the paths and texts of all files of an app.
+fn files(app: &AppName, lang: Lang, sdk: &Sdk) -> Result<Vec<(String, String)>, Failure> {
+    let mut values = vec![
+        ("__app__", app.to_string()),
+        ("__crate__", crate_name(app)),
+        ("__daemon__", pack::least_reld().to_string()),
+    ];
+    let own = match lang {
+        Lang::Rust => {
+            values.extend([
+                ("__sdk__", sdk.requirement()),
+                (
+                    "__check__",
+                    "cargo test                                  # the callbacks, without a node".into(),
+                ),
+                (
+                    "__source__",
+                    "`src/lib.rs` | the server, its supervisor, the application, and a test".into(),
+                ),
+            ]);
+            RUST
+        }
+        Lang::C => {
+            values.extend(of_make(app, "c", "$(CC)", "-std=c11"));
+            C
+        }
+        Lang::Cpp => {
+            values.extend(of_make(app, "cc", "$(CXX)", "-std=c++20"));
+            C
+        }
     };
-    let fill = |text: &str| {
-        text.replace("__app__", app.as_str())
-            .replace("__crate__", &crate_name(app))
-            .replace("__sdk__", &requirement)
-            .replace("__daemon__", &pack::least_reld().to_string())
-    };
-    Ok(COMMON.iter().chain(own).map(|(path, text)| (*path, fill(text))).collect())
+    let fill =
+        |text: &str| values.iter().fold(text.to_owned(), |text, (key, value)| text.replace(key, value));
+    let mut files: Vec<_> = COMMON.iter().chain(own).map(|(path, text)| (fill(path), fill(text))).collect();
+    if lang != Lang::Rust {
+        files.push(("reld.h".to_owned(), sdk.header()?));
+    }
+    Ok(files)
+}
+
+fn of_make(app: &AppName, ending: &str, compiler: &str, standard: &str) -> [(&'static str, String); 5] {
+    let source = format!("{}.{ending}", crate_name(app));
+    [
+        ("__ending__", ending.to_owned()),
+        ("__compiler__", compiler.to_owned()),
+        ("__std__", standard.to_owned()),
+        ("__check__", "make                                        # the library alone".to_owned()),
+        ("__source__", format!("`{source}` | the server, its supervisor, and the application")),
+    ]
 }
 
 /// Returns the name of an app as a name in Rust, C and C++.
@@ -79,7 +121,7 @@ fn crate_name(app: &AppName) -> String {
 }
 
 /// Writes the folder at once: it is complete, or not there.
-fn write(folder: &Path, files: &[(&str, String)]) -> io::Result<()> {
+fn write(folder: &Path, files: &[(String, String)]) -> io::Result<()> {
     let scratch = tempfile::Builder::new().prefix(".relctl-new-").tempdir_in(".")?;
     let draft: PathBuf = scratch.path().join("app");
     for (path, text) in files {
@@ -104,8 +146,13 @@ mod tests {
     #[test]
     fn no_placeholder_is_left_in_a_written_file() {
         let app = AppName::new("till").expect("it is a name");
-        for (path, text) in files(&app, Lang::Rust, &Sdk::Version("0.1.0".into())).expect("it fits") {
-            assert!(!text.contains("__"), "{path}:\n{text}");
+        let sdk = Sdk::find(Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../daemon"))).expect("it is there");
+        let keys = ["app", "crate", "sdk", "daemon", "check", "source", "ending", "compiler", "std"];
+        for lang in [Lang::Rust, Lang::C, Lang::Cpp] {
+            for (path, text) in files(&app, lang, &sdk).expect("the SDK has a header") {
+                let left = keys.iter().find(|key| format!("{path}{text}").contains(&format!("__{key}__")));
+                assert_eq!(left, None, "{path}:\n{text}");
+            }
         }
     }
 }

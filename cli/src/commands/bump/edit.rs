@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use reld_api::ErrorReport;
 use reld_plan::{AppName, Vsn};
 use serde::Deserialize;
 use toml::{Spanned, Value};
@@ -44,9 +45,9 @@ impl Versions<'_> {
     /// Returns the text of a file with the new version.
     pub(super) fn moved(&self, path: &Path, text: &str) -> Result<String, Failure> {
         if path.extension().is_some_and(|ending| ending == "toml") {
-            let document = toml::from_str(text);
-            let document =
-                document.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+            let document = toml::from_str(text).map_err(|error| {
+                ErrorReport::refused("bad_document", format!("cannot read {}: {error}", path.display()))
+            })?;
             Ok(self.in_document(text, document))
         } else {
             Ok(text.split_inclusive('\n').map(|line| self.in_line(line)).collect())

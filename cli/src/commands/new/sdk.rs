@@ -2,6 +2,7 @@
 //! and `wire`, as `daemon/` of the repository and an installation have them.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use reld_plan::Vsn;
@@ -55,6 +56,16 @@ impl Sdk {
                 format!("{{ path = {path} }}")
             }
         }
+    }
+
+    /// Returns the text of `reld.h`, which an app without cargo has a copy of.
+    pub(super) fn header(&self) -> Result<String, Failure> {
+        let Self::Folder(folder) = self else {
+            return Err(Failure::usage("cannot take reld.h from a version of the SDK")
+                .or_hint("name a folder with --sdk: an app in C has a copy of its abi/reld.h"));
+        };
+        let path = folder.join("abi/reld.h");
+        fs::read_to_string(&path).map_err(|fault| Failure::io("read", path.display(), &fault))
     }
 }
 
