@@ -27,7 +27,7 @@ fn pack(app: &Path, name: &str) -> String {
     tarball.to_string_lossy().into_owned()
 }
 
-/// Checks the version of the module of the server, and that its process is the same and has its sum.
+/// Checks the version of the server's module, and that its process is the same and has its sum.
 #[track_caller]
 fn runs(node: &Node, version: &str, pid: &str) {
     assert_eq!(node.module("till_server").current.as_deref(), Some(version));

@@ -21,7 +21,8 @@ use crate::error::Failure;
 
 pub(super) fn bump(args: &Bump) -> Result<Shown, Failure> {
     let app_toml = args.folder.join("app.toml");
-    let text = read(&app_toml)?;
+    let text = read(&app_toml)
+        .map_err(|failure| failure.or_hint("call it in the folder of an app, or name that folder"))?;
     let app = App::parse(&app_toml.to_string_lossy(), &text)?;
     let to: Vsn =
         args.version.parse().map_err(|error: reld_plan::VsnError| Failure::usage(error.to_string()))?;
@@ -36,7 +37,7 @@ pub(super) fn bump(args: &Bump) -> Result<Shown, Failure> {
     for (path, text) in &edits {
         replace(path, text)?;
     }
-    let changed: Vec<_> = edits.iter().map(|(path, _)| path.display().to_string()).collect();
+    let changed: Vec<_> = edits.iter().map(|(path, _)| shown(path)).collect();
     let text = format!("{} {} is {to} now, in {}\n{appup}\n", app.name, app.version, changed.join(", "));
     let answer = json!({
         "app": app.name, "from": app.version, "to": to, "changed": changed, "appup": appup.json(),
@@ -156,11 +157,16 @@ impl std::fmt::Display for NextAppup {
         match self {
             Self::Kept => f.write_str("appup.toml is for this version already, and was kept"),
             Self::Drafted { from, kept, .. } => {
-                write!(f, "appup.toml is a draft, of the modules in {}", from.display())?;
+                write!(f, "appup.toml is a draft, of the modules in {}", shown(from))?;
                 kept.iter().try_for_each(|kept| write!(f, "; the appup of the version before is {kept} now"))
             }
         }
     }
+}
+
+/// Returns a path without the `./` of the default folder.
+fn shown(path: &Path) -> String {
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

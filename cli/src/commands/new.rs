@@ -75,10 +75,7 @@ fn files(app: &AppName, lang: Lang, sdk: &Sdk) -> Result<Vec<(String, String)>, 
         Lang::Rust => {
             values.extend([
                 ("__sdk__", sdk.requirement()),
-                (
-                    "__check__",
-                    "cargo test                                  # the callbacks, without a node".into(),
-                ),
+                ("__check__", "cargo test  # the callbacks, without a node".into()),
                 (
                     "__source__",
                     "`src/lib.rs` | the server, its supervisor, the application, and a test".into(),
@@ -110,7 +107,7 @@ fn of_make(app: &AppName, ending: &str, compiler: &str, standard: &str) -> [(&'s
         ("__ending__", ending.to_owned()),
         ("__compiler__", compiler.to_owned()),
         ("__std__", standard.to_owned()),
-        ("__check__", "make                                        # the library alone".to_owned()),
+        ("__check__", "make  # the library alone".to_owned()),
         ("__source__", format!("`{source}` | the server, its supervisor, and the application")),
     ]
 }

@@ -9,9 +9,9 @@ use reld_plan::Vsn;
 
 use crate::error::Failure;
 
-/// The SDK of an installation, and that of a clone with `relctl` in `target/PROFILE`; relative to
-/// the folder of `relctl`.
-const PLACES: [&str; 2] = ["../share/reld/sdk", "../../daemon"];
+/// The SDK of an installation with `relctl` in `bin`, and that of a clone with `relctl` in
+/// `target/PROFILE`; relative to `bin`'s folder and to `target`.
+const PLACES: [&str; 2] = ["share/reld/sdk", "../daemon"];
 
 #[derive(Debug)]
 pub(super) enum Sdk {
@@ -37,7 +37,7 @@ impl Sdk {
     fn installed() -> Result<Self, Failure> {
         let program =
             env::current_exe().map_err(|fault| Failure::io("find", "the path of relctl", &fault))?;
-        let home = program.parent().unwrap_or(Path::new("."));
+        let home = program.ancestors().nth(2).unwrap_or(Path::new("/"));
         let found = PLACES.iter().find_map(|place| folder(&home.join(place)));
         found.map(Self::Folder).ok_or_else(|| {
             let expected = home.join(PLACES[0]);

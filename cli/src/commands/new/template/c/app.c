@@ -58,7 +58,7 @@ static reld_status schema_server(reld_buf *out, reld_exit *why) {
     return RELD_OK;
 }
 
-/* An appup with `change = { advanced = .. }` calls these two; there is no version before this one. */
+/* `change = { advanced = .. }` in an appup calls these two. There is no version before this one. */
 static reld_status change_server(reld_bytes from, reld_bytes state, reld_bytes extra, void **out, reld_exit *why) {
     (void)from, (void)extra;
     return import_server(state, out, why);
