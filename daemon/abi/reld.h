@@ -88,7 +88,7 @@ extern "C" {
 /* The major version of the boundary. It must be equal on both sides. */
 #define RELD_ABI_MAJOR 1u
 /* The minor version of the boundary. It counts the extensions since RELD_ABI_MAJOR changed. */
-#define RELD_ABI_MINOR 5u
+#define RELD_ABI_MINOR 6u
 /* Tests whether a table of the daemon has a member. The daemon may be older or newer than this
  * header. */
 #define RELD_HAS(table, member)                                                                                        \
@@ -182,13 +182,18 @@ typedef struct reld_event {
  * BIN is a bin that contains MessagePack, which the daemon passes on unchanged. Members in [] are
  * optional and default as in OTP. A pid is {slot, generation}.
  *
- *   to an application's init    {type: "normal", env: {KEY: VALUE}} from an application's init
- *   {module, args: BIN}, the root of its tree, or nil for none from a supervisor's init
- *   {children: [SPEC], [strategy, intensity, period_ms, auto_shutdown]} SPEC
- *   {id: BIN, module, [args: BIN, restart, significant, shutdown, type]} strategy
- *   "one_for_one", "one_for_all", "rest_for_one" or "simple_one_for_one" auto_shutdown
- *   "never", "any_significant" or "all_significant" restart                     "permanent",
- *   "transient" or "temporary" shutdown                    {ms: N}, "infinity" or "brutal_kill"
+ *   to an application's init    {type: "normal", env: {KEY: VALUE}}
+ *   from an application's init  {module, args: BIN}, the root of its tree, or nil for none
+ *   from a supervisor's init    {children: [SPEC],
+ *                               [name, strategy, intensity, period_ms, auto_shutdown]}
+ *   name                        a registered name; since ABI 1.6
+ *   SPEC                        {id: BIN, module,
+ *                               [args: BIN, restart, significant, shutdown, type]}
+ *   strategy                    "one_for_one", "one_for_all", "rest_for_one" or
+ *                               "simple_one_for_one"
+ *   auto_shutdown               "never", "any_significant" or "all_significant"
+ *   restart                     "permanent", "transient" or "temporary"
+ *   shutdown                    {ms: N}, "infinity" or "brutal_kill"
  *   type                        "worker" or "supervisor"
  */
 

@@ -4,7 +4,9 @@ use reld_api::request::ChildType::{Supervisor, Worker};
 use reld_api::response::{AppStopped, Behaviour, ChildList, Forest, ProcessStatus};
 use reld_tests::{Node, assert_contains, eventually, field, release};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
+use crate::doctored::{doctored, edit};
 use crate::lives::with_start_types;
 
 fn shop() -> Node {
@@ -325,4 +327,52 @@ fn s39_an_app_starts_its_tree_left_to_right_and_one_child_that_fails_stops_those
     node.ok(&["kill", &other]);
     node.ok(&["app", "start", "board"]);
     assert_eq!(node.tree("board").children.len(), 3);
+}
+
+/// A node that runs yard 1.0.0 with a supervisor that is named `moody`, and `moody_new` since
+/// 2.0.0; and a tarball of 2.0.0 that changes its code.
+fn moody() -> (Node, String, TempDir, String) {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("yard-1.0.0")]);
+    let moody = node.start_child(&node.supervisor("yard"), named("moody"));
+    let (scratch, tarball) = doctored("yard-2.0.0", |files| {
+        let also = "{ update = \"yard_sup\", change = \"supervisor\" },\n  { update = \"yard_moody\", change = \"supervisor\" },";
+        edit(files, "lib/yard-2.0.0/appup.toml", "{ update = \"yard_sup\", change = \"supervisor\" },", also);
+    });
+    (node, moody, scratch, tarball)
+}
+
+/// A child of the yard that is a supervisor with this name.
+fn named(name: &str) -> Value {
+    json!({"id": name, "module": "yard_moody", "type": "supervisor", "args": {"named": name}})
+}
+
+/// Returns the process with a name.
+fn whereis(node: &Node, name: &str) -> Option<String> {
+    node.ps().into_iter().find(|process| process.name.as_deref() == Some(name)).map(|process| process.pid)
+}
+
+#[test]
+fn a_supervisor_is_found_by_the_name_of_its_spec_and_its_name_moves_with_the_release() {
+    let (node, moody, _scratch, tarball) = moody();
+    let taken = json!({"id": 2, "module": "yard_moody", "type": "supervisor", "args": {"named": "moody"}});
+    let yard = node.supervisor("yard");
+    let refused = node.run(&["child", "start", &yard, &taken.to_string()]).expect(1).stderr;
+    let reason = format!("cannot have the name moody: already_started: {moody} has it");
+    assert_contains(&refused, &["supervisor yard_moody", &reason]);
+    assert_eq!(rows(&node, "moody").specs, 0, "relctl takes the name");
+    node.ok(&["upgrade", &tarball]);
+    assert_eq!((whereis(&node, "moody"), whereis(&node, "moody_new")), (None, Some(moody.clone())));
+    node.ok(&["downgrade"]);
+    assert_eq!((whereis(&node, "moody"), whereis(&node, "moody_new")), (Some(moody), None));
+}
+
+#[test]
+fn an_upgrade_is_rolled_back_if_the_new_name_of_a_supervisor_belongs_to_another_process() {
+    let (node, moody, _scratch, tarball) = moody();
+    let owner = node.start_child(&node.supervisor("yard"), named("moody_new"));
+    let refused = node.run(&["upgrade", &tarball]).expect(4).stderr;
+    let reason = format!("cannot have the name moody_new: already_started: {owner} has it");
+    assert_contains(&refused, &[&reason, "the node runs 1.0.0 again"]);
+    assert_eq!((whereis(&node, "moody"), whereis(&node, "moody_new")), (Some(moody), Some(owner)));
 }

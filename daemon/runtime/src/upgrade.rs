@@ -426,10 +426,10 @@ impl Upgrade {
         self.sweep_soon();
     }
 
-    /// Makes the staged code and the shadows current, with a few stores. Cannot fail. Call
-    /// [`Upgrade::raise`] first.
+    /// Makes staged code, shadows and reserved names current. Call [`Upgrade::raise`] first.
     pub fn switch(&mut self) {
         self.world.code.switch();
+        self.world.registry.switch(&self.excluded);
         self.world.fates.set(self.number, Fate::Committed);
     }
 
@@ -467,8 +467,9 @@ impl Upgrade {
         sweep(&self.world, deadline);
     }
 
-    /// Drops shadows in the background, because no caller needs to wait until the memory is free.
+    /// Frees reserved names, and drops shadows in the background: no caller waits for the memory.
     fn sweep_soon(&self) {
+        self.world.registry.drop_reserved();
         sweep(&self.world, Instant::now());
     }
 

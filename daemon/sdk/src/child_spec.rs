@@ -1,4 +1,4 @@
-//! The spec returned by a supervisor's init: strategy, intensity and children.
+//! The spec returned by a supervisor's init: name, strategy, intensity and children.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ face! {
     }
 }
 
-/// A supervisor's strategy, restart intensity and children. OTP: `{SupFlags, [ChildSpec]}`.
+/// A supervisor's name, strategy, restart intensity and children. OTP: `{SupFlags, [ChildSpec]}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct SupervisorSpec(wire::SupervisorSpec);
@@ -58,12 +58,26 @@ impl SupervisorSpec {
 
     fn of(strategy: Strategy) -> Self {
         Self(wire::SupervisorSpec {
+            name: None,
             strategy: Some(strategy),
             intensity: Some(1),
             period_ms: Some(5_000),
             auto_shutdown: None,
             children: Vec::new(),
         })
+    }
+
+    /// Registers the supervisor under this name before its children start, so that they and other
+    /// processes can send it requests by name. If another process has the name, the supervisor does
+    /// not start. OTP: `supervisor:start_link({local, Name}, Module, Args)`.
+    ///
+    /// For `change = "supervisor"` in an appup, the name of the new spec replaces that of the old
+    /// one at the moment when the new code becomes current. The upgrade fails, and is rolled back,
+    /// if another process has the new name. A name that `init` has registered by itself stays.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.0.name = Some(name.to_owned());
+        self
     }
 
     /// Sets the restart intensity. After more than `restarts` restarts in one `period` the
@@ -277,6 +291,10 @@ mod tests {
         check(
             &SupervisorSpec::one_for_all(),
             r#"{"strategy": "one_for_all", "intensity": 1, "period_ms": 5000, "children": []}"#,
+        );
+        check(
+            &SupervisorSpec::one_for_all().named("sup"),
+            r#"{"name": "sup", "strategy": "one_for_all", "intensity": 1, "period_ms": 5000, "children": []}"#,
         );
     }
 

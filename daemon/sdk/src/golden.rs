@@ -98,7 +98,8 @@ impl Supervisor for Tall {
             4 => SupervisorSpec::rest_for_one()
                 .auto_shutdown(AutoShutdown::AnySignificant)
                 .child(worker(5).restart(Restart::Transient).significant()),
-            _ => SupervisorSpec::one_for_one().auto_shutdown(AutoShutdown::AllSignificant),
+            5 => SupervisorSpec::one_for_one().auto_shutdown(AutoShutdown::AllSignificant),
+            _ => SupervisorSpec::one_for_one().named("sup"),
         }
     }
 }
@@ -113,6 +114,7 @@ fn a_library_writes_the_recorded_bytes() {
         "init.simple_one_for_one",
         "init.any_significant",
         "init.all_significant",
+        "init.named",
     ]) {
         golden.check(name, &init::<Tree<Tall>>(&which).expect("it has a spec"));
     }

@@ -6,9 +6,12 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_bytes::ByteBuf;
 
-/// A supervisor's flags and children.
+/// A supervisor's name, flags and children.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SupervisorSpec {
+    /// Its registered name. Since ABI 1.6.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The supervisor's reaction to the end of a child.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,

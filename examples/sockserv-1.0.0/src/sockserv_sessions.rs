@@ -1,6 +1,6 @@
 //! The supervisor of the sessions.
 
-use reld_sdk::{ChildSpec, Restart, Supervisor, SupervisorSpec, register};
+use reld_sdk::{ChildSpec, Restart, Supervisor, SupervisorSpec};
 
 /// Starts a session for each client. A session is temporary: a restart is useless, because the
 /// connection has closed with the old session.
@@ -11,10 +11,7 @@ impl Supervisor for Sessions {
     type Args = ();
 
     fn init((): ()) -> SupervisorSpec {
-        // An upgrade calls `init` again in the running supervisor. The name is already registered
-        // then, so the error is expected.
-        let _ = register("sockserv_sessions");
         let session = ChildSpec::worker("session", "sockserv_serv", ()).restart(Restart::Temporary);
-        SupervisorSpec::simple_one_for_one(session)
+        SupervisorSpec::simple_one_for_one(session).named("sockserv_sessions")
     }
 }

@@ -68,6 +68,9 @@ pub struct Interface {
 /// The result of `init`. OTP: `{SupFlags, [ChildSpec]}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupervisorSpec {
+    /// The registered name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// OTP's name for the strategy.
     pub strategy: String,
     /// The restart intensity: the maximum number of restarts in one period.

@@ -88,13 +88,30 @@ pub fn ask_init(module: &dyn Module, args: &[u8]) -> Result<Option<SupervisorSpe
     Ok(Some(spec))
 }
 
-/// Starts a supervisor: calls its init, then starts the children from left to right.
+/// Gives the running supervisor the name of its spec.
+fn take_name(code: &Code, spec: &SupervisorSpec) -> Result<(), Exit> {
+    let name = spec.name.as_deref();
+    let renamed = context::rename(name).map_err(|refused| Exit::Error(refused.to_string()))?;
+    renamed.map_err(|owner| name_taken(code.name(), name, owner))
+}
+
+/// Returns the reason for which a supervisor cannot have the name of its spec.
+pub(crate) fn name_taken(module: &str, name: Option<&str>, owner: Pid) -> Exit {
+    let name = name.unwrap_or_default();
+    Exit::Error(format!("supervisor {module} cannot have the name {name}: already_started: {owner} has it"))
+}
+
+/// Starts a supervisor: calls its init, registers its name, then starts the children from left to
+/// right.
 pub(crate) fn init(pid: Pid, code: Arc<Code>, args: Bytes) -> Step {
     let spec = match ask_init(&*code.module, &args) {
         Ok(Some(spec)) => spec,
         Ok(None) => return Step::Ready(Outcome { instance: None, next: Next::Ignore, reply: None }),
         Err(exit) => return Step::Ready(Outcome { instance: None, next: Next::Stop(exit), reply: None }),
     };
+    if let Err(exit) = take_name(&code, &spec) {
+        return Step::Ready(Outcome { instance: None, next: Next::Stop(exit), reply: None });
+    }
     let simple = spec.strategy == Strategy::SimpleOneForOne;
     let mut rows = Rows::new(simple);
     if !simple {
@@ -146,6 +163,11 @@ impl Supervisor {
 
     pub(crate) fn rows(&self) -> &Arc<RwLock<Rows>> {
         &self.rows
+    }
+
+    /// Returns the name of the supervisor's spec.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.spec.name.as_deref()
     }
 
     /// Returns the supervisor's start argument.

@@ -26,7 +26,10 @@ pub(crate) fn change_by_hand(world: &World, body: &mut Body, from: &str, extra: 
         Some(old) => {
             let wanted = supervisor::wanted(&new, old.args())?;
             supervisor::check_kept(old.rows(), wanted.as_ref(), |_| true, &world.code)?;
-            supervisor::change(old, &new, wanted).0
+            let changed = supervisor::change(old, &new, wanted).0;
+            let renamed = world.registry.rename(body.pid, changed.name());
+            renamed.map_err(|owner| supervisor::name_taken(&module, changed.name(), owner))?;
+            changed
         }
         None => new.module.change_code(from, &instance.export()?, extra)?,
     };

@@ -1,5 +1,5 @@
-//! The result of a supervisor's init: its flags and its children. OTP: supervisor flags, child
-//! specification.
+//! The result of a supervisor's init: its name, its flags and its children. OTP: supervisor flags,
+//! child specification.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -96,6 +96,8 @@ impl ChildSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "wire::SupervisorSpec", into = "wire::SupervisorSpec")]
 pub struct SupervisorSpec {
+    /// The name that it is registered under.
+    pub name: Option<String>,
     /// The restart strategy.
     pub strategy: Strategy,
     /// How many restarts are allowed in `period_ms`.
@@ -110,8 +112,9 @@ pub struct SupervisorSpec {
 
 impl From<wire::SupervisorSpec> for SupervisorSpec {
     fn from(given: wire::SupervisorSpec) -> Self {
-        let wire::SupervisorSpec { strategy, intensity, period_ms, auto_shutdown, children } = given;
+        let wire::SupervisorSpec { name, strategy, intensity, period_ms, auto_shutdown, children } = given;
         Self {
+            name,
             strategy: strategy.unwrap_or_default(),
             intensity: intensity.unwrap_or(1),
             period_ms: period_ms.unwrap_or(5000),
@@ -123,8 +126,9 @@ impl From<wire::SupervisorSpec> for SupervisorSpec {
 
 impl From<SupervisorSpec> for wire::SupervisorSpec {
     fn from(spec: SupervisorSpec) -> Self {
-        let SupervisorSpec { strategy, intensity, period_ms, auto_shutdown, children } = spec;
+        let SupervisorSpec { name, strategy, intensity, period_ms, auto_shutdown, children } = spec;
         Self {
+            name,
             strategy: Some(strategy),
             intensity: Some(intensity),
             period_ms: Some(period_ms),
@@ -141,6 +145,9 @@ impl SupervisorSpec {
 
     /// Makes those checks of OTP's `check_childspecs` that the types do not make already.
     pub(crate) fn check(&self) -> Result<(), String> {
+        if self.name.as_deref() == Some("") {
+            return Err("its name is empty".to_owned());
+        }
         if self.period_ms == 0 {
             return Err("period_ms is 0; it must be greater".to_owned());
         }
@@ -202,6 +209,7 @@ mod tests {
 
     fn spec(strategy: Strategy, children: Vec<ChildSpec>) -> SupervisorSpec {
         SupervisorSpec {
+            name: None,
             strategy,
             intensity: 1,
             period_ms: 5000,
@@ -292,6 +300,8 @@ mod tests {
         check(Strategy::SimpleOneForOne, 5000, &[1], Ok(()));
         let none = "simple_one_for_one takes one child spec, the template; 0 given";
         check(Strategy::SimpleOneForOne, 5000, &[], Err(none));
+        let unnamed = SupervisorSpec { name: Some(String::new()), ..spec(Strategy::OneForOne, vec![]) };
+        assert_eq!(unnamed.check(), Err("its name is empty".to_owned()));
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod running;
 pub use self::bonds::{
     Tie, demonitor, exit, link, monitor, register, spawn, stop, trap_exit, unlink, unregister, whereis,
 };
-pub(crate) use self::bonds::{await_exit, start_child, started};
+pub(crate) use self::bonds::{await_exit, rename, start_child, started};
 pub use self::messages::{
     MAIL, Message, SendKind, bound_mailbox, continue_with, receive_timeout, recv, send,
 };

@@ -377,3 +377,21 @@ fn a_renamed_child_runs_on_under_its_new_id() {
     kit.node.exit(pid.expect("it runs"), Exit::Killed);
     kit.until(|| kit.child(supervisor, "c").is_some_and(|new| Some(new) != pid));
 }
+
+#[test]
+fn a_supervisor_has_its_name_before_its_children_start_and_until_it_ends() {
+    let kit = Kit::new();
+    let named = |children| SupervisorSpec { name: Some("sup".to_owned()), ..one_for_one(children) };
+    let supervisor = kit.supervisor(&named(vec![child("a", &[])]));
+    assert_eq!(kit.node.whereis("sup"), Some(supervisor));
+    let refused = kit.node.spawn("sup", term::encode(&named(Vec::new())), SOON);
+    let why = refused.expect_err("the name is taken").to_string();
+    let reason = format!("supervisor sup cannot have the name sup: already_started: {supervisor} has it");
+    assert!(why.contains(&reason), "{why}");
+    kit.node.exit(supervisor, Exit::Killed);
+    kit.until(|| kit.node.whereis("sup").is_none());
+    // A start that fails leaves no name behind.
+    let failing = named(vec![child("a", &[Do::Crash("why".to_owned())])]);
+    kit.node.spawn("sup", term::encode(&failing), SOON).expect_err("its child does not start");
+    assert_eq!(kit.node.whereis("sup"), None);
+}

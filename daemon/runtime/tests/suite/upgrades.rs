@@ -1126,3 +1126,70 @@ fn no_call_is_lost_or_answered_twice_under_traffic_up_and_down() {
         .sum();
     assert_eq!(total, asked.load(Ordering::Relaxed));
 }
+
+/// A spec with this name and no children.
+fn named(name: Option<&str>) -> SupervisorSpec {
+    SupervisorSpec { name: name.map(text), ..one_for_one(Vec::new()) }
+}
+
+/// Stages a supervisor module whose init returns `respec`, and converts the supervisors.
+fn renamed(kit: &Kit, respec: fn(SupervisorSpec) -> SupervisorSpec) -> (Upgrade, Result<(), ConvertError>) {
+    let mut upgrade = kit.stage(vec![Double { respec, ..kit.double("sup", 2) }]);
+    upgrade.raise(members(&["sup"], SOON, Unrest::Abort), |_, _| true).expect("it rests");
+    let converted = upgrade.convert("sup", Conversion::Supervisor, SOON).map(drop);
+    (upgrade, converted)
+}
+
+#[test]
+fn the_name_of_a_supervisor_changes_at_the_switch_and_goes_with_its_spec() {
+    let kit = Kit::new();
+    let supervisor = kit.supervisor(&named(Some("old")));
+    let (mut upgrade, converted) = renamed(&kit, |_| named(Some("new")));
+    converted.expect("the name is free");
+    assert_eq!([kit.node.whereis("old"), kit.node.whereis("new")], [Some(supervisor), None]);
+    upgrade.switch();
+    assert_eq!([kit.node.whereis("old"), kit.node.whereis("new")], [None, Some(supervisor)]);
+    upgrade.lower();
+    upgrade.finish();
+    let (mut upgrade, converted) = renamed(&kit, |_| named(None));
+    converted.expect("no name is free");
+    upgrade.switch();
+    assert_eq!(kit.node.whereis("new"), None);
+}
+
+#[test]
+fn an_upgrade_that_is_given_up_leaves_the_old_name_and_frees_the_new_one() {
+    let kit = Kit::new();
+    let supervisor = kit.supervisor(&named(Some("old")));
+    let (upgrade, converted) = renamed(&kit, |_| named(Some("new")));
+    converted.expect("the name is free");
+    upgrade.finish();
+    assert_eq!([kit.node.whereis("old"), kit.node.whereis("new")], [Some(supervisor), None]);
+    let other = kit.supervisor(&named(Some("new")));
+    assert_eq!(kit.node.whereis("new"), Some(other));
+}
+
+#[test]
+fn a_supervisor_whose_new_name_another_process_has_is_not_converted() {
+    let kit = Kit::new();
+    let owner = kit.supervisor(&named(Some("taken")));
+    let supervisor = kit.supervisor(&named(Some("old")));
+    let (_, converted) = renamed(&kit, |_| named(Some("taken")));
+    let why = converted.expect_err("the name is taken").to_string();
+    let reason = format!("cannot have the name taken: already_started: {owner} has it");
+    assert!(why.contains(&reason), "{why}");
+    assert_eq!(kit.node.whereis("old"), Some(supervisor));
+}
+
+#[test]
+fn a_suspended_supervisor_gets_its_new_name_by_hand() {
+    let kit = Kit::new();
+    let supervisor = kit.supervisor(&named(Some("old")));
+    let new = Double { respec: |_| named(Some("new")), ..kit.double("sup", 2) };
+    kit.node.suspend(supervisor, SOON).expect("it rests");
+    let mut upgrade = kit.stage(vec![new]);
+    upgrade.switch();
+    upgrade.finish();
+    kit.node.change_code(supervisor, "1", Vec::new(), SOON).expect("the name is free");
+    assert_eq!([kit.node.whereis("old"), kit.node.whereis("new")], [None, Some(supervisor)]);
+}

@@ -58,7 +58,7 @@ impl Work {
                 Made::State(made)
             }
         };
-        Ok(self.place(pid, made))
+        self.place(pid, made)
     }
 
     /// Records which code the job is about to run.
@@ -184,20 +184,20 @@ impl Work {
     }
 
     /// Places a shadow beside the live state, unless the state may have changed or the upgrade was
-    /// given up during the conversion.
-    fn place(&self, pid: Pid, made: Made) -> One {
+    /// given up during the conversion. Reserves the name of a supervisor's new spec.
+    fn place(&self, pid: Pid, made: Made) -> Result<One, ConvertError> {
         // A new state that is not placed stays here until the process is no longer claimed. Its
         // drop runs app code.
         let mut made = Some(made);
         let placed = self.visit(pid, |body| {
             if !self.is_open() {
-                return One::Nothing;
+                return Ok(One::Nothing);
             }
             let (Actor::Resting(live), Some((code, _))) = (&body.actor, &self.order.to) else {
-                return One::Dirty;
+                return Ok(One::Dirty);
             };
             if body.round != self.order.round {
-                return One::Dirty;
+                return Ok(One::Dirty);
             }
             let card = body.card.with_code(code);
             let (card, instance, change): (_, Box<dyn Instance>, _) =
@@ -205,19 +205,24 @@ impl Work {
                     (Some(Made::State(instance)), _) => (card, instance, None),
                     (Some(Made::Supervisor(wanted)), Some(old)) => {
                         let (new, change) = supervisor::change(old, code, wanted);
+                        let reserved = self.world.registry.reserve(pid, new.name(), || self.is_open());
+                        reserved.map_err(|owner| supervisor::name_taken(code.name(), new.name(), owner))?;
                         (card.with_rows(new.rows()), new, Some(change))
                     }
-                    _ => return One::Nothing,
+                    _ => return Ok(One::Nothing),
                 };
             let (upgrade, is_tried) = (self.order.upgrade, self.order.is_trial());
             let shadow = Shadow { upgrade, is_tried, card, instance };
             body.shadow = Some(Box::new(shadow));
-            One::Converted(change)
+            Ok(One::Converted(change))
         });
         match placed {
-            Visited::Done(one) => one,
-            Visited::Gone => One::Nothing,
-            Visited::Taken => One::Dirty,
+            Visited::Done(one) => {
+                let code = self.order.to.as_ref().map(|(code, _)| &**code);
+                one.map_err(|exit| self.refused(pid, code, exit))
+            }
+            Visited::Gone => Ok(One::Nothing),
+            Visited::Taken => Ok(One::Dirty),
         }
     }
 

@@ -110,6 +110,14 @@ pub fn register(name: &str) -> Result<(), Refused> {
     with(|world, own| world.registry.register(name, own.pid).map_err(|_| Refused))?
 }
 
+/// Gives the running supervisor the name of its spec; the inner `Err` holds another owner.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub(crate) fn rename(new: Option<&str>) -> Result<Result<(), Pid>, Refused> {
+    with(|world, own| world.registry.rename(own.pid, new))
+}
+
 /// Frees a name of the running process.
 ///
 /// # Errors

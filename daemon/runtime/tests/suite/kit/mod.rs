@@ -219,6 +219,7 @@ pub(crate) fn child(id: &str, init: &[Do]) -> ChildSpec {
 /// A one_for_one supervisor that allows three restarts in a minute.
 pub(crate) fn one_for_one(children: Vec<ChildSpec>) -> SupervisorSpec {
     SupervisorSpec {
+        name: None,
         strategy: Strategy::OneForOne,
         intensity: 3,
         period_ms: 60_000,
