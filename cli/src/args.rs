@@ -17,7 +17,7 @@ pub(crate) use self::build::{AppBuild, Build, Diff, Pack, Plan, Window};
 pub(crate) use self::look::{Direction, Logs, Top, TopSort, Trace, TraceFormat, Tree, TreeFormat};
 pub(crate) use self::new::{Bump, Lang, New};
 pub(crate) use self::release::{
-    Check, Downgrade, Going, Install, Mode, Policy, Prune, Settle, Timeouts, Upgrade, Version, Wait,
+    Check, Downgrade, Going, Install, Policy, Prune, Settle, Timeouts, Upgrade, Version, Wait,
 };
 pub(crate) use self::touch::{App, Call, ChangeCode, Child, ChildId, Load, Process, Spawn, Sys};
 use crate::json_arg;

@@ -282,6 +282,23 @@ fn install_downgrade_check_commit_remove_and_reboot_old_send_one_request_each() 
     pause of 3 processes: p50 800 us, p99 1.20 ms, max 1.20 ms
     exit 0
     "#);
+    let restart = ["downgrade", "1.0.0", "--mode", "restart"];
+    let sent = relctl(vec![answer::<q::Downgrade>(&report())], &restart);
+    assert_eq!(
+        sent.lines().next(),
+        Some(
+            r#"-> POST /releases/downgrade {"version":"1.0.0","end":"commit","timeouts":{},"mode":"restart"}"#
+        )
+    );
+    let dry_run = ["downgrade", "--dry-run", "--one-way"];
+    assert_snapshot!(relctl(vec![answer::<q::CheckDowngrade>(&checked())], &dry_run), @r#"
+    -> GET /releases/check_downgrade?one_way=true
+    from 1.0.0 to 1.1.0; nothing was executed
+      1. suspend [counter]
+      2. switch
+    warning: loopy lingers
+    exit 0
+    "#);
     assert_snapshot!(relctl(vec![answer::<q::Check>(&checked())], &["check", "1.1.0"]), @r#"
     -> GET /releases/check?version=1.1.0
     from 1.0.0 to 1.1.0; nothing was executed
@@ -1065,6 +1082,8 @@ fn flags_that_contradict_each_other_are_refused_before_anything_is_sent() {
         &["upgrade", "1.1.0", "--settle", "0"],
         &["upgrade", "1.1.0", "--dry-run", "--detach"],
         &["downgrade", "--settle", "5", "--no-commit"],
+        &["downgrade", "--dry-run", "--no-commit"],
+        &["downgrade", "--dry-run", "--mode", "restart"],
     ] {
         let seen = relctl(Vec::new(), args);
         assert!(seen.ends_with("exit 2"), "{args:?}: {seen}");

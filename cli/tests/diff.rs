@@ -54,8 +54,13 @@ fn write(folder: &TempDir, path: &str, text: &str) {
 
 /// Runs `relctl diff from to` in a folder, and returns stdout, stderr and exit code.
 fn diff(folder: &TempDir, args: &[&str]) -> String {
+    relctl(folder, &[&["diff", "from", "to"], args].concat())
+}
+
+/// Runs relctl in a folder, and returns stdout, stderr and exit code.
+fn relctl(folder: &TempDir, args: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_relctl"));
-    let output = command.current_dir(folder.path()).args(["diff", "from", "to"]).args(args).output().unwrap();
+    let output = command.current_dir(folder.path()).args(args).output().unwrap();
     let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
     let err: String = err.lines().map(|line| format!("! {line}").trim_end().to_owned() + "\n").collect();
     format!("{out}{err}exit {}", output.status.code().unwrap())
@@ -126,6 +131,17 @@ fn the_json_holds_the_same_as_the_text() {
             "written": [],
         })
     );
+}
+
+#[test]
+fn the_exit_code_tells_ci_of_findings_and_the_output_stays_the_same() {
+    let folder = releases();
+    let shown = diff(&folder, &[]);
+    assert_eq!(diff(&folder, &["--exit-code"]), shown.replace("exit 0", "exit 1"));
+    let shown = diff(&folder, &["--json"]);
+    assert_eq!(diff(&folder, &["--json", "--exit-code"]), shown.replace("exit 0", "exit 1"));
+    let same = relctl(&folder, &["diff", "from", "from", "--exit-code"]);
+    assert!(same.ends_with("findings: none\nexit 0"), "{same}");
 }
 
 #[test]

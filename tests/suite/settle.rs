@@ -378,6 +378,42 @@ fn r22_a_restart_brings_the_node_to_a_release_that_no_appup_leads_to() {
 }
 
 #[test]
+fn r22_a_restart_brings_the_node_back_where_no_appup_leads_back() {
+    let node = stage();
+    node.ok(&["upgrade", "3.0.0", "--mode", "restart"]);
+    for arguments in [&["downgrade"][..], &["downgrade", "--dry-run"]] {
+        assert_eq!(node.error(1, arguments).kind, "version_not_in_appup", "{arguments:?}");
+    }
+    let shown = node.ok(&["downgrade", "--mode", "restart"]).stdout;
+    assert_contains(&shown, &["installed 1.0.0 from 3.0.0"]);
+    check_runs(&node, "1.0.0", "permanent");
+    let kinds: Vec<_> = history(&node).iter().rev().take(2).map(|entry| entry.kind).collect();
+    assert_eq!(kinds, [HistoryKind::Boot, HistoryKind::Restart]);
+    // Restarts obey the rules of downgrades.
+    for arguments in [&["downgrade", "2.0.0", "--mode", "restart"][..], &["downgrade", "2.0.0", "--dry-run"]]
+    {
+        assert_eq!(node.error(1, arguments).kind, "bad_status", "2.0.0 never ran: {arguments:?}");
+    }
+    node.run(&["downgrade", "3.0.0", "--mode", "restart", "--settle", "1"]).expect(2);
+    check_runs(&node, "1.0.0", "permanent");
+}
+
+#[test]
+fn a_dry_run_of_a_downgrade_prints_the_script_and_changes_nothing() {
+    let node = stage();
+    assert_eq!(node.error(1, &["downgrade", "--dry-run"]).kind, node.error(1, &["downgrade"]).kind);
+    node.ok(&["upgrade", "2.0.0"]);
+    let entries = history(&node).len();
+    let shown = node.ok(&["downgrade", "--dry-run"]).stdout;
+    assert_contains(&shown, &["from 2.0.0 to 1.0.0; nothing was executed", "suspend"]);
+    assert_eq!(node.ok(&["downgrade", "1.0.0", "--dry-run"]).stdout, shown);
+    check_runs(&node, "2.0.0", "permanent");
+    assert_eq!(history(&node).len(), entries);
+    node.ok(&["downgrade"]);
+    check_runs(&node, "1.0.0", "permanent");
+}
+
+#[test]
 fn r22_a_release_that_does_not_boot_after_a_restart_gives_way_to_the_previous_one() {
     let node = stage();
     let a = node.pid("stage", "a");

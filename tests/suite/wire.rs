@@ -171,6 +171,7 @@ fn releases(wire: &mut Wire) {
     wire.get(&node, "/releases", &[]);
     wire.get(&node, "/status", &[]);
     node.ok(&["purge", "looper"]);
+    wire.get(&node, "/releases/check_downgrade", &[]);
     wire.post(&node, "/releases/downgrade", &json!({}));
     let settle = json!({"window_ms": 1, "probe": {"command": "echo well", "timeout_ms": 60_000}});
     let policy = json!({"group_windows": true});

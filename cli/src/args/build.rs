@@ -79,6 +79,9 @@ pub(crate) struct Diff {
     /// Also write each draft to DIR/APP-VSN.appup.toml; never overwrites a file
     #[arg(long, value_name = "DIR")]
     pub(crate) write: Option<PathBuf>,
+    /// Exit with 1 if there are findings, for CI
+    #[arg(long)]
+    pub(crate) exit_code: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

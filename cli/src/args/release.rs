@@ -96,6 +96,12 @@ pub(crate) struct Install {
 
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct Going {
+    /// Print the script and change nothing
+    #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "settle", "probe"])]
+    pub(crate) dry_run: bool,
+    /// How to move the node
+    #[arg(long, default_value = "live")]
+    pub(crate) mode: Mode,
     /// Do not make the release permanent: a restart of the node goes back
     #[arg(long)]
     pub(crate) no_commit: bool,
@@ -131,11 +137,20 @@ pub(crate) struct Settle {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Mode {
-    /// Upgrade while everything runs
+    /// Move while everything runs
     #[default]
     Live,
     /// Stop all apps in order and boot the release; if it does not boot, the previous one is booted
     Restart,
+}
+
+impl From<Mode> for q::Mode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Live => Self::Live,
+            Mode::Restart => Self::Restart,
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -149,12 +164,6 @@ pub(crate) struct Upgrade {
     pub(crate) app: Option<String>,
     #[command(flatten)]
     pub(crate) build: AppBuild,
-    /// Print the script and change nothing
-    #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "settle", "probe"])]
-    pub(crate) dry_run: bool,
-    /// How to upgrade
-    #[arg(long, default_value = "live")]
-    pub(crate) mode: Mode,
     #[command(flatten)]
     pub(crate) going: Going,
 }

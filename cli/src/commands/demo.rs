@@ -12,7 +12,7 @@ use reld_api::{Client, ErrorReport, ExitCode, request as q};
 use tempfile::TempDir;
 
 use super::{Shown, upgrade};
-use crate::args::{AppBuild, Downgrade, Going, Mode, Upgrade};
+use crate::args::{AppBuild, Downgrade, Going, Upgrade};
 use crate::error::Failure;
 use crate::{render, terminal};
 use build::Built;
@@ -64,19 +64,9 @@ async fn up_and_down(client: &Client, built: &Built, before: &Forest) -> Result<
 }
 
 async fn go(client: &Client, tarball: &Path, dry_run: bool) -> Result<Shown, Failure> {
-    let going = Going::default();
-    upgrade::upgrade(
-        client,
-        Upgrade {
-            release: tarball.into(),
-            app: None,
-            build: AppBuild::default(),
-            dry_run,
-            mode: Mode::Live,
-            going,
-        },
-    )
-    .await
+    let going = Going { dry_run, ..Going::default() };
+    let build = AppBuild::default();
+    upgrade::upgrade(client, Upgrade { release: tarball.into(), app: None, build, going }).await
 }
 
 async fn back(client: &Client) -> Result<Shown, Failure> {

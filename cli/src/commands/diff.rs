@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use reld_api::ErrorReport;
+use reld_api::{ErrorReport, ExitCode};
 use reld_plan::{PackedRelease, ReleaseApp};
 use reld_store::{Error, Fault, Manifest, docs_of_tarball};
 
@@ -19,6 +19,9 @@ pub(super) fn diff(args: &Diff) -> Result<Shown, Failure> {
     let written = args.write.as_deref().map(|folder| write(folder, &diff)).transpose()?.unwrap_or_default();
     let lines: String = written.iter().map(|path| format!("wrote {}\n", path.display())).collect();
     let mut shown = Shown::new(&diff, format!("{diff}{lines}"));
+    if args.exit_code && !diff.findings.is_empty() {
+        shown.exit_code = ExitCode::Refused;
+    }
     shown.json["written"] = written.iter().map(|path| path.to_string_lossy()).collect();
     Ok(shown)
 }

@@ -35,7 +35,7 @@ pub(super) async fn upgrade_app(client: &Client, app: &str, args: Upgrade) -> Re
     }
     let scratch = scratch()?;
     let tarball = build(dir, args.build.into(), &scratch).await?;
-    if args.dry_run {
+    if args.going.dry_run {
         let checked = client.upload(&q::CheckApp {}, tarball).await?;
         return Ok(Shown::new(&checked, render::checked(&checked)));
     }

@@ -54,6 +54,18 @@ pub(super) async fn check(client: &Client, version: String, policy: Policy) -> R
     Ok(Shown::new(&answer, render::checked(&answer)))
 }
 
+pub(super) async fn check_downgrade(
+    client: &Client,
+    version: Option<String>,
+    policy: Policy,
+) -> Result<Shown, Failure> {
+    let supersede = policy.supersede;
+    let q::Policy { orphans, group_windows, rename, one_way, .. } = upgrade::policy(policy);
+    let request = q::CheckDowngrade { version, supersede, orphans, group_windows, rename, one_way };
+    let answer = client.call(&request).await?;
+    Ok(Shown::new(&answer, render::checked(&answer)))
+}
+
 /// Returns the check request for an install with this policy.
 pub(super) fn checking(version: String, policy: Policy) -> q::Check {
     let supersede = policy.supersede;

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Shown, history, load, release};
-use crate::args::{Downgrade, Going, Install, Mode, Policy, Settle, Timeouts, Upgrade, Wait};
+use crate::args::{Downgrade, Going, Install, Policy, Settle, Timeouts, Upgrade, Wait};
 use crate::error::Failure;
 use crate::{render, terminal};
 
@@ -29,29 +29,36 @@ pub(super) async fn upgrade(client: &Client, args: Upgrade) -> Result<Shown, Fai
     }
     let policy = args.going.policy;
     match Target::of(args.release) {
-        Target::File(file) if args.dry_run => dry_run_of_file(client, &file, policy, args.going.wait).await,
+        Target::File(file) if args.going.dry_run => {
+            dry_run_of_file(client, &file, policy, args.going.wait).await
+        }
         Target::File(file) => {
             let unpacked = release::upload(client, &file, args.going.wait).await?;
-            let mut shown = go(client, unpacked.version, args.mode, args.going).await?;
+            let mut shown = go(client, unpacked.version, args.going).await?;
             shown.text.insert_str(0, &render::repaired(&unpacked.repaired));
             Ok(shown)
         }
-        Target::Version(version) if args.dry_run => release::check(client, version, policy).await,
-        Target::Version(version) => go(client, version, args.mode, args.going).await,
+        Target::Version(version) if args.going.dry_run => release::check(client, version, policy).await,
+        Target::Version(version) => go(client, version, args.going).await,
     }
 }
 
 pub(super) async fn downgrade(client: &Client, args: Downgrade) -> Result<Shown, Failure> {
-    let Going { no_commit, policy: terms, detach, wait, settle, timeouts: times } = args.going;
+    let Downgrade { version, going } = args;
+    let Going { dry_run, mode, no_commit, policy: terms, detach, wait, settle, timeouts: times } = going;
+    if dry_run {
+        return release::check_downgrade(client, version, terms).await;
+    }
     let patience = patience(&settle);
     let request = q::Downgrade {
-        version: args.version,
+        version,
         end: end(no_commit),
         timeouts: timeouts(times),
         settle: settled(settle)?,
         policy: policy(terms),
         supersede: terms.supersede,
         detach,
+        mode: mode.into(),
         wait: wait.wait,
     };
     let shown = watched(client, &request, patience).await?;
@@ -70,8 +77,8 @@ pub(super) async fn install(client: &Client, args: Install) -> Result<Shown, Fai
     watched(client, &request, Duration::ZERO).await
 }
 
-async fn go(client: &Client, version: String, mode: Mode, going: Going) -> Result<Shown, Failure> {
-    let Going { no_commit, policy: terms, detach, wait, settle, timeouts: times } = going;
+async fn go(client: &Client, version: String, going: Going) -> Result<Shown, Failure> {
+    let Going { dry_run: _, mode, no_commit, policy: terms, detach, wait, settle, timeouts: times } = going;
     let patience = patience(&settle);
     let request = q::Upgrade {
         version,
@@ -81,11 +88,8 @@ async fn go(client: &Client, version: String, mode: Mode, going: Going) -> Resul
         policy: policy(terms),
         supersede: terms.supersede,
         detach,
+        mode: mode.into(),
         wait: wait.wait,
-        mode: match mode {
-            Mode::Live => q::Mode::Live,
-            Mode::Restart => q::Mode::Restart,
-        },
     };
     let shown = watched(client, &request, patience).await?;
     arrived(client, shown, detach).await

@@ -19,9 +19,9 @@ pub use look::{
     State, Statistics, Status, SysStatus, Tables, Top, TopSort, Tree,
 };
 pub use release::{
-    Abort, Attach, Check, CheckApp, CheckPrune, Commit, Crashes, Downgrade, End, History, Install, Mode,
-    Orphans, Policy, Probe, Prune, RebootOld, Releases, Remove, Script, Settle, Timeouts, Unpack, Unrest,
-    Upgrade, UpgradeApp, Verify,
+    Abort, Attach, Check, CheckApp, CheckDowngrade, CheckPrune, Commit, Crashes, Downgrade, End, History,
+    Install, Mode, Orphans, Policy, Probe, Prune, RebootOld, Releases, Remove, Script, Settle, Timeouts,
+    Unpack, Unrest, Upgrade, UpgradeApp, Verify,
 };
 pub use touch::{
     AppStart, AppStop, Call, Cast, ChangeCode, ChildDelete, ChildRestart, ChildStart, ChildTerminate,
@@ -84,6 +84,7 @@ macro_rules! routes {
 routes! {
     Upload "/releases/unpack"     Unpack         -> Unpacked       within LONG;
     Get    "/releases/check"      Check          -> Checked        within LONG;
+    Get    "/releases/check_downgrade" CheckDowngrade -> Checked   within LONG;
     Post   "/releases/install"    Install        -> Report         within LONG;
     Post   "/releases/commit"     Commit         -> Committed      within LONG;
     Post   "/releases/remove"     Remove         -> Removed        within LONG;

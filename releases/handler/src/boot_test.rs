@@ -6,7 +6,7 @@ use crate::error::{Error, Obstacle};
 use crate::fake::Fake;
 use crate::handler::ReleaseHandler;
 use crate::options::InstallOptions;
-use crate::order::Order;
+use crate::order::{End, Order};
 use crate::report::Outcome;
 use crate::site::{Site, Target, both_ways, options, vsn};
 
@@ -56,7 +56,8 @@ fn check_refused(changes: &[(&str, &str)], expected: (&str, &str)) {
         };
         check_obstacles(&obstacles, &[expected]);
     }
-    let restart = handler.carry_out(Order::Restart { to: vsn(1), options: options() }, &mut |_| ());
+    let order = Order::Upgrade { to: vsn(1), options: options(), end: End::Restart };
+    let restart = handler.carry_out(order, &mut |_| ());
     let Err(Error::Refused { obstacles, .. }) = restart else { panic!("not refused: {restart:?}") };
     check_obstacles(&obstacles, &[expected]);
     let app = handler.replace(site.single(&next), options());

@@ -63,6 +63,14 @@ impl<N: Node> Checker<N> {
         self.0.check_install(vsn, options)
     }
 
+    /// As [`ReleaseHandler::check_install`], for the release that a downgrade goes to.
+    ///
+    /// # Errors
+    /// The errors of that method, and of a downgrade without a release to go to.
+    pub fn check_downgrade(&self, to: Option<Vsn>, options: InstallOptions) -> Result<Check, Error> {
+        self.0.check_install(&self.0.way_back(to)?, options)
+    }
+
     /// As [`ReleaseHandler::check_app`].
     ///
     /// # Errors

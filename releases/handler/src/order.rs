@@ -36,14 +36,6 @@ pub enum Order {
         /// Whether the release is committed.
         end: End,
     },
-    /// Makes a release permanent and restarts the node into it. No appup is needed. An idle node
-    /// boots the release without a restart.
-    Restart {
-        /// The release.
-        to: Vsn,
-        /// The options.
-        options: InstallOptions,
-    },
     /// Makes the node boot this release from now on. OTP: `make_permanent`.
     Commit {
         /// The release; `None` for the running one.
@@ -86,6 +78,9 @@ pub enum End {
     Current,
     /// The release becomes permanent once it has settled.
     Commit(Settle),
+    /// The release becomes permanent, and the node restarts into it; no appup is needed. An idle
+    /// node boots it live.
+    Restart,
 }
 
 /// The meaning of an order for a settling release.
@@ -184,6 +179,7 @@ mod tests {
         check(&down(Some(vsn(0)), at_once()), Meaning::TakeBack);
         check(&down(Some(vsn(2)), at_once()), Meaning::Disturb);
         check(&down(None, End::Current), Meaning::Disturb);
+        check(&down(None, End::Restart), Meaning::Disturb);
         let watched = Settle { window: Duration::from_secs(1), ..Settle::default() };
         check(&down(None, End::Commit(watched)), Meaning::Disturb);
         check(&Order::Upgrade { to: vsn(0), options, end: at_once() }, Meaning::Disturb);

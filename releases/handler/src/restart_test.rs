@@ -17,7 +17,7 @@ use crate::site::{Site, both_ways, check, options, shop, vsn};
 const OTHER: Vsn = Vsn::new(1, 1, 0);
 
 fn restarts(handler: &mut ReleaseHandler<Fake>, to: &Vsn) -> Result<Ended, Error> {
-    handler.carry_out(Order::Restart { to: to.clone(), options: options() }, &mut |_| ())
+    handler.carry_out(Order::Upgrade { to: to.clone(), options: options(), end: End::Restart }, &mut |_| ())
 }
 
 /// Makes the boot of the permanent release fail at its first call, and returns its report.

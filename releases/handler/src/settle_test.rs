@@ -206,7 +206,7 @@ fn other_orders_are_refused_while_a_release_settles_and_queries_are_answered() {
     let orders = [
         Order::Install { to: vsn(2), options: options() },
         Order::Upgrade { to: vsn(2), options: options(), end: End::Current },
-        Order::Restart { to: vsn(2), options: options() },
+        Order::Upgrade { to: vsn(2), options: options(), end: End::Restart },
         Order::Remove { vsn: vsn(0) },
         Order::RebootOld { vsn: vsn(0) },
         Order::Commit { vsn: Some(vsn(0)) },

@@ -45,6 +45,31 @@ pub struct Check {
     pub one_way: bool,
 }
 
+/// `relctl downgrade [VSN] --dry-run`: like [`Check`], for a release that ran before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckDowngrade {
+    /// The release to go to, which must have run before; absent: the one that ran before the
+    /// running one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Whether the running release may be left although it is not committed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub supersede: bool,
+    /// The action for orphans.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub orphans: Orphans,
+    /// Whether the modules would switch group by group.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub group_windows: bool,
+    /// Whether the release may have another name than the running one.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rename: bool,
+    /// Whether a release without a way back is accepted.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub one_way: bool,
+}
+
 /// `relctl install VSN`: makes an unpacked or old release the current one. OTP: `install_release`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -200,6 +225,9 @@ pub struct Downgrade {
     /// the downgrade.
     #[serde(default, skip_serializing_if = "is_default")]
     pub detach: bool,
+    /// Live, or by a restart of the node.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mode: Mode,
     /// Whether the order is queued if it cannot begin at once. Otherwise it is refused. A queued
     /// order is dropped when its client disconnects.
     #[serde(default, skip_serializing_if = "is_default")]

@@ -35,22 +35,12 @@ pub(super) fn install(request: &q::Install) -> Result<Order, ErrorReport> {
 pub(super) fn upgrade(request: q::Upgrade, here: Here<'_>) -> Result<(Order, HistoryKind), ErrorReport> {
     let to = version(&request.version)?;
     let options = options(request.timeouts, request.policy, request.supersede);
-    match request.mode {
-        q::Mode::Live => {
-            let end = end(request.end, request.settle, options, here)?;
-            Ok((Order::Upgrade { to, options, end }, HistoryKind::Upgrade))
-        }
-        q::Mode::Restart if request.settle != q::Settle::default() || request.end == q::End::Current => Err(
-            bad("a restart commits the release at once: it cannot settle, and it cannot stay uncommitted"),
-        ),
-        q::Mode::Restart if options.windows == Windows::Group => {
-            Err(bad("a restart has no windows: no process keeps running"))
-        }
-        q::Mode::Restart => Ok((Order::Restart { to, options }, HistoryKind::Restart)),
-    }
+    let kind = kind(request.mode, HistoryKind::Upgrade);
+    let end = end(request.mode, request.end, request.settle, options, here)?;
+    Ok((Order::Upgrade { to, options, end }, kind))
 }
 
-pub(super) fn downgrade(request: q::Downgrade, here: Here<'_>) -> Result<Order, ErrorReport> {
+pub(super) fn downgrade(request: q::Downgrade, here: Here<'_>) -> Result<(Order, HistoryKind), ErrorReport> {
     let to = request.version.as_deref().map(version).transpose()?;
     if request.wait && to.is_none() {
         return Err(bad(
@@ -58,14 +48,32 @@ pub(super) fn downgrade(request: q::Downgrade, here: Here<'_>) -> Result<Order, 
         ));
     }
     let options = options(request.timeouts, request.policy, request.supersede);
-    Ok(Order::Downgrade { to, options, end: end(request.end, request.settle, options, here)? })
+    let kind = kind(request.mode, HistoryKind::Downgrade);
+    let end = end(request.mode, request.end, request.settle, options, here)?;
+    Ok((Order::Downgrade { to, options, end }, kind))
+}
+
+fn kind(mode: q::Mode, live: HistoryKind) -> HistoryKind {
+    match mode {
+        q::Mode::Live => live,
+        q::Mode::Restart => HistoryKind::Restart,
+    }
 }
 
 fn bad(why: &str) -> ErrorReport {
     ErrorReport::new("bad_request", why, ExitCode::Usage)
 }
 
-fn end(end: q::End, settle: q::Settle, options: InstallOptions, here: Here<'_>) -> Result<End, ErrorReport> {
+fn end(
+    mode: q::Mode,
+    end: q::End,
+    settle: q::Settle,
+    options: InstallOptions,
+    here: Here<'_>,
+) -> Result<End, ErrorReport> {
+    if mode == q::Mode::Restart {
+        return restart(end, &settle, options);
+    }
     match end {
         q::End::Current if settle != q::Settle::default() => {
             Err(bad("a release that is not committed at the end does not settle"))
@@ -77,6 +85,18 @@ fn end(end: q::End, settle: q::Settle, options: InstallOptions, here: Here<'_>) 
             probe: settle.probe.map(|probe| settle_probe(probe, here)).transpose()?,
         })),
     }
+}
+
+fn restart(end: q::End, settle: &q::Settle, options: InstallOptions) -> Result<End, ErrorReport> {
+    if *settle != q::Settle::default() || end == q::End::Current {
+        return Err(bad(
+            "a restart commits the release at once: it cannot settle, and it cannot stay uncommitted",
+        ));
+    }
+    if options.windows == Windows::Group {
+        return Err(bad("a restart has no windows: no process keeps running"));
+    }
+    Ok(End::Restart)
 }
 
 fn settle_probe(request: q::Probe, here: Here<'_>) -> Result<Probe, ErrorReport> {

@@ -5,7 +5,7 @@ use axum::body::{Body, Bytes};
 use reld_api::ErrorReport;
 use reld_api::request as q;
 use reld_api::response as r;
-use reld_handler::{Ended, KnownApp, Order, Status};
+use reld_handler::{Check, Ended, Error, KnownApp, Order, Status};
 use reld_store::Upload;
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
@@ -25,6 +25,8 @@ const CHUNKS_AHEAD: usize = 4;
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on_upload(router, |api: Api, request: q::Unpack, body| unpack(api, request, body));
     let router = on(router, |api: Api, request: q::Check| async move { check(api, request).await });
+    let router =
+        on(router, |api: Api, request: q::CheckDowngrade| async move { check_downgrade(api, request).await });
     let router = on(router, |api: Api, request: q::Install| async move { install(api, request).await });
     let router = on(router, |api: Api, request: q::Commit| async move { commit(api, request).await });
     let router = on(router, |api: Api, request: q::Remove| async move { remove(api, request).await });
@@ -96,7 +98,20 @@ async fn check(api: Api, request: q::Check) -> Result<r::Checked, ErrorReport> {
     let policy = q::Policy { orphans, group_windows, rename, one_way, ..q::Policy::default() };
     let options = order::options(q::Timeouts::default(), policy, supersede);
     let what = format!("check release {vsn}");
-    let check = api.operator.ask(&what, move |checker| checker.check_install(&vsn, options)).await?;
+    answered(api.operator.ask(&what, move |checker| checker.check_install(&vsn, options)).await?)
+}
+
+async fn check_downgrade(api: Api, request: q::CheckDowngrade) -> Result<r::Checked, ErrorReport> {
+    let to = request.version.as_deref().map(version).transpose()?;
+    let q::CheckDowngrade { orphans, group_windows, rename, one_way, supersede, .. } = request;
+    let policy = q::Policy { orphans, group_windows, rename, one_way, ..q::Policy::default() };
+    let options = order::options(q::Timeouts::default(), policy, supersede);
+    answered(
+        api.operator.ask("check a downgrade", move |checker| checker.check_downgrade(to, options)).await?,
+    )
+}
+
+fn answered(check: Result<Check, Error>) -> Result<r::Checked, ErrorReport> {
     let check = check.map_err(|e| error(&e))?;
     if check.obstacles.is_empty() {
         Ok(checked(&check))
@@ -122,8 +137,8 @@ async fn downgrade(api: Api, request: q::Downgrade) -> Result<r::Report, ErrorRe
     let to = request.version.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
     let entry = api.entry(format!("downgrade{to}"), request.wait);
     let detach = request.detach;
-    let order = wait(&api, move |here| order::downgrade(request, here)).await?;
-    go(&api, order, entry, r::HistoryKind::Downgrade, detach).await
+    let (order, kind) = wait(&api, move |here| order::downgrade(request, here)).await?;
+    go(&api, order, entry, kind, detach).await
 }
 
 /// Converts a request to an order on a thread for blocking work, because the program of the probe

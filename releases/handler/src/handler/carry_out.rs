@@ -45,7 +45,6 @@ impl<N: Node> ReleaseHandler<N> {
             Order::Install { to, options } => self.move_to(to, options, End::Current, observer),
             Order::Upgrade { to, options, end } => self.move_to(to, options, end, observer),
             Order::Downgrade { to, options, end } => self.move_to(self.way_back(to)?, options, end, observer),
-            Order::Restart { to, options } => self.restart(to, options, observer),
             Order::Commit { vsn } => self.commit_by_order(vsn),
             Order::Remove { vsn } => self.remove(vsn),
             Order::Prune { keep } => Ok(Ended::Pruned(self.store.prune(keep)?)),
@@ -76,6 +75,7 @@ impl<N: Node> ReleaseHandler<N> {
         let (commits, settles) = match &end {
             End::Commit(settle) => (true, settle.is_wanted()),
             End::Current => (false, false),
+            End::Restart => return self.restart(to, options, observer),
         };
         let way = self.plan(Lineup::of(to.clone()), None, InstallOptions { settles, ..options })?;
         if commits && !settles && way.check().restarts && way.check().obstacles.is_empty() {
@@ -86,7 +86,7 @@ impl<N: Node> ReleaseHandler<N> {
             End::Commit(settle) if report.outcome == Outcome::Installed && !report.permanent => {
                 self.settle(settle, report, observer)
             }
-            End::Commit(_) | End::Current => Ended::Moved(Box::new(report)),
+            End::Commit(_) | End::Current | End::Restart => Ended::Moved(Box::new(report)),
         })
     }
 
