@@ -73,7 +73,7 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Unpack a tarball on the node
     Unpack {
-        /// Tarball of a release
+        /// Tarball of a release; `-` is stdin
         file: PathBuf,
         #[command(flatten)]
         wait: Wait,

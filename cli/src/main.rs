@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod error;
+mod input;
 mod json_arg;
 mod render;
 mod terminal;
@@ -37,7 +38,10 @@ fn run(args: Args) -> Result<Shown, Failure> {
         .enable_all()
         .build()
         .map_err(|fault| Failure::io("start", "the event loop", &fault))?;
-    runtime.block_on(commands::run(args))
+    let ended = runtime.block_on(commands::run(args));
+    // A read of stdin may still block. The end of the command does not wait for it.
+    runtime.shutdown_background();
+    ended
 }
 
 fn print(shown: &Shown, json: bool) -> Result<reld_api::ExitCode, Failure> {

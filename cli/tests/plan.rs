@@ -50,6 +50,14 @@ fn plan_of(folder: &Path, releases: [&str; 2], args: &[&str]) -> String {
     format!("{out}{err}exit {}", output.status.code().unwrap())
 }
 
+/// Runs relctl in a folder with a file as stdin, and returns stdout and exit code.
+fn with_stdin(folder: &Path, args: &[&str], stdin: &Path) -> (String, i32) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relctl"));
+    let output =
+        command.current_dir(folder).args(args).stdin(fs::File::open(stdin).unwrap()).output().unwrap();
+    (String::from_utf8(output.stdout).unwrap(), output.status.code().unwrap())
+}
+
 /// Packs a folder as `tar czf` does: without a manifest.
 fn pack(folder: &TempDir, side: &str) -> PathBuf {
     let path = folder.path().join(format!("{side}.tar.gz"));
@@ -298,4 +306,38 @@ fn a_folder_without_one_release_is_refused() {
     !   caused by: No such file or directory (os error 2)
     exit 1
     ");
+}
+
+#[test]
+fn one_of_the_releases_may_come_from_stdin() {
+    let folder = releases();
+    let [from, to] = ["from", "to"].map(|side| pack(&folder, side));
+    for command in ["plan", "diff"] {
+        let named = with_stdin(folder.path(), &[command, "from", "to"], Path::new("/dev/null"));
+        assert_eq!(named.1, 0);
+        assert_eq!(with_stdin(folder.path(), &[command, "-", "to"], &from), named);
+        assert_eq!(with_stdin(folder.path(), &[command, "from", "-"], &to), named);
+        assert_eq!(with_stdin(folder.path(), &[command, "-", "-"], &from).1, 2);
+        assert_eq!(with_stdin(folder.path(), &[command, "-", "to"], Path::new("/dev/null")).1, 1);
+    }
+}
+
+#[test]
+fn stdin_is_stored_in_a_folder_that_does_not_outlive_the_command() {
+    let folder = releases();
+    let (from, scratch) = (pack(&folder, "from"), TempDir::new().unwrap());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relctl"));
+    command.current_dir(folder.path()).args(["plan", "-", "to"]).env("TMPDIR", scratch.path());
+    let output = command.stdin(fs::File::open(&from).unwrap()).output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+    // Without room for it, the command says what it could not do.
+    let output = command
+        .env("TMPDIR", scratch.path().join("missing"))
+        .stdin(fs::File::open(&from).unwrap())
+        .output()
+        .unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.starts_with("error: cannot store stdin in a temporary folder"), "{message}");
+    assert_eq!(output.status.code(), Some(1));
 }

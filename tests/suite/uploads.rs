@@ -4,11 +4,12 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use reld_tests::{Node, assert_contains, release};
+use reld_tests::{Node, Run, assert_contains, eventually, release};
 
 use crate::doctored::doctored_with;
 
@@ -48,6 +49,43 @@ fn an_upload_that_is_no_tarball_is_refused_at_its_beginning() {
     check_nothing_left(&node);
     let refused = node.refused(&["unpack", "/dev/zero"]);
     assert_eq!(refused.kind, "bad_tarball", "{refused:?}");
+    check_nothing_left(&node);
+}
+
+#[test]
+fn a_tarball_comes_from_stdin_where_a_command_takes_a_file() {
+    let node = Node::start();
+    let from_stdin = |args: &[&str], name: &str| {
+        let tarball = File::open(release(name)).expect("it was packed");
+        Run::of(node.relctl(args).stdin(tarball)).expect(0).stdout
+    };
+    assert_contains(&from_stdin(&["unpack", "-"], "shop-1.0.0"), &["unpacked shop 1.0.0"]);
+    from_stdin(&["upgrade", "-"], "shop-1.0.0");
+    from_stdin(&["upgrade", "-", "--dry-run"], "shop-1.1.0");
+    assert_eq!((node.version(), node.releases().len()), ("1.0.0".to_owned(), 1));
+    // As a pipe, in pieces.
+    let mut upgrade = node.relctl(&["upgrade", "-"]);
+    let mut upgrade =
+        upgrade.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("relctl can be run");
+    let mut pipe = upgrade.stdin.take().expect("it is piped");
+    for piece in fs::read(release("shop-1.1.0")).expect("it was packed").chunks(10_000) {
+        pipe.write_all(piece).expect("relctl reads");
+    }
+    drop(pipe);
+    assert!(upgrade.wait().expect("relctl ends").success());
+    assert_eq!(node.version(), "1.1.0");
+}
+
+#[test]
+fn a_refusal_ends_the_command_while_its_stdin_stays_open() {
+    let node = Node::start();
+    let mut unpack = node.relctl(&["unpack", "-"]);
+    let mut unpack = unpack.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("relctl can be run");
+    let mut pipe = unpack.stdin.take().expect("it is piped");
+    pipe.write_all(&[0; 4096]).expect("relctl reads");
+    let ended = eventually("relctl ends", || unpack.try_wait().expect("it is ours"));
+    assert_eq!(ended.code(), Some(1));
+    drop(pipe);
     check_nothing_left(&node);
 }
 

@@ -33,7 +33,7 @@ impl From<AppBuild> for Build {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Pack {
-    /// Path of the release.toml
+    /// Path of the release.toml; `-` is stdin, and no config.toml and relup.toml are packed
     pub(crate) release: PathBuf,
     /// Folder with the apps, in subfolders
     #[arg(long, value_name = "DIR")]
@@ -50,8 +50,8 @@ pub(crate) struct Pack {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Plan {
-    /// Release to start from: a tarball, a folder laid out like one, or FOLDER/releases/VSN if the
-    /// folder holds several
+    /// Release to start from: a tarball (`-` is stdin), a folder laid out like one, or
+    /// FOLDER/releases/VSN if the folder holds several
     pub(crate) from: PathBuf,
     /// Release to go to, in one of the same forms
     pub(crate) to: PathBuf,
@@ -72,9 +72,9 @@ pub(crate) struct Plan {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Diff {
-    /// Older release: a tarball, or a folder laid out like one
+    /// Older release: a tarball (`-` is stdin), or a folder laid out like one
     pub(crate) from: PathBuf,
-    /// Newer release: a tarball, or a folder laid out like one
+    /// Newer release: a tarball (`-` is stdin), or a folder laid out like one
     pub(crate) to: PathBuf,
     /// Also write each draft to DIR/APP-VSN.appup.toml; never overwrites a file
     #[arg(long, value_name = "DIR")]

@@ -155,7 +155,8 @@ impl From<Mode> for q::Mode {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Upgrade {
-    /// Tarball, or the version of a release on the node; with --app, the folder of an app
+    /// Tarball (`-` is stdin), or the version of a release on the node; with --app, the folder of
+    /// an app
     #[arg(value_name = "FILE|VSN|DIR")]
     pub(crate) release: OsString,
     /// For development: build the app in DIR and switch only this app of the running release to it,

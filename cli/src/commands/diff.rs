@@ -13,9 +13,11 @@ use super::Shown;
 use super::plan::documents;
 use crate::args::Diff;
 use crate::error::Failure;
+use crate::input::Input;
 
 pub(super) fn diff(args: &Diff) -> Result<Shown, Failure> {
-    let diff = reld_plan::diff(&read(&args.from)?, &read(&args.to)?);
+    let [from, to] = Input::pair(&args.from, &args.to)?;
+    let diff = reld_plan::diff(&read(from.path())?, &read(to.path())?);
     let written = args.write.as_deref().map(|folder| write(folder, &diff)).transpose()?.unwrap_or_default();
     let lines: String = written.iter().map(|path| format!("wrote {}\n", path.display())).collect();
     let mut shown = Shown::new(&diff, format!("{diff}{lines}"));

@@ -9,12 +9,14 @@ use super::Shown;
 use super::probe::ReldProbe;
 use crate::args::Pack;
 use crate::error::Failure;
+use crate::input::Input;
 use crate::render;
 
 pub(super) async fn pack(args: Pack) -> Result<Shown, Failure> {
     let without = args.without.iter().map(|name| name.parse()).collect::<Result<_, reld_plan::NameError>>();
+    let release = Input::of(&args.release)?;
     let order = Order {
-        release: args.release,
+        release: release.path().to_owned(),
         apps: args.apps,
         output: args.output,
         profile: args.build.profile,

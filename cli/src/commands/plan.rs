@@ -14,6 +14,7 @@ use self::documents::packed;
 use super::Shown;
 use crate::args::{Plan, Window};
 use crate::error::Failure;
+use crate::input::Input;
 
 /// A release, or OTP's error for its documents. If both directions are shown, the error is part of
 /// the output.
@@ -26,7 +27,8 @@ pub(super) fn plan(args: &Plan) -> Result<Shown, Failure> {
             "--restart-daemon needs --relup or --window group; for an upgrade, use --mode restart",
         ));
     }
-    let (from, to) = (packed(&args.from)?, packed(&args.to)?);
+    let [from, to] = Input::pair(&args.from, &args.to)?;
+    let (from, to) = (packed(from.path())?, packed(to.path())?);
     if args.window == Window::Group {
         let release = |read: &Read| read.clone().map(|packed| packed.release);
         let both = make_relups(release(&to).as_ref(), release(&from).as_ref(), options);

@@ -10,7 +10,7 @@ use tokio::fs::File;
 use super::{Shown, upgrade};
 use crate::args::{Policy, Prune, Wait};
 use crate::error::Failure;
-use crate::render;
+use crate::{input, render};
 
 pub(super) async fn unpack(client: &Client, file: &Path, wait: Wait) -> Result<Shown, Failure> {
     let answer = upload(client, file, wait).await?;
@@ -40,9 +40,14 @@ pub(super) async fn prune(client: &Client, args: Prune) -> Result<Shown, Failure
     Ok(Shown::new(&answer, render::pruned(&answer, went)))
 }
 
+/// Sends a tarball to the node. Stdin is sent as it comes.
 pub(super) async fn upload(client: &Client, file: &Path, wait: Wait) -> Result<Unpacked, Failure> {
     let unreadable = |fault: std::io::Error| Failure::io("read", file.display(), &fault);
-    let tarball = File::open(file).await.map_err(unreadable)?;
+    let tarball = if input::is_stdin(file) {
+        File::from_std(input::stdin()?)
+    } else {
+        File::open(file).await.map_err(unreadable)?
+    };
     if tarball.metadata().await.map_err(unreadable)?.is_dir() {
         return Err(unreadable(std::io::ErrorKind::IsADirectory.into()));
     }

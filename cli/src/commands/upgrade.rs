@@ -159,11 +159,12 @@ enum Target {
 }
 
 impl Target {
-    /// Distinguishes files from versions. An argument is a file if it contains a slash, ends like a
-    /// tarball, names an existing file or is not UTF-8. Any other argument is a version.
+    /// Distinguishes files from versions. An argument is a file if it is `-`, contains a slash, ends
+    /// like a tarball, names an existing file or is not UTF-8. Any other argument is a version.
     fn of(release: OsString) -> Self {
-        let is_file =
-            |text: &str| text.contains('/') || text.ends_with(".tar.gz") || Path::new(text).is_file();
+        let is_file = |text: &str| {
+            text == "-" || text.contains('/') || text.ends_with(".tar.gz") || Path::new(text).is_file()
+        };
         match release.into_string() {
             Ok(text) if is_file(&text) => Self::File(text.into()),
             Ok(text) => Self::Version(text),
@@ -236,7 +237,7 @@ mod tests {
     fn versions_and_files_are_distinguished() {
         assert_eq!(Target::of("1.1.0".into()), Target::Version("1.1.0".to_owned()));
         let latin_1 = OsString::from_vec(b"caf\xe9-1.1.0.tgz".to_vec());
-        for file in ["shop-1.1.0.tar.gz".into(), "./1.1.0".into(), latin_1] {
+        for file in ["-".into(), "shop-1.1.0.tar.gz".into(), "./1.1.0".into(), latin_1] {
             assert_eq!(Target::of(file.clone()), Target::File(file.into()));
         }
     }
