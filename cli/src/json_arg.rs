@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::pid;
+
 /// Parses a value of a command line: JSON, or else a bare word, which becomes a string.
 ///
 /// # Errors
@@ -13,6 +15,14 @@ pub(crate) fn parse(text: &str) -> Result<Value, String> {
         Err(fault) if text.trim_start().starts_with(['{', '[', '"']) => Err(format!("not JSON: {fault}")),
         Err(_) => Ok(Value::from(text)),
     }
+}
+
+/// Parses the id of a child. A pid without brackets is a pid too, and not a number.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn child_id(text: &str) -> Result<Value, String> {
+    pid::printed(text).map_or_else(|| parse(text), |pid| Ok(Value::from(pid)))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod commands;
 mod error;
 mod input;
 mod json_arg;
+mod pid;
 mod render;
 mod terminal;
 mod word;

@@ -862,9 +862,13 @@ fn a_child_spec_is_shown_with_its_defaults() {
 
 #[test]
 fn s28_a_pid_in_place_of_a_child_id_gets_the_id_as_a_hint() {
-    let refused = ErrorReport::refused("not_found", "counter_sup has no child \"<7.1>\"");
-    let answers = vec![refuse::<q::ChildTerminate>(refused), answer::<q::Tree>(&forest())];
-    assert_snapshot!(relctl(answers, &["child", "terminate", "counter_sup", "<7.1>"]), @r#"
+    let terminate = |id| {
+        let refused = ErrorReport::refused("not_found", "counter_sup has no child \"<7.1>\"");
+        let answers = vec![refuse::<q::ChildTerminate>(refused), answer::<q::Tree>(&forest())];
+        relctl(answers, &["child", "terminate", "counter_sup", id])
+    };
+    assert_eq!(terminate("7.1"), terminate("<7.1>"));
+    assert_snapshot!(terminate("<7.1>"), @r#"
     -> POST /children/terminate {"supervisor":"counter_sup","id":"<7.1>"}
     -> GET /tree
     ! error: counter_sup has no child "<7.1>"

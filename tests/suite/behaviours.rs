@@ -215,7 +215,10 @@ fn s31_a_message_sequence_is_drawn() {
     let [a, b] = ["a", "b"].map(|id| node.pid("board", id));
     let relctl = node.relctl(&[]);
     let relctl = relctl.get_program().to_string_lossy();
-    let drawn = node.ok(&["trace", "--label", &format!("{a}=the first"), "--", &relctl, "call", &a, "get"]);
+    // The brackets of a pid are optional.
+    let bare = a.trim_matches(['<', '>']);
+    let label = format!("{bare}=the first");
+    let drawn = node.ok(&["trace", "--proc", bare, "--label", &label, "--", &relctl, "call", bare, "get"]);
     let seen: Vec<_> = drawn.stdout.lines().map(str::trim).collect();
     let label = format!("participant p1 as the first {}", a.replace('<', "#lt;").replace('>', "#gt;"));
     let expected = [

@@ -3,6 +3,7 @@
 use clap::{Args as ClapArgs, ValueEnum};
 use reld_api::request as q;
 
+use crate::pid;
 use crate::word::{Word, word};
 
 #[derive(Debug, ClapArgs)]
@@ -96,7 +97,7 @@ pub(crate) struct Logs {
 
 fn label(text: &str) -> Result<(String, String), String> {
     let (process, label) = text.split_once('=').ok_or("expected PID=TEXT or NAME=TEXT")?;
-    Ok((process.to_owned(), label.to_owned()))
+    Ok((pid::printed(process).unwrap_or_else(|| process.to_owned()), label.to_owned()))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

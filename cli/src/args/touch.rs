@@ -142,8 +142,8 @@ pub(crate) enum Child {
 pub(crate) struct ChildId {
     /// Supervisor: pid, registered name, or place in a tree (APP/CHILD)
     pub(crate) supervisor: String,
-    /// Id of the child: JSON, or a bare word for a string
-    #[arg(value_parser = json_arg::parse)]
+    /// Id of the child: JSON, or a bare word for a string; the pid of a child without an id
+    #[arg(value_parser = json_arg::child_id)]
     pub(crate) id: Value,
 }
 
