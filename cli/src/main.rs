@@ -13,11 +13,12 @@ mod render;
 mod terminal;
 mod word;
 
+use std::env;
 use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use reld_api::ErrorBody;
+use reld_api::{ErrorBody, ErrorReport};
 use serde_json::Value;
 
 use args::Args;
@@ -25,7 +26,10 @@ use commands::Shown;
 use error::Failure;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return unparsed(&error),
+    };
     let json = args.global.json;
     let code = match run(args).and_then(|shown| print(&shown, json)) {
         Ok(code) => code,
@@ -60,14 +64,31 @@ fn pretty(json: &Value) -> String {
     if json.is_null() { String::new() } else { format!("{json:#}\n") }
 }
 
+/// Prints a failure: the text to stderr, and for `--json` the document to stdout as well.
 fn complain(failure: &Failure, json: bool) -> reld_api::ExitCode {
-    let report = failure.report().clone();
-    let code = report.exit_code;
-    let text = if json {
-        serde_json::to_string_pretty(&ErrorBody::from(report)).unwrap_or_default() + "\n"
-    } else {
-        render::failure(&report)
-    };
-    terminal::err(&text);
-    code
+    let report = failure.report();
+    terminal::err(&render::failure(report));
+    if json {
+        print_error(report.clone());
+    }
+    report.exit_code
+}
+
+/// Prints the usage, the help or the version. The exit code is clap's.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    // Without stderr there is no place to report that.
+    let _ = error.print();
+    if error.use_stderr() && env::args_os().any(|argument| argument == "--json") {
+        let message = error.to_string();
+        let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        print_error(ErrorReport::new("usage", first, reld_api::ExitCode::Usage));
+    }
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// Prints an error as a document to stdout. An error of stdout is ignored: the exit code and stderr
+/// report the failure.
+fn print_error(report: ErrorReport) {
+    let body = serde_json::to_string_pretty(&ErrorBody::from(report)).expect("an error has only text keys");
+    let _ = terminal::out(&(body + "\n"));
 }

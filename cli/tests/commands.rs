@@ -182,20 +182,43 @@ fn a_rolled_back_upgrade_shows_its_failed_step_and_causes_and_exits_with_4() {
 }
 
 #[test]
-fn with_json_an_error_is_json_as_well() {
+fn with_json_an_error_is_a_document_on_stdout_and_text_on_stderr() {
     let report = ErrorReport::refused("not_purged", "counter still has old code");
     let seen = relctl(vec![refuse::<q::Suspend>(report)], &["--json", "suspend", "<7.1>"]);
     assert_snapshot!(seen, @r#"
     -> POST /suspend {"process":"<7.1>"}
-    ! {
-    !   "error": {
-    !     "kind": "not_purged",
-    !     "message": "counter still has old code",
-    !     "exit_code": 1
-    !   }
-    ! }
+    {
+      "error": {
+        "kind": "not_purged",
+        "message": "counter still has old code",
+        "exit_code": 1
+      }
+    }
+    ! error: counter still has old code
     exit 1
     "#);
+}
+
+#[test]
+fn with_json_every_failure_is_a_document_on_stdout() {
+    let folder = tempfile::tempdir().unwrap();
+    for (args, code, kind) in [
+        (&["--json", "status"][..], 3, "no_daemon"),
+        (&["unpack", "missing.tar.gz", "--json"], 1, "io"),
+        (&["--json", "plan", "-", "-"], 2, "usage"),
+        (&["--json", "upgrade"], 2, "usage"),
+        (&["--json", "no-such-command"], 2, "usage"),
+    ] {
+        let mut relctl = std::process::Command::new(env!("CARGO_BIN_EXE_relctl"));
+        let socket = folder.path().join("reld.sock");
+        let output =
+            relctl.current_dir(folder.path()).env("RELD_SOCKET", socket).args(args).output().unwrap();
+        let body: reld_api::ErrorBody = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((output.status.code(), body.error.kind.as_str()), (Some(code), kind), "{args:?}");
+        assert_eq!(u8::from(body.error.exit_code), u8::try_from(code).unwrap());
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.starts_with(&format!("error: {}", body.error.message)), "{args:?}: {text}");
+    }
 }
 
 #[test]
@@ -1260,14 +1283,17 @@ fn events_are_printed_as_they_arrive_and_a_lost_daemon_exits_with_3() {
     -> GET /events?since=6
     {"id":7,"time":"2026-11-30T03:07:12.123456Z","kind":"daemon.ready"}
     {"id":8,"time":"2026-11-30T03:07:12.123456Z","kind":"application.stopped","app":"counter"}
-    ! {
-    !   "error": {
-    !     "kind": "broken",
-    !     "message": "the answer to /events ended early",
-    !     "exit_code": 3,
-    !     "hint": "check the node with `relctl status`"
-    !   }
-    ! }
+    {
+      "error": {
+        "kind": "broken",
+        "message": "the answer to /events ended early",
+        "exit_code": 3,
+        "hint": "check the node with `relctl status`"
+      }
+    }
+    ! error: the answer to /events ended early
+    !
+    ! hint: check the node with `relctl status`
     exit 3
     "#);
 }

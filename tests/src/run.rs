@@ -54,10 +54,10 @@ impl Run {
         exactly(&self.json())
     }
 
-    /// Reads stderr as an error.
+    /// Reads stdout as an error.
     #[track_caller]
     pub fn error(&self) -> ErrorReport {
-        exactly::<ErrorBody>(&parse(&self.stderr)).error
+        exactly::<ErrorBody>(&self.json()).error
     }
 }
 

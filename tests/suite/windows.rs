@@ -62,7 +62,7 @@ fn a_window_that_fails_after_the_first_resume_reverts_the_first_by_a_conversion_
         "their states were converted back, not restored",
         "the node runs 1.0.0 again",
     ];
-    assert_contains(&failed.stderr, &parts);
+    assert_contains(&failed.stdout, &parts);
     let report: Report = exactly(&failed.error().details);
     assert_eq!(windows(&report)[..2], [(1, Outcome::Installed, true), (2, Outcome::RolledBack, true)]);
     assert_eq!(report.way_back.map(|back| back.outcome), Some(Outcome::Installed));
