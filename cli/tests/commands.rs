@@ -251,6 +251,7 @@ fn upgrading_to_a_file_unpacks_it_first() {
         version: "1.1.0".to_owned(),
         apps: vec!["counter-0.1.1".to_owned()],
         changed: true,
+        replaced: false,
         repaired: vec!["lib/regis-1.0.0/regis.so".to_owned()],
     };
     let file = tempfile::NamedTempFile::with_suffix(".tar.gz").unwrap();
@@ -258,7 +259,7 @@ fn upgrading_to_a_file_unpacks_it_first() {
     let answers = vec![answer::<q::Unpack>(&unpacked), answer::<q::Upgrade>(&report())];
     let seen = relctl(answers, &["upgrade", file.path().to_str().unwrap(), "--suspend-timeout", "500"]);
     assert_snapshot!(seen, @r#"
-    -> POST /releases/unpack a tarball
+    -> POST /releases/unpack?replace=true a tarball
     -> POST /releases/upgrade {"version":"1.1.0","end":"commit","timeouts":{"suspend_ms":500}}
     repaired lib/regis-1.0.0/regis.so
       1. switch (7 us)
@@ -1120,7 +1121,7 @@ fn flags_that_contradict_each_other_are_refused_before_anything_is_sent() {
 fn unpacked(changed: bool, repaired: &[&str]) -> r::Unpacked {
     let repaired = repaired.iter().map(|path| (*path).to_owned()).collect();
     let (name, version) = ("shop".to_owned(), "1.1.0".to_owned());
-    r::Unpacked { name, version, apps: Vec::new(), changed, repaired }
+    r::Unpacked { name, version, apps: Vec::new(), changed, replaced: false, repaired }
 }
 
 #[test]
@@ -1132,17 +1133,20 @@ fn an_unpack_lists_the_repaired_files() {
         relctl(answers, &["unpack", file.path().to_str().unwrap()])
     };
     assert_snapshot!(unpack(true, &[]), @r"
-    -> POST /releases/unpack a tarball
+    -> POST /releases/unpack?replace=true a tarball
     unpacked shop 1.1.0
     exit 0
     ");
+    let replaced = r::Unpacked { replaced: true, ..unpacked(true, &[]) };
+    let replaced = relctl(vec![answer::<q::Unpack>(&replaced)], &["unpack", file.path().to_str().unwrap()]);
+    assert!(replaced.contains("unpacked shop 1.1.0 in place of other content\n"), "{replaced}");
     assert_snapshot!(unpack(false, &[]), @r"
-    -> POST /releases/unpack a tarball
+    -> POST /releases/unpack?replace=true a tarball
     shop 1.1.0 is already unpacked
     exit 0
     ");
     assert_snapshot!(unpack(false, &["lib/a-1.0.0/a.so", "lib/a-1.0.0/app.toml"]), @r"
-    -> POST /releases/unpack a tarball
+    -> POST /releases/unpack?replace=true a tarball
     shop 1.1.0 is already unpacked, but was damaged
     repaired 2 files:
       lib/a-1.0.0/a.so

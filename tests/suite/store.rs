@@ -4,8 +4,9 @@ use std::process::Stdio;
 
 use reld_api::response::ReleaseStatus::{Current, Old, Permanent, Unpacked};
 use reld_api::response::{self, ReleaseStatus};
-use reld_tests::{Node, Run, assert_contains, assert_in_order, release};
+use reld_tests::{Node, Run, assert_contains, assert_in_order, folder, profile, release};
 
+use crate::doctored::doctored;
 use crate::lockstep::Lockstep;
 
 fn statuses(node: &Node) -> Vec<(String, ReleaseStatus)> {
@@ -168,4 +169,59 @@ fn s74_a_downgrade_reaches_the_very_first_release_and_a_changed_record_of_it_sto
     assert_eq!(node.version(), "1.1.0");
     node.ok(&["downgrade"]);
     assert_eq!(node.version(), "1.0.0");
+}
+
+#[test]
+fn a_release_that_was_taken_back_does_not_block_its_version() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("shop-1.0.0")]);
+    let edited = |word: &'static str| {
+        doctored("shop-1.1.0", move |files| {
+            let document = files.get_mut("lib/counter-0.1.1/app.toml").expect("the app has a document");
+            document.extend(format!("# {word}\n").into_bytes());
+        })
+    };
+    let document = || {
+        let path = node.root().join("lib/counter-0.1.1/app.toml");
+        std::fs::read_to_string(path).expect("the node has the app")
+    };
+    let ((_one, mended), (_other, next)) = (edited("mended"), edited("next"));
+    node.run(&["upgrade", &release("shop-1.1.0"), "--probe", "false"]).expect(4);
+    check(&node, &[("1.0.0", Permanent), ("1.1.0", Old)]);
+    // A dry run does not touch what is there.
+    let refused = node.refused(&["upgrade", &mended, "--dry-run"]);
+    assert_eq!(refused.kind, "bad_tarball");
+    assert_contains(&refused.hint.expect("a remedy"), &["`relctl remove VSN`", "`relctl load DIR`"]);
+    assert!(!document().contains("mended"));
+
+    assert_contains(
+        &node.ok(&["unpack", &mended]).stdout,
+        &["unpacked shop 1.1.0 in place of other content"],
+    );
+    check(&node, &[("1.0.0", Permanent), ("1.1.0", Unpacked)]);
+    node.ok(&["upgrade", &mended]);
+    assert_eq!(node.version(), "1.1.0");
+    assert!(document().contains("mended"));
+    node.ok(&["call", "counter/10000", "get"]);
+
+    // What was permanent keeps its content, whether it runs or not.
+    for _ in 0..2 {
+        assert_eq!(node.refused(&["unpack", &next]).kind, "bad_tarball");
+        node.run(&["downgrade"]);
+    }
+    check(&node, &[("1.0.0", Permanent), ("1.1.0", Old)]);
+    assert!(document().contains("mended"));
+}
+
+#[test]
+fn refusals_of_a_version_that_runs_name_the_load_of_an_app() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("shop-1.0.0")]);
+    let app = folder("examples/counter-0.1.0").to_string_lossy().into_owned();
+    let profile = profile();
+    for arguments in [&["remove", "1.0.0"][..], &["upgrade", "--app", "counter", &app, "--profile", &profile]]
+    {
+        let hint = node.refused(arguments).hint.expect("a remedy");
+        assert_contains(&hint, &["`relctl load DIR`"]);
+    }
 }

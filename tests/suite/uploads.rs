@@ -65,8 +65,7 @@ fn a_tarball_comes_from_stdin_where_a_command_takes_a_file() {
     assert_eq!((node.version(), node.releases().len()), ("1.0.0".to_owned(), 1));
     // As a pipe, in pieces.
     let mut upgrade = node.relctl(&["upgrade", "-"]);
-    let mut upgrade =
-        upgrade.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("relctl can be run");
+    let mut upgrade = upgrade.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("relctl can be run");
     let mut pipe = upgrade.stdin.take().expect("it is piped");
     for piece in fs::read(release("shop-1.1.0")).expect("it was packed").chunks(10_000) {
         pipe.write_all(piece).expect("relctl reads");

@@ -13,9 +13,10 @@ use crate::error::Failure;
 use crate::{input, render};
 
 pub(super) async fn unpack(client: &Client, file: &Path, wait: Wait) -> Result<Shown, Failure> {
-    let answer = upload(client, file, wait).await?;
+    let answer = upload(client, file, true, wait).await?;
     let release = format!("{} {}", answer.name, answer.version);
     let line = match (answer.changed, answer.repaired.as_slice()) {
+        (true, _) if answer.replaced => format!("unpacked {release} in place of other content\n"),
         (true, _) => format!("unpacked {release}\n"),
         (false, []) => format!("{release} is already unpacked\n"),
         (false, _) => format!("{release} is already unpacked, but was damaged\n"),
@@ -40,8 +41,14 @@ pub(super) async fn prune(client: &Client, args: Prune) -> Result<Shown, Failure
     Ok(Shown::new(&answer, render::pruned(&answer, went)))
 }
 
-/// Sends a tarball to the node. Stdin is sent as it comes.
-pub(super) async fn upload(client: &Client, file: &Path, wait: Wait) -> Result<Unpacked, Failure> {
+/// Sends a tarball to the node, which may `replace` a release of its version with other content.
+/// Stdin is sent as it comes.
+pub(super) async fn upload(
+    client: &Client,
+    file: &Path,
+    replace: bool,
+    wait: Wait,
+) -> Result<Unpacked, Failure> {
     let unreadable = |fault: std::io::Error| Failure::io("read", file.display(), &fault);
     let tarball = if input::is_stdin(file) {
         File::from_std(input::stdin()?)
@@ -51,7 +58,7 @@ pub(super) async fn upload(client: &Client, file: &Path, wait: Wait) -> Result<U
     if tarball.metadata().await.map_err(unreadable)?.is_dir() {
         return Err(unreadable(std::io::ErrorKind::IsADirectory.into()));
     }
-    Ok(client.upload(&q::Unpack { wait: wait.wait }, tarball).await?)
+    Ok(client.upload(&q::Unpack { replace, wait: wait.wait }, tarball).await?)
 }
 
 pub(super) async fn check(client: &Client, version: String, policy: Policy) -> Result<Shown, Failure> {

@@ -33,7 +33,7 @@ pub(super) async fn upgrade(client: &Client, args: Upgrade) -> Result<Shown, Fai
             dry_run_of_file(client, &file, policy, args.going.wait).await
         }
         Target::File(file) => {
-            let unpacked = release::upload(client, &file, args.going.wait).await?;
+            let unpacked = release::upload(client, &file, true, args.going.wait).await?;
             let mut shown = go(client, unpacked.version, args.going).await?;
             shown.text.insert_str(0, &render::repaired(&unpacked.repaired));
             Ok(shown)
@@ -180,7 +180,7 @@ fn end(no_commit: bool) -> End {
 /// Plans with a tarball on the node. The node plans only with unpacked releases, so the tarball is
 /// unpacked, and a new release is removed again.
 async fn dry_run_of_file(client: &Client, file: &Path, policy: Policy, wait: Wait) -> Result<Shown, Failure> {
-    let unpacked = release::upload(client, file, wait).await?;
+    let unpacked = release::upload(client, file, false, wait).await?;
     let version = unpacked.version;
     let checked = client.call(&release::checking(version.clone(), policy)).await;
     if unpacked.changed {

@@ -6,7 +6,7 @@ use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode, FailedStep};
 use reld_handler::{self as handler, Check, Dropped, Ended, Outcome, Process};
 
-use reld_plan::bounded;
+use reld_plan::{PlanError, bounded};
 
 use crate::node::chain;
 
@@ -52,9 +52,15 @@ fn refused(what: &str, running: Option<&handler::Vsn>, obstacles: &[handler::Obs
     report.node_state = Some(runs(running));
     report.causes = obstacles.iter().map(|obstacle| chain(obstacle)).collect();
     report.details = serde_json::to_value(obstacles).unwrap_or_default();
-    report.hint = hint(kind).map(str::to_owned);
+    let is_same_version = |obstacle: &handler::Obstacle| matches!(obstacle, handler::Obstacle::Plan(PlanError::VersionNotInAppup { from, to, .. }) if from == to);
+    let hint = if obstacles.first().is_some_and(is_same_version) { Some(LOAD) } else { hint(kind) };
+    report.hint = hint.map(str::to_owned);
     report
 }
+
+/// The remedy for new code under a version that runs.
+const LOAD: &str =
+    "new code needs a new version; for development, `relctl load DIR` loads an app of any version";
 
 /// Returns a remedy for an obstacle.
 fn hint(kind: &str) -> Option<&'static str> {
@@ -69,6 +75,7 @@ fn hint(kind: &str) -> Option<&'static str> {
             Some("unpack a release with the name of the running one, or accept the new name with --rename")
         }
         "no_such_release" => Some("`relctl releases` lists the unpacked ones, `relctl unpack FILE` adds one"),
+        "permanent" | "current" => Some(LOAD),
         "bad_status" => Some("`relctl releases` shows the status of each"),
         _ => None,
     }
@@ -117,7 +124,7 @@ pub(crate) fn not_unpacked(store: &reld_store::Error) -> ErrorReport {
     let report = ErrorReport::refused("bad_tarball", "cannot unpack the tarball").caused_by(chain(source));
     match source {
         reld_store::Fault::OtherContent(_) => report.with_hint(
-            "pack it with a new version, or remove the release with the old contents: `relctl releases`, `relctl remove VSN`",
+            "pack it with a new version, or remove the release with the old contents: `relctl releases`, `relctl remove VSN`; for development, `relctl load DIR` loads an app of any version",
         ),
         _ => report,
     }

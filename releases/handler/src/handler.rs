@@ -187,6 +187,19 @@ impl<N: Node> ReleaseHandler<N> {
         Ok(self.store.unpack(tarball, &self.platform)?)
     }
 
+    /// As [`unpack`](Self::unpack), also in place of a release with other content that does not run
+    /// and never was permanent. While a release settles, nothing is replaced: the node may go back
+    /// to any release.
+    ///
+    /// # Errors
+    /// As [`unpack`](Self::unpack).
+    pub fn unpack_replacing(&mut self, tarball: &Path) -> Result<Unpacked, Error> {
+        if self.settling().is_some() {
+            return self.unpack(tarball);
+        }
+        Ok(self.store.unpack_replacing(tarball, &self.platform)?)
+    }
+
     /// Returns the script of an install and all its obstacles. OTP: `check_install_release`.
     ///
     /// Changes nothing. (OTP executes the script up to the point of no return, including `apply`.)

@@ -153,6 +153,7 @@ mod tests {
             status,
             identity: Digest::of(&minor.to_be_bytes()),
             previous: previous.map(vsn),
+            tried: false,
             apps: vec![],
         };
         let releases = vec![

@@ -36,6 +36,10 @@ pub struct KnownRelease {
     /// form a cycle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Vsn>,
+    /// Whether it ran and never was permanent. This exists only in memory: on disk such a release
+    /// is unpacked, as a current one is.
+    #[serde(skip)]
+    pub tried: bool,
     /// Its apps.
     #[serde(rename = "app", default)]
     pub apps: Vec<KnownApp>,
@@ -164,11 +168,24 @@ impl StatusTable {
         std::iter::successors(self.previous(from), |vsn| self.previous(vsn)).any(|vsn| vsn == to)
     }
 
+    /// Reports whether other content may take the place of a release. It must not run, must never
+    /// have been permanent, and must not be the way back of the running release.
+    pub(crate) fn is_replaceable(&self, vsn: &Vsn) -> bool {
+        let is_way_back = self.running().is_some_and(|running| running.previous.as_ref() == Some(vsn));
+        let is_idle = self.get(vsn).is_some_and(|release| match release.status {
+            Status::Unpacked => true,
+            Status::Old => release.tried,
+            Status::Current | Status::Permanent => false,
+        });
+        is_idle && !is_way_back
+    }
+
     /// Returns the table in its form on disk, without a current release.
     pub(crate) fn without_current(&self) -> Self {
         let mut table = self.clone();
-        for release in table.releases.iter_mut().filter(|release| release.status == Status::Current) {
-            (release.status, release.previous) = (Status::Unpacked, None);
+        let is_current = |release: &KnownRelease| release.status == Status::Current;
+        for release in table.releases.iter_mut().filter(|release| is_current(release) || release.tried) {
+            (release.status, release.previous, release.tried) = (Status::Unpacked, None, false);
         }
         table
     }
@@ -184,6 +201,12 @@ impl StatusTable {
     fn set(&mut self, vsn: &Vsn, status: Status) {
         for release in self.releases.iter_mut().filter(|release| release.version == *vsn) {
             release.status = status;
+        }
+    }
+
+    fn set_tried(&mut self, vsn: &Vsn, tried: bool) {
+        for release in self.releases.iter_mut().filter(|release| release.version == *vsn) {
+            release.tried = tried;
         }
     }
 
@@ -261,6 +284,9 @@ fn install(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
     if status != Status::Permanent {
         table.set(vsn, Status::Current);
     }
+    if status == Status::Unpacked {
+        table.set_tried(vsn, true);
+    }
     Ok(())
 }
 
@@ -312,6 +338,7 @@ fn remove(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
 fn boot(table: &mut StatusTable, vsn: &Vsn) {
     table.replace(Status::Permanent, Status::Old);
     table.set(vsn, Status::Permanent);
+    table.set_tried(vsn, false);
 }
 
 fn known(table: &StatusTable, vsn: &Vsn) -> Result<Status, Refusal> {

@@ -93,6 +93,7 @@ mod tests {
             status,
             identity: Digest::of(version.as_bytes()),
             previous: None,
+            tried: false,
             apps: vec![app],
         }
     }

@@ -24,7 +24,8 @@ use crate::{releases_file, room, verify};
 /// The releases of one node. There is only one store per root, because it holds the root's lock.
 ///
 /// Every change is atomic: on an error, the table and the files of every known release are
-/// unchanged. After a crash at any point, [`Store::open`] finds one of these two states.
+/// unchanged. After a crash at any point, [`Store::open`] finds one of these two states. The
+/// exception is a replaced release, see [`Store::unpack_replacing`].
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Root,
@@ -90,10 +91,30 @@ impl Store {
     /// # Errors
     /// [`Error::Tarball`] with the fault, those of [`docs`](documents::docs), and [`Error::Io`].
     pub fn unpack(&mut self, tarball: &Path, node: &Platform) -> Result<Unpacked, Error> {
+        self.take(tarball, node, false)
+    }
+
+    /// As [`unpack`](Self::unpack). A release with other content takes the place of one of its
+    /// version that does not run, never was permanent, and is not the way back of the running one.
+    ///
+    /// The old content is forgotten when the new one is checked and in staging. If a later step
+    /// fails, the node has neither.
+    ///
+    /// # Errors
+    /// Those of [`unpack`](Self::unpack).
+    pub fn unpack_replacing(&mut self, tarball: &Path, node: &Platform) -> Result<Unpacked, Error> {
+        self.take(tarball, node, true)
+    }
+
+    fn take(&mut self, tarball: &Path, node: &Platform, replaces: bool) -> Result<Unpacked, Error> {
         let manifest = Tarball::open(tarball)?.manifest()?;
-        if let Some(known) = self.table.get(&manifest.version) {
-            check_same(known, &manifest).map_err(Failure::of(tarball))?;
+        let known = self.table.get(&manifest.version);
+        if let Some(known) = known.filter(|known| known.identity == manifest.identity()) {
             return self.unpack_known(tarball, &manifest, known.clone());
+        }
+        if known.is_some() && !(replaces && self.table.is_replaceable(&manifest.version)) {
+            let fault = Fault::OtherContent(format!("release {}", manifest.version));
+            return Err(Failure::of(tarball)(fault.into()));
         }
         manifest.check_platform(node).map_err(Failure::from).map_err(Failure::of(tarball))?;
         self.root.sweep(&self.table)?;
@@ -254,7 +275,19 @@ impl Store {
     }
 
     fn unpack_new(&mut self, tarball: &Path, manifest: &Manifest) -> Result<Unpacked, Error> {
-        let unpacked = unpack::unpack(&self.root, &self.table, tarball, manifest)?;
+        let replaced = self.table.get(&manifest.version).is_some();
+        let others = match replaced {
+            true => next(&self.table, &Action::Remove(manifest.version.clone()))?,
+            false => self.table.clone(),
+        };
+        let prepared = unpack::prepare(&self.root, &others, tarball, manifest)?;
+        if replaced {
+            // Before its files: a crash may leave files without a release, but never a release
+            // without files.
+            self.write(others)?;
+            self.health.note(&manifest.version, &[]);
+        }
+        let unpacked = Unpacked { replaced, ..unpack::finish(&self.root, tarball, prepared)? };
         self.change(&Action::Unpack(unpacked.release.clone()))?;
         self.recheck_damaged(&unpacked.repaired);
         // Only the empty folder of the staged release is left. The next sweep retries a failed
@@ -280,7 +313,7 @@ impl Store {
         }
         self.health.note(&release.version, &[]);
         self.recheck_damaged(&repaired);
-        Ok(Unpacked { release, is_new: false, repaired })
+        Ok(Unpacked { release, is_new: false, replaced: false, repaired })
     }
 
     /// Checks the other damaged releases again, because they may share the repaired files.
@@ -322,13 +355,6 @@ fn create_table(root: &Root) -> Result<StatusTable, Error> {
     let table = StatusTable::default();
     releases_file::write(root, &table)?;
     Ok(table)
-}
-
-fn check_same(known: &KnownRelease, manifest: &Manifest) -> Result<(), Failure> {
-    if known.identity == manifest.identity() {
-        return Ok(());
-    }
-    Err(Fault::OtherContent(format!("release {}", known.version)).into())
 }
 
 #[cfg(test)]

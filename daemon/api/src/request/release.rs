@@ -10,10 +10,14 @@ use super::is_default;
 /// the daemon may lack permission to read the client's files.
 ///
 /// If the same content is unpacked again, damaged files on the node are repaired, and nothing else
-/// changes. Different content under a known version is refused.
+/// changes. Different content under a known version is refused, unless `replace` allows it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unpack {
+    /// Whether the release replaces one of its version with other content that does not run and
+    /// never was permanent, such as one that was rolled back.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub replace: bool,
     /// Whether the order is queued if it cannot begin at once. Otherwise it is refused. A queued
     /// order is dropped when its client disconnects.
     #[serde(default, skip_serializing_if = "is_default")]

@@ -17,6 +17,9 @@ pub struct Unpacked {
     pub apps: Vec<String>,
     /// False if exactly this release was unpacked before.
     pub changed: bool,
+    /// Whether the release replaced one with other content.
+    #[serde(default)]
+    pub replaced: bool,
     /// The files that were repaired, as paths relative to the root.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repaired: Vec<String>,

@@ -308,7 +308,7 @@ mod tests {
         let (_folder, client) = listening(Router::new().route("/releases/unpack", post(refused)));
         for _ in 0..100 {
             let endless = repeat(0);
-            match client.upload(&request::Unpack { wait: false }, endless).await {
+            match client.upload(&request::Unpack::default(), endless).await {
                 Err(ClientError::Refused(error)) => assert_eq!(error.kind, "full"),
                 other => panic!("{other:?}"),
             }

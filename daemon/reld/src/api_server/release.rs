@@ -16,6 +16,7 @@ use super::look::code::lingering;
 use super::order::{self, Here, version};
 use super::routing::{on, on_upload};
 use crate::history::Origin;
+use crate::node::Handler;
 use crate::operator::{Begun, Done, Entry};
 use crate::report::{check_error, checked, error, moved, not_unpacked, not_unpacked_by};
 
@@ -81,13 +82,18 @@ async fn pass_on(body: Body, chunks: mpsc::Sender<Bytes>) -> Result<(), ErrorRep
 async fn unpack(api: Api, request: q::Unpack, body: Body) -> Result<r::Unpacked, ErrorReport> {
     let file = receive(&api, body).await?;
     let entry = api.entry("the unpacking of a release", request.wait);
-    let unpacked = api.operator.change_beside(entry, move |handler| handler.unpack(file.path())).await?;
+    let work = move |handler: &mut Handler| match request.replace {
+        true => handler.unpack_replacing(file.path()),
+        false => handler.unpack(file.path()),
+    };
+    let unpacked = api.operator.change_beside(entry, work).await?;
     let unpacked = unpacked.map_err(|e| not_unpacked_by(&e))?;
     Ok(r::Unpacked {
         name: unpacked.release.name.to_string(),
         version: unpacked.release.version.to_string(),
         apps: app_names(&unpacked.release.apps),
         changed: unpacked.is_new,
+        replaced: unpacked.replaced,
         repaired: unpacked.repaired.iter().map(|path| path.display().to_string()).collect(),
     })
 }

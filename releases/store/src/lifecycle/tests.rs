@@ -11,6 +11,7 @@ fn release(minor: u32, status: Status) -> KnownRelease {
         status,
         identity: Digest::of(&minor.to_be_bytes()),
         previous: None,
+        tried: false,
         apps: vec![],
     }
 }
@@ -199,4 +200,30 @@ fn moves(table: &StatusTable) -> Vec<StatusTable> {
     let all = [Action::Install, Action::MakePermanent, Action::RebootOld, Action::Remove];
     let actions = (0..4).flat_map(|minor| all.map(|action| action(vsn(minor))));
     actions.chain([Action::Restart]).filter_map(|action| next(table, &action).ok()).collect()
+}
+
+#[test]
+fn only_a_release_that_never_was_permanent_and_is_not_in_use_is_replaceable() {
+    #[track_caller]
+    fn check(table: &StatusTable, expected: bool) {
+        assert_eq!(table.is_replaceable(&vsn(1)), expected, "{}", print(table));
+    }
+    let after = |table: &StatusTable, action| next(table, &action).unwrap();
+    check(&table("0 permanent"), false);
+    check(&table("1 unpacked, 0 permanent"), true);
+    check(&table("1 permanent"), false);
+    check(&table("1 old, 0 permanent"), false);
+    let runs = after(&table("2 unpacked, 1 unpacked, 0 permanent"), Action::Install(vsn(1)));
+    check(&runs, false);
+    // It was taken back.
+    let taken_back = after(&runs, Action::Install(vsn(0)));
+    assert_eq!(print(&taken_back), "2 unpacked, 1 old, 0 permanent");
+    check(&taken_back, true);
+    assert_eq!(print(&taken_back.without_current()), "2 unpacked, 1 unpacked, 0 permanent");
+    check(&after(&after(&taken_back, Action::Install(vsn(1))), Action::Install(vsn(0))), true);
+    // It is the way back.
+    check(&after(&runs, Action::Install(vsn(2))), false);
+    // It was permanent once.
+    let committed = after(&runs, Action::MakePermanent(vsn(1)));
+    check(&after(&after(&committed, Action::Install(vsn(0))), Action::MakePermanent(vsn(0))), false);
 }

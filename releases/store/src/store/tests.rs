@@ -323,3 +323,85 @@ fn a_failed_unpack_leaves_no_files_even_without_a_restart() {
         assert_eq!(fixture::tree(&place.root()), before, "step {step}");
     }
 }
+
+/// Other content under the version of [`Place::new`].
+const OTHER: [(&str, &str, &str); 2] = [("counter", "0.1.1", "code 3"), ("regis", "0.1.0", "registry")];
+
+fn other(place: &Place) -> PathBuf {
+    let folder = place.root().with_file_name("other");
+    fs::create_dir_all(&folder).unwrap();
+    fixture::tarball(&folder, "1.1.0", &OTHER)
+}
+
+fn counter(store: &Store) -> String {
+    let library = store.root().library(&"counter".parse().unwrap(), &vsn("0.1.1"));
+    fs::read_to_string(library).unwrap()
+}
+
+#[test]
+fn other_content_takes_the_place_of_a_release_that_never_was_permanent() {
+    let place = Place::new();
+    let mut store = place.with_old();
+    store.unpack(&place.new, &fixture::platform()).unwrap();
+    let (other, before) = (other(&place), fixture::tree(&place.root()));
+    store.unpack(&other, &fixture::platform()).unwrap_err();
+    assert_eq!(fixture::tree(&place.root()), before);
+    let unpacked = store.unpack_replacing(&other, &fixture::platform()).unwrap();
+    assert!(unpacked.is_new && unpacked.replaced);
+    assert_eq!(counter(&store), "code 3");
+    check_consistent(&store);
+    check_memory(&store);
+    // The same content again replaces nothing.
+    let again = store.unpack_replacing(&other, &fixture::platform()).unwrap();
+    assert!(!again.is_new && !again.replaced);
+    // It is permanent now.
+    store.install(&vsn("1.1.0")).unwrap();
+    store.make_permanent(&vsn("1.1.0")).unwrap();
+    store.unpack_replacing(&place.new, &fixture::platform()).unwrap_err();
+    assert_eq!(counter(&store), "code 3");
+}
+
+#[test]
+fn a_replacement_that_another_release_contradicts_changes_nothing() {
+    let place = Place::new();
+    let mut store = place.with_old();
+    store.unpack(&place.new, &fixture::platform()).unwrap();
+    let folder = place.root().with_file_name("contrary");
+    fs::create_dir_all(&folder).unwrap();
+    let contrary = fixture::tarball(&folder, "1.1.0", &[("counter", "0.1.0", "other code")]);
+    let before = fixture::tree(&place.root());
+    store.unpack_replacing(&contrary, &fixture::platform()).unwrap_err();
+    assert_eq!(fixture::tree(&place.root()), before);
+    check_consistent(&store);
+}
+
+#[test]
+fn a_failure_at_any_step_of_a_replacement_leaves_the_old_content_the_new_one_or_neither() {
+    let place = Place::new();
+    let other = other(&place);
+    let mut seen = std::collections::BTreeSet::new();
+    for (fault, step) in (0..).flat_map(|step| [(DiskFault::Dead, step), (DiskFault::Once, step)]) {
+        if place.root().exists() {
+            place.clear();
+        }
+        with_both(&place);
+        let mut store = Store::open_on(place.root(), Arc::new(FaultyDisk::new(fault, step)));
+        let replaced = store.as_mut().map(|store| store.unpack_replacing(&other, &fixture::platform()));
+        let is_done = replaced.is_ok_and(|replaced| replaced.is_ok());
+        if let (Ok(store), DiskFault::Once) = (&store, fault) {
+            check_memory(store);
+        }
+        drop(store);
+        let mut store = place.open();
+        check_consistent(&store);
+        let content = store.release(&vsn("1.1.0")).is_ok().then(|| counter(&store));
+        assert_eq!(store.releases().permanent().unwrap().version, vsn("1.0.0"));
+        store.unpack_replacing(&other, &fixture::platform()).unwrap();
+        assert_eq!(counter(&store), "code 3", "step {step}");
+        seen.insert(content);
+        if is_done {
+            break;
+        }
+    }
+    assert_eq!(seen, [None, Some("code 2".to_owned()), Some("code 3".to_owned())].into());
+}
