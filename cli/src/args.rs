@@ -14,7 +14,9 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use serde_json::Value;
 
 pub(crate) use self::build::{AppBuild, Build, Diff, Pack, Plan, Window};
-pub(crate) use self::look::{Direction, Logs, Top, TopSort, Trace, TraceFormat, Tree, TreeFormat};
+pub(crate) use self::look::{
+    Direction, Logs, Top, TopSort, Trace, TraceFormat, Tree, TreeFormat, WaitFor, WaitState,
+};
 pub(crate) use self::new::{Bump, Lang, New};
 pub(crate) use self::release::{
     Check, Downgrade, Going, Install, Policy, Prune, Settle, Timeouts, Upgrade, Version, Wait,
@@ -131,6 +133,11 @@ pub(crate) enum Command {
         /// Show only this entry, in full
         number: Option<u64>,
     },
+    /// Wait until the node is in a state, and show its status
+    #[command(
+        after_help = "Exit codes: 0 it is; 1 it was in another state until the timeout; 3 no daemon answered until the timeout."
+    )]
+    Wait(WaitFor),
     /// Show the status of the node
     Status,
     /// Draw the supervision trees

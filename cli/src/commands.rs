@@ -23,6 +23,7 @@ mod sys;
 mod top;
 mod trace;
 mod upgrade;
+mod wait;
 
 use reld_api::{Client, ExitCode};
 use serde::Serialize;
@@ -82,6 +83,7 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::History { number } => history::history(client, number).await,
         Command::Upgrade(args) => upgrade::upgrade(client, args).await,
         Command::Downgrade(args) => upgrade::downgrade(client, args).await,
+        Command::Wait(args) => wait::wait(client, args).await,
         Command::Status => look::status(client).await,
         Command::Tree(args) => look::tree(client, args).await,
         Command::Ps => look::processes(client).await,

@@ -244,3 +244,34 @@ fn read_requests_are_answered_while_a_conversion_hangs_and_orders_are_refused_wi
     drop(node);
     end(upgrade);
 }
+
+#[test]
+fn a_state_of_the_node_is_waited_for_and_a_timeout_names_what_is_missing() {
+    let mut node = stage();
+    node.ok(&["wait"]);
+    assert_eq!(node.read::<NodeStatus>(&["wait", "--for", "committed"]).release, node.status().release);
+    let upgrade = settling(&node);
+    node.ok(&["wait", "--for", "up"]);
+    for state in ["quiet", "committed"] {
+        let late = node.error(1, &["wait", "--for", state, "--timeout", "0"]);
+        assert_eq!(
+            (late.kind.as_str(), &*late.causes),
+            ("deadline", &["release 3.0.0 settles".to_owned()][..])
+        );
+    }
+    let waiting = beside(&node, &["wait", "--for", "committed"]);
+    node.ok(&["commit"]);
+    end(upgrade).expect(0);
+    end(waiting).expect(0);
+    node.ok(&["install", "2.0.0"]);
+    node.ok(&["wait", "--for", "quiet"]);
+    let late = node.error(1, &["wait", "--for", "committed", "--timeout", "0"]);
+    assert_eq!(late.causes, ["release 2.0.0 is not committed"]);
+    // A daemon that is not there may come.
+    node.kill_9();
+    assert_eq!(node.error(3, &["wait", "--timeout", "0"]).kind, "deadline");
+    let waiting = beside(&node, &["wait", "--for", "committed"]);
+    node.start_again();
+    end(waiting).expect(0);
+    check_runs(&node, "3.0.0", ReleaseStatus::Permanent);
+}

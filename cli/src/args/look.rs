@@ -1,5 +1,7 @@
 //! Arguments of the commands that inspect a node.
 
+use std::fmt;
+
 use clap::{Args as ClapArgs, ValueEnum};
 use reld_api::request as q;
 
@@ -33,6 +35,36 @@ pub(crate) enum TreeFormat {
 pub(crate) enum Direction {
     TopDown,
     LeftRight,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct WaitFor {
+    /// State to wait for
+    #[arg(long = "for", value_name = "STATE", default_value = "up")]
+    pub(crate) state: WaitState,
+    /// Longest time to wait
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub(crate) timeout: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WaitState {
+    /// The permanent release runs, or there is none
+    Up,
+    /// It is up, no order is under way or waits, and no release settles
+    Quiet,
+    /// It is quiet and runs a permanent release
+    Committed,
+}
+
+impl fmt::Display for WaitState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Up => "up",
+            Self::Quiet => "quiet",
+            Self::Committed => "committed",
+        })
+    }
 }
 
 #[derive(Debug, ClapArgs)]
