@@ -112,8 +112,9 @@ fn counted(node: &Node, servers: u64) -> (u64, u64) {
 
 /// Returns the median of the slopes between all pairs of samples (the Theil-Sen estimator).
 ///
-/// A leak adds to every round. A heap that grows by one arena adds to one sample or one step, which
-/// would distort a least-squares fit.
+/// A leak raises every sample above the one before. A heap that grows by one arena raises one
+/// sample, or all samples from one on. That hardly moves the median, but distorts a least-squares
+/// fit.
 pub(crate) fn slope(samples: &[f64]) -> f64 {
     let later = |from: usize| (from + 1..samples.len()).map(move |to| (from, to));
     let pairs = (0..samples.len()).flat_map(later);

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `sh` | commands |
 //! | `text` right after it | their complete output; without this block they print nothing |
-//! | `sh by-hand` | commands that the runner replaces: it builds, and starts a node with the options given there |
+//! | `sh by-hand` | commands that the runner does not run; if they start a node, the runner starts one with the same `--env` options |
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::ops::Range;

@@ -173,7 +173,7 @@ fn check_size(size: u32, least: usize) -> Result<(), String> {
 }
 
 /// # Safety
-/// As for [`read`]; the bytes are the library's.
+/// As for [`read`]; `bytes` is a member of the library's block.
 unsafe fn text(field: &'static str, bytes: abi::Bytes) -> Result<String, Refusal> {
     // SAFETY: the caller's promise.
     let text = unsafe { wire::borrow_str(bytes) }.map_err(|problem| wrong(field, format!("is {problem}")))?;
@@ -181,7 +181,7 @@ unsafe fn text(field: &'static str, bytes: abi::Bytes) -> Result<String, Refusal
 }
 
 /// # Safety
-/// As for [`read`]; the table of tables is the library's.
+/// As for [`read`]; `tables` and `count` are the members `modules` and `module_count` of the block.
 unsafe fn tables(tables: *const *const abi::Module, count: usize) -> Result<Vec<Table>, Refusal> {
     if count > MODULES_MAX || (count > 0 && (tables.is_null() || !tables.is_aligned())) {
         return Err(wrong("modules", format!("are {count} at {tables:p}")));

@@ -336,8 +336,8 @@ mod tests {
         let (begun, has_begun) = oneshot::channel();
         let first = tokio::spawn({
             let operator = operator.clone();
-            // This job takes no turn. So the next order gets the turn and waits behind the job in
-            // the thread's queue.
+            // This job occupies the thread without a turn, the right to carry out an order. So the
+            // next order gets its turn at once, and then waits for the thread.
             async move {
                 let work = move |_: &mut Handler| {
                     begun.send(()).unwrap();

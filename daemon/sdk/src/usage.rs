@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use reld_abi::Usage;
 
-/// The number of parts. It exceeds the number of threads of a pool and its helpers, and costs some
-/// kilobytes for each library.
+/// The number of counters of a library. A pool has fewer threads, with its helpers, so that these
+/// share none. The counters take 4 kB in each library.
 const PARTS: usize = 64;
 /// The index of the part shared by threads that have none of their own.
 const SHARED: usize = PARTS - 1;

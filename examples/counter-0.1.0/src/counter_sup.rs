@@ -2,7 +2,7 @@
 
 use reld_sdk::{ChildSpec, Restart, Supervisor, SupervisorSpec};
 
-/// The first numbers of the two counters, and their child ids.
+/// The number at which each of the two counters starts. It is also the id of its child.
 const STARTS: [u64; 2] = [10_000, 20_000];
 
 #[derive(Debug)]

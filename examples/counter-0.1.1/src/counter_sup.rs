@@ -4,7 +4,7 @@ use reld_sdk::{ChildSpec, Restart, Supervisor, SupervisorSpec};
 
 use crate::counter::Args;
 
-/// The first numbers of the two counters, and their child ids.
+/// The number at which each of the two counters starts. It is also the id of its child.
 const STARTS: [u64; 2] = [10_000, 20_000];
 
 /// The time between two ticks of a counter that the supervisor starts. The appup gives another

@@ -117,7 +117,7 @@ fn the_record_of_the_packer_counts_if_a_library_has_no_table() {
     check_obstacles(&handler.refuses(&vsn(1)), &[("not_an_application", "counter is a gen_server")]);
 }
 
-/// Compares the warnings about a restart, in the check and in the report of the upgrade.
+/// Checks that the check and the report of the upgrade have exactly the expected warnings.
 #[track_caller]
 fn check_warned(changes: &[(&str, &str)], prepare: impl FnOnce(&mut Fake), expected: &[&str]) {
     let (_site, mut handler, next) = shop(UPDATE, changes);

@@ -106,7 +106,7 @@ enum Life {
 }
 
 impl<N: Node> ReleaseHandler<N> {
-    /// Returns the handler of an idle node with an open store.
+    /// Returns the handler of a node that has not booted a release, over its open store.
     pub fn new(node: N, store: Store, platform: Platform, limits: Limits) -> Self {
         Self {
             node,

@@ -51,7 +51,8 @@ impl Interrupt {
         self.enter(false);
     }
 
-    /// Clears an abort and ignores further aborts, because the way back that they request begins.
+    /// Clears an abort and ignores further aborts. Call it when the way back begins, since an abort
+    /// requests nothing else.
     pub(crate) fn go_back(&self) {
         self.enter(true);
     }

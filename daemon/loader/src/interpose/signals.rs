@@ -177,7 +177,7 @@ fn change_mask(how: c_int, number: c_int) -> bool {
     unsafe { libc::sigemptyset(one.as_mut_ptr()) };
     // SAFETY: it was just written, and the signal is known.
     unsafe { libc::sigaddset(one.as_mut_ptr(), number) };
-    // SAFETY: the first was written, the second is written to.
+    // SAFETY: `one` is initialised above; `before` is only written to.
     unsafe { libc::pthread_sigmask(how, one.as_ptr(), before.as_mut_ptr()) };
     // SAFETY: it was just written.
     unsafe { libc::sigismember(before.as_ptr(), number) == 1 }

@@ -1,4 +1,4 @@
-//! Look verbs. They only read the daemon's own tables.
+//! Look verbs: API requests that only read the daemon's own tables.
 
 pub(super) mod code;
 mod processes;

@@ -202,8 +202,9 @@ impl GateHouse {
 
     /// Decides whether the claimed process may run its next callback.
     pub(crate) fn admit(&self, entrant: &impl Entrant) -> Admission {
-        // This must come first. If the raising thread does not see the mark, it had set the flag
-        // before the mark was made, and the process is parked below.
+        // First the mark, then the flag. The thread that raises the gate works the other way: it
+        // sets the flag, then reads the dirty list. So it finds this process in the list, or this
+        // thread sees the flag and parks the process.
         self.mark_dirty(entrant.pid(), entrant.round());
         match self.gate(&self.up) {
             Some(gate) => gate.admit(entrant),

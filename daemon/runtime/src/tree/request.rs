@@ -1,4 +1,5 @@
-//! Decodes requests to a supervisor, and encodes the answers. OTP, g.5.
+//! Decodes requests to a supervisor, and encodes the answers. OTP: the functions of
+//! `supervisor`.
 
 use reld_wire::Reply;
 pub(crate) use reld_wire::supervisor::{Child as Listed, Counts, Error, Reason, Request};

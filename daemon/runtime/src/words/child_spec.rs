@@ -11,7 +11,7 @@ use serde_bytes::ByteBuf;
 
 use crate::words::term;
 
-/// One child of a supervisor. Omitted members have OTP's defaults, g.2.
+/// One child of a supervisor. Omitted members have OTP's defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "wire::ChildSpec", into = "wire::ChildSpec")]
 pub struct ChildSpec {
@@ -79,7 +79,7 @@ impl From<ChildSpec> for wire::ChildSpec {
 
 impl ChildSpec {
     /// Checks whether a supervisor with this `auto_shutdown` can have this child. OTP:
-    /// `bad_combination`, g.2.
+    /// `bad_combination`.
     pub(crate) fn check(&self, auto_shutdown: AutoShutdown) -> Result<(), String> {
         let refuse =
             |why: &str| Err(format!("bad_combination: child {} is significant, {why}", show_id(&self.id)));
@@ -92,7 +92,7 @@ impl ChildSpec {
     }
 }
 
-/// The result of a supervisor's init. Omitted members have OTP's defaults, g.1.
+/// The result of a supervisor's init. Omitted members have OTP's defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "wire::SupervisorSpec", into = "wire::SupervisorSpec")]
 pub struct SupervisorSpec {

@@ -1,4 +1,4 @@
-//! The cases of OTP's `supervisor_SUITE`, line by line: otp-semantics.md, i.4.
+//! The cases of OTP's `supervisor_SUITE`, line by line.
 //!
 //! | line of the suite | test here, or in `supervisors` where named |
 //! |---|---|
@@ -495,7 +495,7 @@ fn temporary_bystander() {
     }
 }
 
-/// A child that was terminated, or ended for good, is started again with the others. OTP, g.5.
+/// A child that was terminated, or ended for good, is started again with the others.
 #[test]
 fn a_terminated_child_comes_back_in_a_round() {
     for strategy in [Strategy::OneForAll, Strategy::RestForOne] {

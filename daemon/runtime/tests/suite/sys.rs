@@ -1,6 +1,6 @@
 //! System messages, by the table in `sys.rs`, and code loaded by hand.
 //!
-//! The cases of OTP's `sys_SUITE`: otp-semantics.md, i.5.
+//! The cases of OTP's `sys_SUITE`.
 //!
 //! | line of the suite | test here, or in `processes` where named |
 //! |---|---|

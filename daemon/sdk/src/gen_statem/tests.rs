@@ -1,5 +1,4 @@
-//! The harness runs a door that uses every feature of the engine. otp-semantics f and OTP's
-//! gen_statem.
+//! The harness runs a door that uses every feature of the engine. OTP: `gen_statem`.
 
 use std::time::Duration;
 

@@ -68,7 +68,8 @@ impl<N: Node> ReleaseHandler<N> {
         }
     }
 
-    /// Returns the time until the next poll; `None` at the end.
+    /// Keeps the settling release, takes it back, or waits on. Returns the time until the next
+    /// poll; `None` if the release no longer settles.
     fn judge(&mut self, watch: &mut Watch, observer: Observer<'_>) -> Option<Duration> {
         let Watch { report, settling } = &mut *watch;
         let trip = Trip { from: report.from.as_ref(), to: &report.to };

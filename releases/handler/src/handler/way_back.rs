@@ -53,7 +53,8 @@ impl<N: Node> ReleaseHandler<N> {
         Err(Error::NoPrevious { candidates: old.map(|release| release.version.clone()).collect() })
     }
 
-    /// Goes back live to the previous release, with the options of the upgrade.
+    /// Downgrades to the previous release without a restart of the node. Keeps the options of the
+    /// upgrade, but goes in one window, one way, and does not settle.
     pub(super) fn take_back(&mut self, fault: &str, report: &mut Report, observer: Observer<'_>) {
         tracing::warn!(name: "release.take_back", vsn = %report.to, fault, "the release is taken back");
         let before = if report.changed { self.before.clone() } else { self.before_unchanged() };

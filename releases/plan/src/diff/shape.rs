@@ -164,11 +164,12 @@ impl<'a> Shape<'a> {
         required.is_some_and(|names| names.iter().any(|required| required == name))
     }
 
-    /// Returns the schema of values under arbitrary keys, which all have one type.
+    /// Returns the schema of a map's values, or of the values beside the fields of a struct. The
+    /// values share one schema; their keys are arbitrary.
     pub(super) fn entries(&self) -> Option<&'a Value> {
         let by_pattern = self.get("patternProperties").and_then(Value::as_object);
-        let of_numbers = by_pattern.and_then(|schemas| schemas.values().next());
-        of_numbers.or_else(|| self.get("additionalProperties").filter(|_| !self.is_closed()))
+        let by_number = by_pattern.and_then(|schemas| schemas.values().next());
+        by_number.or_else(|| self.get("additionalProperties").filter(|_| !self.is_closed()))
     }
 
     /// Returns whether unknown fields are refused.

@@ -27,7 +27,7 @@ use crate::words::contain::contained_task;
 use crate::words::pid::Pid;
 use reld_wire::port::{Error as PortError, Event as PortEvent, How, Options as PortOptions, PortId, Reason};
 
-/// One connection, as the driver of its socket sees it.
+/// One connection. Its methods are for the driver, the task that owns the socket.
 pub struct Connection {
     id: PortId,
     options: PortOptions,

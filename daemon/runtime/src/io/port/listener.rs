@@ -18,7 +18,7 @@ use super::{Asker, Given, Ports};
 use crate::words::pid::Pid;
 use reld_wire::port::{Event as PortEvent, How, Options as PortOptions, PortId};
 
-/// One listener, as the driver of its socket sees it.
+/// One listener. Its methods are for the driver, the task that owns the socket.
 pub struct Listener {
     id: PortId,
     /// The address that the owner asked for.

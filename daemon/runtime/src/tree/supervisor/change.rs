@@ -1,5 +1,5 @@
 //! The code change of a supervisor: calls the new init, and merges its child specs with the
-//! existing rows. OTP, e.5.
+//! existing rows. OTP: `supervisor:code_change/3`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -97,7 +97,7 @@ pub(crate) fn wanted(new: &Code, args: &[u8]) -> Result<Option<SupervisorSpec>, 
 }
 
 /// Makes the new state of a supervisor from the old state and the new spec. Children are neither
-/// started nor stopped. OTP, e.5.
+/// started nor stopped. OTP: `supervisor:code_change/3`.
 pub(crate) fn change(
     old: &Supervisor,
     new: &Code,

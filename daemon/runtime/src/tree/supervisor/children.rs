@@ -1,4 +1,5 @@
-//! Starts and ends the children of a supervisor, one by one and all at once. OTP, g.3.
+//! Starts and ends the children of a supervisor, one by one and all at once. OTP: `shutdown` of a
+//! child spec.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -87,7 +88,7 @@ impl Supervisor {
     }
 
     /// Ends the children of a simple_one_for_one. All get the signal at once, and all have the same
-    /// time to end. OTP, g.7.
+    /// time to end. OTP: `simple_one_for_one` in `supervisor`.
     async fn stop_at_once(&self) {
         let Some(template) = self.spec.children.first() else { return };
         let (first, timeout) = first_signal(template.shutdown);
@@ -141,7 +142,7 @@ fn give_up(pid: Pid) {
     }
 }
 
-/// Reports a child with an unexpected exit reason. OTP: `shutdown_error`, g.3.
+/// Reports a child with an unexpected exit reason. OTP: `shutdown_error`.
 fn report_end(pid: Pid, shutdown: Shutdown, restart: Restart, exit: &Exit) {
     let is_meant = match exit {
         Exit::Shutdown(text) => text.is_empty() || restart != Restart::Permanent,

@@ -16,7 +16,7 @@ pub(super) enum OnEnd {
     Restart,
 }
 
-/// Decides what happens to a child's row. OTP, g.2:
+/// Decides what happens to a child's row. OTP, restart types:
 ///
 /// | restart   | normal, shutdown | any other end |
 /// |-----------|------------------|---------------|
@@ -32,7 +32,7 @@ pub(super) fn on_end(restart: Restart, exit: &Exit) -> OnEnd {
     }
 }
 
-/// Returns whether a child that has ended for good takes its supervisor down. OTP, g.6:
+/// Returns whether a child that has ended for good takes its supervisor down. OTP, `auto_shutdown`:
 ///
 /// | auto_shutdown   | not significant | significant                                        |
 /// |-----------------|-----------------|----------------------------------------------------|
@@ -61,7 +61,7 @@ pub(super) struct Round {
     pub(super) start: Vec<Seq>,
 }
 
-/// Decides which children are ended and restarted together with a child. OTP, g.4:
+/// Decides which children are ended and restarted together with a child. OTP, restart strategies:
 ///
 /// | strategy           | ended, last started first | started, in start order |
 /// |--------------------|---------------------------|-------------------------|

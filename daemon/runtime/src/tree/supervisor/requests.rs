@@ -1,4 +1,4 @@
-//! The requests that a supervisor answers. OTP, g.5.
+//! The requests that a supervisor answers. OTP: the functions of `supervisor`.
 
 use std::sync::Arc;
 

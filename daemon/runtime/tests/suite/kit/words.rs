@@ -18,7 +18,7 @@ pub(crate) enum Do {
     Log,
     /// Sends a note to the test.
     Note(String),
-    /// Puts a word into the log of the state.
+    /// Appends `TEXT@VERSION`, with the version of the running code, to the log in the state.
     Remember(String),
     /// Notes "blocked", then blocks its thread until the latch opens.
     Block(u64),
