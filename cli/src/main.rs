@@ -10,6 +10,7 @@ mod input;
 mod json_arg;
 mod pid;
 mod render;
+mod shown;
 mod terminal;
 mod word;
 
@@ -22,8 +23,8 @@ use reld_api::{ErrorBody, ErrorReport};
 use serde_json::Value;
 
 use args::Args;
-use commands::Shown;
 use error::Failure;
+use shown::Shown;
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {

@@ -166,7 +166,7 @@ fn a_process_stops_another_with_a_reason_and_gets_the_result() {
     assert!(busy.wait().expect("relctl ends").success(), "the running call is answered");
     eventually("it has ended", || (node.run(&["proc", "bob"]).code == 1).then_some(()));
     assert_contains(&node.log(), &["the vault of bob ends: error: too slow"]);
-    assert_contains(&stop("porter", "normal", None, 10).to_string(), &["its own end"]);
+    assert_contains(&stop("porter", "normal", None, 10).to_string(), &["a process cannot stop itself"]);
 }
 
 #[test]

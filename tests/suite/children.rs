@@ -183,7 +183,7 @@ fn a_process_is_found_by_its_path_in_a_tree_and_a_supervisor_despite_a_server_of
 
     let missing = node.refused(&["call", "counter/more/7", "get"]);
     assert_eq!(missing.kind, "noproc");
-    assert_eq!(missing.causes, ["counter/more/7: no child 7 runs there"]);
+    assert_eq!(missing.causes, ["counter/more/7: there is no running child 7"]);
     node.ok(&["child", "terminate", "counter", "more"]);
     assert_eq!(node.refused(&["state", "counter/more"]).kind, "noproc");
 }

@@ -202,7 +202,7 @@ fn starts_and_ends_of_apps_purges_by_hand_and_the_end_of_the_node_are_reported()
     events.until(|what| *what == What::Stopping {});
     let (status, errors) = events.ended();
     assert_eq!(status.code(), Some(3), "{errors}");
-    assert_contains(&errors, &["broken", "/events"]);
+    assert_contains(&errors, &["the connection broke", "/events"]);
 }
 
 #[test]

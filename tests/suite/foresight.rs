@@ -167,7 +167,7 @@ fn s47_a_call_that_would_fail_is_refused_with_its_step_before_anything_is_done()
     );
     after(
         r#"apply = "supervisor:rename_child", args = ["yard", "a", "log"]"#,
-        "yard has a child \"log\" already",
+        "yard already has a child \"log\"",
     );
     after(
         r#"apply = "supervisor:restart_child", args = ["yard/none", 1]"#,

@@ -52,11 +52,11 @@ fn s86_s91_purged_libraries_leave_the_address_space_despite_thread_locals() {
     assert_eq!(field::<u64>(&count, "lost"), 0);
 }
 
-/// Sixty rounds of the soak that `reld-bench soak` runs 2,000 times. A library that stays mapped
+/// 150 rounds of the soak that `reld-bench soak` runs 2,000 times. A library that stays mapped
 /// would cost some megabytes here.
 #[test]
 fn s86_s91_rounds_of_up_and_down_leave_everything_as_it_was() {
-    let soak = Soak::run(60, 20);
+    let soak = Soak::run(150, 20);
     assert_eq!(soak.faults(200.0), [""; 0], "{soak:?}");
 }
 

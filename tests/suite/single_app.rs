@@ -34,7 +34,7 @@ fn a_library_that_does_not_take_the_current_states_is_loaded_only_with_force() {
     let before = node.tree("counter");
     let refused = load(&node, "0.1.1", &[]).expect(1).stderr;
     let reasons = [
-        "app counter 0.1.1 was not loaded",
+        "cannot load app counter 0.1.1",
         "module counter 0.1.1 does not take the state of",
         "interval_ms",
         "--force loads it",

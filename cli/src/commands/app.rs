@@ -3,10 +3,10 @@
 use reld_api::Client;
 use reld_api::request::{AppStart, AppStop};
 
-use super::Shown;
 use crate::args::App;
 use crate::error::Failure;
 use crate::render::duration;
+use crate::shown::Shown;
 
 pub(super) async fn run(client: &Client, args: App) -> Result<Shown, Failure> {
     match args {

@@ -14,10 +14,10 @@ use reld_plan::{App, AppDocs, Appup, AppupFile, PackedRelease, Rel, Vsn};
 use serde_json::{Value, json};
 
 use self::edit::Versions;
-use super::Shown;
 use super::plan::documents;
 use crate::args::Bump;
 use crate::error::Failure;
+use crate::shown::Shown;
 
 pub(super) fn bump(args: &Bump) -> Result<Shown, Failure> {
     let app_toml = args.folder.join("app.toml");

@@ -4,10 +4,10 @@ use reld_api::response::{ChildStarted, TreeNode};
 use reld_api::{Client, request as q};
 use serde_json::Value;
 
-use super::Shown;
 use crate::args::{Child, ChildId};
 use crate::error::Failure;
 use crate::render;
+use crate::shown::Shown;
 
 pub(super) async fn run(client: &Client, args: Child) -> Result<Shown, Failure> {
     match args {

@@ -3,9 +3,9 @@
 use reld_api::request::{Purge, SoftPurge};
 use reld_api::{Client, ExitCode};
 
-use super::Shown;
 use crate::error::Failure;
 use crate::render;
+use crate::shown::Shown;
 
 pub(super) async fn purge(client: &Client, module: String) -> Result<Shown, Failure> {
     let answer = client.call(&Purge { module }).await?;

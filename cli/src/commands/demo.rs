@@ -11,9 +11,10 @@ use reld_api::response::{Behaviour, Forest, TreeNode};
 use reld_api::{Client, ErrorReport, ExitCode, request as q};
 use tempfile::TempDir;
 
-use super::{Shown, upgrade};
+use super::upgrade;
 use crate::args::{AppBuild, Downgrade, Going, Upgrade};
 use crate::error::Failure;
+use crate::shown::Shown;
 use crate::{render, terminal};
 use build::Built;
 use node::Node;

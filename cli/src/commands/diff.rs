@@ -9,11 +9,11 @@ use reld_api::{ErrorReport, ExitCode};
 use reld_plan::{PackedRelease, ReleaseApp};
 use reld_store::{Error, Fault, Manifest, docs_of_tarball};
 
-use super::Shown;
 use super::plan::documents;
 use crate::args::Diff;
 use crate::error::Failure;
 use crate::input::Input;
+use crate::shown::Shown;
 
 pub(super) fn diff(args: &Diff) -> Result<Shown, Failure> {
     let [from, to] = Input::pair(&args.from, &args.to)?;

@@ -7,8 +7,8 @@ use reld_api::response::{Attached, HistoryEntry, HistoryKind, Outcome, Progress}
 use reld_api::{Client, ClientError, ErrorReport, ExitCode, request as q};
 use tokio::time::{Instant, sleep};
 
-use super::Shown;
 use crate::error::Failure;
+use crate::shown::Shown;
 use crate::{render, terminal};
 
 /// The time limit for a restart of the node. The apps have 80 s to stop, and the apps of the new

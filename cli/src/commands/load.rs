@@ -10,10 +10,11 @@ use tempfile::TempDir;
 use tokio::fs::File;
 
 use super::probe::ReldProbe;
-use super::{Shown, pack, upgrade};
+use super::{pack, upgrade};
 use crate::args::{Build, Load, Upgrade};
 use crate::error::Failure;
 use crate::render;
+use crate::shown::Shown;
 
 pub(super) async fn load(client: &Client, args: Load) -> Result<Shown, Failure> {
     let scratch = scratch()?;

@@ -2,10 +2,10 @@
 
 use reld_api::{Client, request as q};
 
-use super::Shown;
 use crate::args::{Tree, TreeFormat};
 use crate::error::Failure;
 use crate::render;
+use crate::shown::Shown;
 
 pub(super) async fn status(client: &Client) -> Result<Shown, Failure> {
     let answer = client.call(&q::Status {}).await?;

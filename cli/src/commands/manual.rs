@@ -6,8 +6,8 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::args::Args;
-use crate::commands::Shown;
 use crate::error::Failure;
+use crate::shown::Shown;
 
 pub(crate) fn completions(shell: Shell) -> Shown {
     let mut script = Vec::new();

@@ -5,9 +5,9 @@ use std::time::Duration;
 use reld_api::{Client, Request, request as q};
 use serde_json::Value;
 
-use super::Shown;
 use crate::args::Call;
 use crate::error::Failure;
+use crate::shown::Shown;
 
 pub(super) async fn call(client: &Client, args: Call) -> Result<Shown, Failure> {
     let request = q::Call { process: args.process, request: args.request, timeout_ms: Some(args.timeout) };

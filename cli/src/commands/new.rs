@@ -14,9 +14,10 @@ use reld_plan::AppName;
 use serde_json::json;
 
 use self::sdk::Sdk;
-use super::{Shown, pack};
+use super::pack;
 use crate::args::{Lang, New};
 use crate::error::Failure;
+use crate::shown::Shown;
 
 /// A path in the folder of the app, and the text of the file.
 type File = (&'static str, &'static str);

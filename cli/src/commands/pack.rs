@@ -5,12 +5,12 @@ use reld_store::{Order, Packed};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
-use super::Shown;
 use super::probe::ReldProbe;
 use crate::args::Pack;
 use crate::error::Failure;
 use crate::input::Input;
 use crate::render;
+use crate::shown::Shown;
 
 pub(super) async fn pack(args: Pack) -> Result<Shown, Failure> {
     let without = args.without.iter().map(|name| name.parse()).collect::<Result<_, reld_plan::NameError>>();

@@ -11,10 +11,10 @@ use reld_plan::{
 use serde_json::json;
 
 use self::documents::packed;
-use super::Shown;
 use crate::args::{Plan, Window};
 use crate::error::Failure;
 use crate::input::Input;
+use crate::shown::Shown;
 
 /// A release, or OTP's error for its documents. If both directions are shown, the error is part of
 /// the output.

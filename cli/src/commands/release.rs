@@ -7,9 +7,10 @@ use reld_api::response::Unpacked;
 use reld_api::{Client, ExitCode, request as q};
 use tokio::fs::File;
 
-use super::{Shown, upgrade};
+use super::upgrade;
 use crate::args::{Policy, Prune, Wait};
 use crate::error::Failure;
+use crate::shown::Shown;
 use crate::{input, render};
 
 pub(super) async fn unpack(client: &Client, file: &Path, wait: Wait) -> Result<Shown, Failure> {

@@ -3,9 +3,9 @@
 use reld_api::response::LinkEvent;
 use reld_api::{Client, request as q};
 
-use super::Shown;
 use crate::args::Spawn;
 use crate::error::Failure;
+use crate::shown::Shown;
 use crate::terminal;
 
 pub(super) async fn spawn(client: &Client, args: Spawn, json: bool) -> Result<Shown, Failure> {

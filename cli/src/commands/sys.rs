@@ -3,10 +3,10 @@
 
 use reld_api::{Client, request as q};
 
-use super::Shown;
 use crate::args::{ChangeCode, Sys};
 use crate::error::Failure;
 use crate::render;
+use crate::shown::Shown;
 
 pub(super) async fn suspend(client: &Client, process: String) -> Result<Shown, Failure> {
     let answer = client.call(&q::Suspend { process }).await?;

@@ -4,9 +4,9 @@ use std::io::{self, IsTerminal as _};
 
 use reld_api::{Client, request as q};
 
-use super::Shown;
 use crate::args::{Top, TopSort};
 use crate::error::Failure;
+use crate::shown::Shown;
 use crate::{render, terminal};
 
 /// Shows one table, or on a terminal a refreshed one until interrupted.

@@ -10,9 +10,9 @@ use reld_api::{Client, request as q};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
-use super::Shown;
 use crate::args::{Trace, TraceFormat};
 use crate::error::Failure;
+use crate::shown::Shown;
 use crate::{render, terminal};
 
 /// After the command, the trace continues until no message has come for this time.

@@ -12,9 +12,10 @@ use reld_api::{Client, ErrorReport, Request};
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Shown, history, load, release};
+use super::{history, load, release};
 use crate::args::{Downgrade, Going, Install, Policy, Settle, Timeouts, Upgrade, Wait};
 use crate::error::Failure;
+use crate::shown::Shown;
 use crate::{render, terminal};
 
 /// The maximum size of a probe that is sent to the daemon.
@@ -159,8 +160,9 @@ enum Target {
 }
 
 impl Target {
-    /// Distinguishes files from versions. An argument is a file if it is `-`, contains a slash, ends
-    /// like a tarball, names an existing file or is not UTF-8. Any other argument is a version.
+    /// Distinguishes files from versions. An argument is a file if it is `-`, contains a slash,
+    /// ends like a tarball, names an existing file or is not UTF-8. Any other argument is a
+    /// version.
     fn of(release: OsString) -> Self {
         let is_file = |text: &str| {
             text == "-" || text.contains('/') || text.ends_with(".tar.gz") || Path::new(text).is_file()

@@ -7,10 +7,10 @@ use reld_api::response::{NodeStatus, ReleaseStatus};
 use reld_api::{Client, ClientError, ErrorReport, ExitCode, request as q};
 use tokio::time::{Instant, sleep};
 
-use super::Shown;
 use crate::args::{WaitFor, WaitState};
 use crate::error::Failure;
 use crate::render;
+use crate::shown::Shown;
 
 /// The pause between two looks at the node.
 const PAUSE: Duration = Duration::from_millis(100);
