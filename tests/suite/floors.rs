@@ -2,8 +2,9 @@
 //! from its own layer and lower ones. The numbers here may only fall.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::tree;
 
 /// The limits of a crate.
 struct Limits {
@@ -88,8 +89,9 @@ struct Source {
 impl Source {
     fn read(folder: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
-        let mut files = BTreeMap::new();
-        read_folder(&root, &root, &mut files);
+        let texts = tree::files(&root, &["rs"]);
+        let mut files: BTreeMap<Module, String> =
+            texts.into_iter().map(|(path, text)| (module(&root, &path), text)).collect();
         assert!(!files.is_empty(), "{folder} has source files");
         let tests: Vec<Module> =
             files.iter().flat_map(|(path, text)| test_modules(text).map(|name| child(path, &name))).collect();
@@ -143,18 +145,6 @@ fn wing(path: &Module) -> Option<&str> {
 
 fn child(path: &Module, name: &str) -> Module {
     path.iter().map(String::as_str).chain([name]).map(str::to_owned).collect()
-}
-
-fn read_folder(root: &Path, folder: &Path, files: &mut BTreeMap<Module, String>) {
-    let entries = fs::read_dir(folder).expect("a source folder can be read");
-    for path in entries.map(|entry| entry.expect("an entry can be read").path()) {
-        if path.is_dir() {
-            read_folder(root, &path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).expect("a source file can be read");
-            files.insert(module(root, &path), text);
-        }
-    }
 }
 
 fn module(root: &Path, file: &Path) -> Module {

@@ -52,6 +52,7 @@ mod strangers;
 mod tables;
 mod tidy;
 mod tour;
+mod tree;
 mod upgrade;
 mod uploads;
 mod way_back;

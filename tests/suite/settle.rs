@@ -337,6 +337,21 @@ fn an_upgrade_from_an_uncommitted_release_needs_supersede() {
 }
 
 #[test]
+fn while_a_release_settles_no_unpacked_release_is_replaced() {
+    let node = stage();
+    let (_scratch, changed) = doctored("stage-3.0.0", |files| {
+        files.insert("releases/3.0.0/note".to_owned(), b"changed".to_vec());
+    });
+    let upgrade = beside(&node, &["upgrade", "2.0.0", "--settle", "600"]);
+    await_step(&node, "settle for 600s");
+    assert_eq!(node.refused(&["unpack", &changed]).kind, "bad_tarball");
+    node.ok(&["commit"]);
+    end(upgrade).expect(0);
+    let unpacked = node.ok(&["unpack", &changed]).stdout;
+    assert_contains(&unpacked, &["unpacked stage 3.0.0 in place of other content"]);
+}
+
+#[test]
 fn an_upgrade_is_detached_followed_and_aborted() {
     let node = stage();
     let idle = node.ok(&["attach"]).stdout;

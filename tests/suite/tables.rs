@@ -69,9 +69,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 use reld_tests::folder;
+
+use crate::tree::{self, FOLDERS};
 
 /// The tables that name tests.
 const TABLES: [&str; 4] = [
@@ -84,30 +85,16 @@ const TABLES: [&str; 4] = [
 /// The beginning of a row of a table.
 const ROW: &str = "//! | ";
 
-/// Reads every Rust source below a folder, without build artifacts and without the tables
-/// themselves.
-fn sources(folder: &Path, text: &mut String) {
-    for entry in fs::read_dir(folder).expect("a folder of the workspace").flatten() {
-        let path = entry.path();
-        if path.is_dir() && !path.ends_with("target") {
-            sources(&path, text);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            let source = fs::read_to_string(&path).expect("a source is text");
-            source
-                .lines()
-                .filter(|line| !line.starts_with(ROW))
-                .for_each(|line| *text += &format!("{line}\n"));
-        }
-    }
-}
-
 /// Returns every word in the sources that could be the name of a test.
 fn words() -> BTreeSet<String> {
-    let mut text = String::new();
-    ["tests", "releases", "daemon", "cli", "examples"]
-        .iter()
-        .for_each(|part| sources(&folder(part), &mut text));
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).map(str::to_owned).collect()
+    let is_separator = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    let mut words = BTreeSet::new();
+    for (_, text) in FOLDERS.iter().flat_map(|part| tree::files(&folder(part), &["rs"])) {
+        // The rows of the tables do not show that a test exists.
+        let lines = text.lines().filter(|line| !line.starts_with(ROW));
+        words.extend(lines.flat_map(|line| line.split(is_separator)).map(str::to_owned));
+    }
+    words
 }
 
 /// Returns the rows of a table: the first column, and the tests named in the row.

@@ -3,14 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::tree::{self, FOLDERS, has_extension};
+
 /// The width of comments and of Markdown prose, in characters.
 const COLUMNS: usize = 100;
 
 /// A longer source file holds more than one concept.
 const LINES: usize = 500;
-
-/// The top level of the tree, apart from the files of the front.
-const FOLDERS: [&str; 5] = ["daemon", "cli", "releases", "examples", "tests"];
 
 #[test]
 fn comments_and_markdown_are_at_most_100_columns_wide() {
@@ -41,33 +40,17 @@ fn source_files_are_at_most_500_lines_long_and_have_no_banners() {
 /// Returns the sources and documents of the tree with their texts.
 fn files() -> Vec<(PathBuf, String)> {
     let root = reld_tests::folder("");
-    let mut found = Vec::new();
-    for folder in FOLDERS {
-        read(&root.join(folder), &mut found);
-    }
-    let front = fs::read_dir(&root).expect("the tree can be read").map(|entry| entry.expect("it is listed"));
-    found.extend(front.map(|entry| entry.path()).filter(|path| path.is_file() && has_extension(path, "md")));
-    let text = |path: PathBuf| {
-        let text = fs::read_to_string(&path).expect("sources and documents are text");
+    let below = FOLDERS.iter().flat_map(|folder| tree::files(&root.join(folder), &["rs", "c", "h", "md"]));
+    let entries = fs::read_dir(&root).expect("the tree can be read");
+    let front = entries.map(|entry| entry.expect("an entry can be read").path());
+    let front = front.filter(|path| has_extension(path, "md")).map(|path| {
+        let text = fs::read_to_string(&path).expect("a document is text");
+        (path, text)
+    });
+    let relative = |(path, text): (PathBuf, String)| {
         (path.strip_prefix(&root).expect("it is in the tree").to_owned(), text)
     };
-    found.into_iter().map(text).collect()
-}
-
-fn read(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("a folder of the tree can be read") {
-        let path = entry.expect("an entry is listed").path();
-        let is_built = path.file_name().is_some_and(|name| name == "target");
-        if path.is_dir() && !is_built {
-            read(&path, found);
-        } else if path.is_file() && ["rs", "c", "h", "md"].iter().any(|kind| has_extension(&path, kind)) {
-            found.push(path);
-        }
-    }
-}
-
-fn has_extension(path: &Path, extension: &str) -> bool {
-    path.extension().is_some_and(|found| found == extension)
+    below.chain(front).map(relative).collect()
 }
 
 fn is_source(path: &Path) -> bool {

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::RwLock;
+use reld_wire::spec as wire;
 use serde::{Deserialize, Serialize};
 
 use self::decide::{OnEnd, on_end, round, shuts_down};
@@ -82,8 +83,9 @@ pub fn ask_init(module: &dyn Module, args: &[u8]) -> Result<Option<SupervisorSpe
         Next::Continue => {}
     }
     let reply = outcome.reply.unwrap_or_default();
-    let spec: SupervisorSpec = term::decode_known(&reply)
+    let spec: wire::SupervisorSpec = term::decode_known(&reply)
         .map_err(|e| Exit::Undecodable(format!("supervisor {name} {}: {e}", module.version())))?;
+    let spec = SupervisorSpec::from(spec);
     spec.check().map_err(|e| Exit::Error(format!("supervisor {name}: {e}")))?;
     Ok(Some(spec))
 }
