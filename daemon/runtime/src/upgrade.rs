@@ -284,19 +284,19 @@ impl Upgrade {
     fn all_members(&self) -> Todo {
         let mut todo = Todo { members: self.members.clone(), held: self.supervisors.clone() };
         if !self.excluded.is_empty() {
-            let left: HashSet<Pid> = self.excluded.iter().copied().collect();
-            todo.members.0.values_mut().for_each(|pids| pids.retain(|pid| !left.contains(pid)));
-            todo.held.extend(left);
+            let excluded: HashSet<Pid> = self.excluded.iter().copied().collect();
+            todo.members.0.values_mut().for_each(|pids| pids.retain(|pid| !excluded.contains(pid)));
+            todo.held.extend(excluded);
         }
         todo
     }
 
     /// Divides processes into those to convert and those to hold only. Dead processes are left out.
     fn sorted(&self, pids: Vec<Pid>) -> Todo {
-        let left: HashSet<Pid> = self.excluded.iter().copied().collect();
+        let excluded: HashSet<Pid> = self.excluded.iter().copied().collect();
         let mut todo = Todo::default();
         for pid in pids {
-            if left.contains(&pid) || self.supervisors.binary_search(&pid).is_ok() {
+            if excluded.contains(&pid) || self.supervisors.binary_search(&pid).is_ok() {
                 todo.held.push(pid);
             } else {
                 self.world.module(pid, |module| todo.members.add(module, pid));
@@ -393,8 +393,8 @@ impl Upgrade {
     }
 
     fn dirty_of(&self, module: &str) -> Vec<Pid> {
-        let left: HashSet<Pid> = self.excluded.iter().copied().collect();
-        self.dirty.of(module).iter().filter(|pid| !left.contains(pid)).copied().collect()
+        let excluded: HashSet<Pid> = self.excluded.iter().copied().collect();
+        self.dirty.of(module).iter().filter(|pid| !excluded.contains(pid)).copied().collect()
     }
 
     /// Returns the living members of these modules that rest and have no shadow. Only members that
