@@ -181,14 +181,17 @@ fn code(text: &str) -> String {
     code
 }
 
-/// Returns every path in the code, as segments. Braces of a `use` are resolved.
+/// Returns every path in the code, as segments. Braces of a `use` are resolved. The path of a
+/// visibility, such as `pub(in crate::a)`, imports nothing.
 fn paths(code: &str) -> impl Iterator<Item = Vec<String>> {
     let tokens = tokens(code);
     let mut paths = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
         let begins = tokens.get(at + 1) == Some(&"::") && is_name(tokens[at]);
-        if begins && at.checked_sub(1).is_none_or(|before| tokens[before] != "::") {
+        let continues = tokens[..at].ends_with(&["::"]);
+        let is_visibility = tokens[..at].ends_with(&["pub", "(", "in"]);
+        if begins && !continues && !is_visibility {
             at = path(&tokens, at, &[], &mut paths);
         } else {
             at += 1;
@@ -285,7 +288,7 @@ fn the_paths_of_imports_are_resolved_to_modules() {
         .map(|path| path.split("::").filter(|s| !s.is_empty()).map(str::to_owned).collect())
         .into();
     let from = vec!["a".to_owned()];
-    let text = "use std::sync::Arc;\nuse crate::{c::{self, d::E}, F};\n// use crate::c;\nuse b::G;\nfn f() { super::c::g() }\n\
+    let text = "use std::sync::Arc;\nuse crate::{c::{self, d::E}, F};\n// use crate::c;\nuse b::G;\npub(in crate::c) fn f() { super::c::g() }\n\
                 #[cfg(test)]\nmod tests {\n    use crate::x;\n}\n";
     let found: Vec<_> = paths(&code(text))
         .filter_map(|named| target(&modules, &from, &named))

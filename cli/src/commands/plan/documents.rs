@@ -16,7 +16,7 @@ use crate::error::Failure;
 
 /// Reads the only release of a folder or tarball, or that of `FOLDER/releases/VSN`, with the
 /// records of its packer.
-pub(crate) fn packed(path: &Path) -> Result<Read, Failure> {
+pub(in crate::commands) fn packed(path: &Path) -> Result<Read, Failure> {
     let (place, document) = find(path)?;
     let (release, config) = match read(&place, &document)? {
         Ok(read) => read,

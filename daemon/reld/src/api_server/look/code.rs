@@ -14,7 +14,7 @@ use crate::api_server::api::Api;
 use crate::api_server::libraries::libraries;
 use crate::node::Shared;
 
-pub(crate) fn apps(api: &Api) -> r::AppList {
+pub(in crate::api_server) fn apps(api: &Api) -> r::AppList {
     let (specs, code, processes) =
         (api.shared.lock().apps.clone(), api.runtime.code(), api.runtime.processes());
     let app = |(spec, status): (runtime::AppSpec, runtime::AppStatus)| r::App {
@@ -44,12 +44,12 @@ pub(crate) fn apps(api: &Api) -> r::AppList {
     r::AppList { apps: api.runtime.applications().into_iter().map(app).collect() }
 }
 
-pub(crate) fn environment(api: &Api, app: &str) -> BTreeMap<String, Value> {
+pub(in crate::api_server) fn environment(api: &Api, app: &str) -> BTreeMap<String, Value> {
     let values = api.runtime.environment(app).unwrap_or_default();
     values.iter().map(|(key, value)| (key.clone(), json(value))).collect()
 }
 
-pub(crate) fn code(api: &Api, module: Option<&str>) -> Result<r::CodeTable, ErrorReport> {
+pub(in crate::api_server) fn code(api: &Api, module: Option<&str>) -> Result<r::CodeTable, ErrorReport> {
     let versions = api.runtime.code();
     let wanted = |name: &str| module.is_none_or(|module| module == name);
     let mut names: Vec<&str> =
@@ -73,7 +73,7 @@ pub(crate) fn code(api: &Api, module: Option<&str>) -> Result<r::CodeTable, Erro
 }
 
 /// Returns the purged libraries that are still mapped.
-pub(crate) fn residents(api: &Api) -> Vec<r::Resident> {
+pub(in crate::api_server) fn residents(api: &Api) -> Vec<r::Resident> {
     let purged = api.loader.residents().into_iter().filter_map(|library| {
         let since = library.condemned?;
         Some(r::Resident {
@@ -88,16 +88,16 @@ pub(crate) fn residents(api: &Api) -> Vec<r::Resident> {
 }
 
 /// Returns the libraries with a function that the daemon has called and that does not return.
-pub(crate) fn late(api: &Api) -> Vec<Resident> {
+pub(in crate::api_server) fn late(api: &Api) -> Vec<Resident> {
     api.loader.residents().into_iter().filter(|library| library.stuck.is_some()).collect()
 }
 
-pub(crate) fn not_loaded(module: &str) -> ErrorReport {
+pub(in crate::api_server) fn not_loaded(module: &str) -> ErrorReport {
     ErrorReport::refused("not_loaded", format!("module {module} is not loaded"))
         .with_hint("`relctl code` lists the modules")
 }
 
-pub(crate) fn module_row(
+pub(in crate::api_server) fn module_row(
     api: &Api,
     name: &str,
     versions: &[runtime::Version],
@@ -122,13 +122,13 @@ pub(crate) fn module_row(
 }
 
 /// Returns the processes that run old code.
-pub(crate) fn lingering(api: &Api, wanted: impl Fn(&ProcessInfo) -> bool) -> Vec<r::Lingerer> {
+pub(in crate::api_server) fn lingering(api: &Api, wanted: impl Fn(&ProcessInfo) -> bool) -> Vec<r::Lingerer> {
     let old = api.runtime.processes().into_iter().filter(|info| info.is_old && wanted(info));
     let shared = api.shared.lock();
     old.map(|info| lingerer(api, &shared, &info)).collect()
 }
 
-pub(crate) fn lingerer(api: &Api, shared: &Shared, info: &ProcessInfo) -> r::Lingerer {
+pub(in crate::api_server) fn lingerer(api: &Api, shared: &Shared, info: &ProcessInfo) -> r::Lingerer {
     let since = shared.old_since.get(&info.module).copied().unwrap_or_else(Instant::now);
     r::Lingerer {
         pid: info.pid.to_string(),

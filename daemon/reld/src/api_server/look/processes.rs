@@ -14,9 +14,9 @@ use super::words::{age, behaviour, json, millis, process_status};
 use crate::api_server::api::Api;
 
 /// The time limit for a process to finish its callback.
-pub(crate) const BOUNDARY: Duration = Duration::from_secs(5);
+pub(in crate::api_server) const BOUNDARY: Duration = Duration::from_secs(5);
 
-pub(crate) fn processes(api: &Api) -> r::ProcessList {
+pub(in crate::api_server) fn processes(api: &Api) -> r::ProcessList {
     let mut ids = Ids::default();
     let list = api.runtime.processes();
     r::ProcessList { processes: list.iter().map(|info| process(api, info, &mut ids)).collect() }
@@ -25,7 +25,7 @@ pub(crate) fn processes(api: &Api) -> r::ProcessList {
 /// The maximum duration of a measurement by `top`.
 const LOOK_MAX: Duration = Duration::from_secs(10);
 
-pub(crate) async fn top(api: Api, request: q::Top) -> Result<r::TopList, ErrorReport> {
+pub(in crate::api_server) async fn top(api: Api, request: q::Top) -> Result<r::TopList, ErrorReport> {
     let time = Duration::from_millis(request.for_ms).min(LOOK_MAX);
     let (runs, mut list) = api.wait(move |runtime| Ok((runtime.sample(time), runtime.processes()))).await?;
     let of = list.len() as u64;
@@ -48,7 +48,7 @@ pub(crate) async fn top(api: Api, request: q::Top) -> Result<r::TopList, ErrorRe
 
 /// The child ids of each supervisor, cached for one request.
 #[derive(Default)]
-pub(crate) struct Ids {
+pub(in crate::api_server) struct Ids {
     supervisors: HashMap<Pid, HashMap<Pid, Value>>,
 }
 
@@ -62,7 +62,7 @@ impl Ids {
     }
 }
 
-pub(crate) fn process(api: &Api, info: &ProcessInfo, ids: &mut Ids) -> r::Process {
+pub(in crate::api_server) fn process(api: &Api, info: &ProcessInfo, ids: &mut Ids) -> r::Process {
     r::Process {
         pid: info.pid.to_string(),
         name: info.names.first().cloned(),
@@ -81,7 +81,7 @@ pub(crate) fn process(api: &Api, info: &ProcessInfo, ids: &mut Ids) -> r::Proces
     }
 }
 
-pub(crate) fn callback(info: &runtime::CallbackInfo) -> r::Callback {
+pub(in crate::api_server) fn callback(info: &runtime::CallbackInfo) -> r::Callback {
     let wait = |wait: &runtime::Wait| match wait {
         runtime::Wait::Answer(pid) => format!("answer of {pid}"),
         runtime::Wait::Start(pid) => format!("start of {pid}"),
@@ -98,7 +98,10 @@ pub(crate) fn callback(info: &runtime::CallbackInfo) -> r::Callback {
     }
 }
 
-pub(crate) async fn proc(api: Api, request: &q::Process) -> Result<r::ProcessDetails, ErrorReport> {
+pub(in crate::api_server) async fn proc(
+    api: Api,
+    request: &q::Process,
+) -> Result<r::ProcessDetails, ErrorReport> {
     let mut details = details(&api, &request.process).await?;
     if details.in_callback {
         let pid = api.find(&request.process)?;
@@ -109,7 +112,7 @@ pub(crate) async fn proc(api: Api, request: &q::Process) -> Result<r::ProcessDet
     Ok(details)
 }
 
-pub(crate) async fn details(api: &Api, name: &str) -> Result<r::ProcessDetails, ErrorReport> {
+pub(in crate::api_server) async fn details(api: &Api, name: &str) -> Result<r::ProcessDetails, ErrorReport> {
     let pid = api.find(name)?;
     let noproc = move || sys_error(&runtime::SysError::Noproc(pid));
     let found = api.wait(move |runtime| runtime.shown(pid, BOUNDARY).ok_or_else(noproc)).await?;
@@ -131,15 +134,15 @@ pub(crate) async fn details(api: &Api, name: &str) -> Result<r::ProcessDetails, 
     })
 }
 
-pub(crate) fn texts<'a>(pids: impl IntoIterator<Item = &'a Pid>) -> Vec<String> {
+pub(in crate::api_server) fn texts<'a>(pids: impl IntoIterator<Item = &'a Pid>) -> Vec<String> {
     pids.into_iter().map(Pid::to_string).collect()
 }
 
-pub(crate) fn pending(at_ns: u64, body: &[u8]) -> r::PendingTimer {
+pub(in crate::api_server) fn pending(at_ns: u64, body: &[u8]) -> r::PendingTimer {
     r::PendingTimer { at_us: at_ns / 1_000, message: json(body) }
 }
 
-pub(crate) fn letter(letter: &Letter) -> r::Letter {
+pub(in crate::api_server) fn letter(letter: &Letter) -> r::Letter {
     let (kind, from, body) = match letter {
         Letter::Call(from, body) => {
             (r::LetterKind::Call, &from.caller, body.as_deref().map_or(Value::Null, json))
@@ -153,7 +156,10 @@ pub(crate) fn letter(letter: &Letter) -> r::Letter {
     r::Letter { kind, from: from.to_string(), body }
 }
 
-pub(crate) async fn state(api: Api, request: &q::State) -> Result<r::ProcessState, ErrorReport> {
+pub(in crate::api_server) async fn state(
+    api: Api,
+    request: &q::State,
+) -> Result<r::ProcessState, ErrorReport> {
     let pid = api.find(&request.process)?;
     let bytes =
         api.wait(move |runtime| runtime.get_state(pid, BOUNDARY).map_err(|error| sys_error(&error))).await?;
@@ -168,7 +174,10 @@ pub(crate) async fn state(api: Api, request: &q::State) -> Result<r::ProcessStat
     })
 }
 
-pub(crate) async fn sys_status(api: Api, request: &q::SysStatus) -> Result<r::SysStatus, ErrorReport> {
+pub(in crate::api_server) async fn sys_status(
+    api: Api,
+    request: &q::SysStatus,
+) -> Result<r::SysStatus, ErrorReport> {
     let pid = api.find(&request.process)?;
     let status =
         api.wait(move |runtime| runtime.sys_status(pid, BOUNDARY).map_err(|error| sys_error(&error))).await?;
@@ -182,7 +191,7 @@ pub(crate) async fn sys_status(api: Api, request: &q::SysStatus) -> Result<r::Sy
     })
 }
 
-pub(crate) async fn statistics(
+pub(in crate::api_server) async fn statistics(
     api: Api,
     request: &q::Statistics,
 ) -> Result<r::ProcessStatistics, ErrorReport> {
@@ -197,7 +206,10 @@ pub(crate) async fn statistics(
     Ok(r::ProcessStatistics { pid: pid.to_string(), statistics })
 }
 
-pub(crate) async fn message_log(api: Api, request: &q::MessageLog) -> Result<r::ProcessLog, ErrorReport> {
+pub(in crate::api_server) async fn message_log(
+    api: Api,
+    request: &q::MessageLog,
+) -> Result<r::ProcessLog, ErrorReport> {
     let pid = api.find(&request.process)?;
     let log = api.wait(move |runtime| runtime.log(pid, BOUNDARY).map_err(|error| sys_error(&error))).await?;
     let message = |logged: runtime::Logged| r::LoggedMessage {
@@ -214,11 +226,11 @@ pub(crate) async fn message_log(api: Api, request: &q::MessageLog) -> Result<r::
 }
 
 /// Returns the time since `at` in milliseconds, or 0 if the clock was set back.
-pub(crate) fn ago(at: std::time::SystemTime) -> u64 {
+pub(in crate::api_server) fn ago(at: std::time::SystemTime) -> u64 {
     at.elapsed().map_or(0, millis)
 }
 
-pub(crate) fn sys_error(error: &runtime::SysError) -> ErrorReport {
+pub(in crate::api_server) fn sys_error(error: &runtime::SysError) -> ErrorReport {
     let kind = match error {
         runtime::SysError::Noproc(_) => "noproc",
         runtime::SysError::TimedOut { .. } => "timeout",

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::words::{age, behaviour, json, process_status};
 use crate::api_server::api::Api;
 
-pub(crate) fn tree(api: &Api, request: &q::Tree) -> Result<r::Forest, ErrorReport> {
+pub(in crate::api_server) fn tree(api: &Api, request: &q::Tree) -> Result<r::Forest, ErrorReport> {
     if let Some(supervisor) = &request.supervisor {
         let pid = api.find_supervisor(supervisor)?;
         let node = api.runtime.tree(pid).filter(|node| node.is_supervisor).ok_or_else(|| {
@@ -39,13 +39,13 @@ pub(crate) fn tree(api: &Api, request: &q::Tree) -> Result<r::Forest, ErrorRepor
 
 /// Returns the processes without a supervisor. Application processes are left out, because their
 /// supervision trees are shown.
-pub(crate) fn outside(api: &Api) -> Vec<r::TreeNode> {
+pub(in crate::api_server) fn outside(api: &Api) -> Vec<r::TreeNode> {
     let without = |info: &ProcessInfo| info.parent.is_none() && info.behaviour != Behaviour::Application;
     let loose = api.runtime.processes().into_iter().filter(without);
     loose.filter_map(|info| api.runtime.tree(info.pid)).map(|node| place(&node, false)).collect()
 }
 
-pub(crate) fn place(node: &Node, root: bool) -> r::TreeNode {
+pub(in crate::api_server) fn place(node: &Node, root: bool) -> r::TreeNode {
     let process = node.process.as_ref();
     let children: Vec<r::TreeNode> = node.children.iter().map(|child| place(child, false)).collect();
     let related = |pid: &Pid| {

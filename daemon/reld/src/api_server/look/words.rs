@@ -9,15 +9,15 @@ use serde_json::Value;
 
 /// Returns a MessagePack value as JSON. Bytes that are not MessagePack come from a faulty library
 /// and are shown as a hex dump.
-pub(crate) fn json(bytes: &[u8]) -> Value {
+pub(in crate::api_server) fn json(bytes: &[u8]) -> Value {
     term::to_json(bytes).unwrap_or_else(|_| Value::String(format!("{bytes:02x?}")))
 }
 
-pub(crate) fn millis(duration: Duration) -> u64 {
+pub(in crate::api_server) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-pub(crate) fn behaviour(behaviour: Behaviour) -> r::Behaviour {
+pub(in crate::api_server) fn behaviour(behaviour: Behaviour) -> r::Behaviour {
     match behaviour {
         Behaviour::GenServer => r::Behaviour::GenServer,
         Behaviour::GenStatem => r::Behaviour::GenStatem,
@@ -29,11 +29,11 @@ pub(crate) fn behaviour(behaviour: Behaviour) -> r::Behaviour {
     }
 }
 
-pub(crate) fn age(info: &ProcessInfo) -> r::CodeAge {
+pub(in crate::api_server) fn age(info: &ProcessInfo) -> r::CodeAge {
     if info.is_old { r::CodeAge::Old } else { r::CodeAge::Current }
 }
 
-pub(crate) fn process_status(info: &ProcessInfo) -> r::ProcessStatus {
+pub(in crate::api_server) fn process_status(info: &ProcessInfo) -> r::ProcessStatus {
     match info.status {
         Status::Suspended => r::ProcessStatus::Suspended,
         Status::Idle | Status::Running | Status::Waiting => r::ProcessStatus::Running,
