@@ -459,7 +459,11 @@ typedef struct reld_host {
      * message to a dead process is dropped. Since ABI 1.2 a process may send two more events to
      * itself. An older daemon refuses both. RELD_EVENT_CONTINUE comes before all messages in the
      * mailbox. RELD_EVENT_TIMEOUT has a number of milliseconds as its body. It comes if no other
-     * message arrives within that time after the end of the current callback. */
+     * message arrives within that time after the end of the current callback. Since ABI 1.4 a task
+     * may send itself RELD_EVENT_CONTINUE with the body {module, args}, args being a bin of
+     * MessagePack. When the task then ends with RELD_EXIT_NORMAL, the same process starts again as
+     * a task of the current version of module. An older daemon refuses this. Every daemon refuses a
+     * module that is not loaded or is no task. */
     reld_status (*send)(uint32_t kind, reld_pid to, reld_buf body);
     /* Sends a request of one of the kinds RELD_REQUEST_*. Takes ownership of body. Returns the
      * reference of the request, or 0 outside a callback. */

@@ -1,4 +1,4 @@
-//! The continuation of a task: the body of `RELD_EVENT_CONTINUE`. Since ABI 1.2.
+//! The continuation of a task: the body of `RELD_EVENT_CONTINUE`. Since ABI 1.4.
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
