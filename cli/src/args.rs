@@ -228,6 +228,14 @@ pub(crate) enum Command {
         #[arg(long)]
         quest: bool,
     },
+    /// Explain an error code: its meaning, the usual cause, the remedy
+    #[command(
+        after_help = "The code of an error is the word in `error[CODE]`; with --json, it is the `kind` of the error and the `class` of an obstacle."
+    )]
+    Explain {
+        /// The code [default: list all codes]
+        code: Option<String>,
+    },
     /// Print the completion script for a shell
     Completions {
         /// Name of the shell

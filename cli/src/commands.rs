@@ -6,6 +6,7 @@ mod child;
 mod code;
 mod demo;
 mod diff;
+mod explain;
 mod history;
 mod limited;
 mod load;
@@ -82,6 +83,7 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Child(args) => child::run(client, args).await,
         Command::App(args) => app::run(client, args).await,
         Command::Demo { quest } => demo::demo(quest).await,
+        Command::Explain { code } => explain::explain(code.as_deref()),
         Command::Completions { shell } => Ok(manual::completions(shell)),
         Command::Man { folder } => manual::pages(&folder),
         Command::Limited { program } => Err(limited::exec(&program)),

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::io;
 
-use reld_api::{ClientError, ErrorReport, ExitCode};
+use reld_api::{ClientError, ErrorCode, ErrorReport, ExitCode};
 use reld_plan::{DocError, PlanError};
 
 #[derive(Debug)]
@@ -17,12 +17,14 @@ impl Failure {
 
     /// A wrong command line.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        ErrorReport::new("usage", message, ExitCode::Usage).into()
+        ErrorReport::new(ErrorCode::Usage, message, ExitCode::Usage).into()
     }
 
     /// An error of the operating system; the node was not changed.
     pub(crate) fn io(verb: &str, object: impl std::fmt::Display, fault: &io::Error) -> Self {
-        ErrorReport::refused("io", format!("cannot {verb} {object}")).caused_by(fault.to_string()).into()
+        ErrorReport::refused(ErrorCode::Io, format!("cannot {verb} {object}"))
+            .caused_by(fault.to_string())
+            .into()
     }
 
     /// Adds a hint, unless the daemon gave one.
@@ -40,31 +42,31 @@ impl From<ErrorReport> for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        let (kind, code) = match error {
+        let (code, exit_code) = match error {
             ClientError::Refused(report) => return Self(report),
-            ClientError::NoDaemon { .. } => ("no_daemon", ExitCode::NoDaemon),
-            ClientError::Deadline { .. } => ("deadline", ExitCode::NoDaemon),
-            ClientError::Broken { .. } | ClientError::Ended { .. } => ("broken", ExitCode::NoDaemon),
-            ClientError::Shape { .. } => ("shape", ExitCode::Bug),
+            ClientError::NoDaemon { .. } => (ErrorCode::NoDaemon, ExitCode::NoDaemon),
+            ClientError::Deadline { .. } => (ErrorCode::Deadline, ExitCode::NoDaemon),
+            ClientError::Broken { .. } | ClientError::Ended { .. } => (ErrorCode::Broken, ExitCode::NoDaemon),
+            ClientError::Shape { .. } => (ErrorCode::Shape, ExitCode::Bug),
         };
         let hint = match &error {
             ClientError::NoDaemon { source, .. } => no_daemon(source),
             ClientError::Shape { .. } => "use the relctl of the daemon's version",
             _ => "check the node with `relctl status`",
         };
-        with_causes(ErrorReport::new(kind, error.to_string(), code), &error).with_hint(hint).into()
+        with_causes(ErrorReport::new(code, error.to_string(), exit_code), &error).with_hint(hint).into()
     }
 }
 
 impl From<reld_store::Error> for Failure {
     fn from(error: reld_store::Error) -> Self {
-        with_causes(ErrorReport::refused("store", error.to_string()), &error).into()
+        with_causes(ErrorReport::refused(error.code(), error.to_string()), &error).into()
     }
 }
 
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
-        let failure = Self::from(with_causes(ErrorReport::refused(error.class(), error.to_string()), &error));
+        let failure = Self::from(with_causes(ErrorReport::refused(error.code(), error.to_string()), &error));
         match error {
             PlanError::NoValidVersion { .. } => failure.or_hint(
                 "the tarball may leave out an app that the node has: `relctl upgrade FILE --dry-run` plans on the node",
@@ -76,7 +78,7 @@ impl From<PlanError> for Failure {
 
 impl From<DocError> for Failure {
     fn from(error: DocError) -> Self {
-        ErrorReport::refused("bad_document", error.to_string()).into()
+        ErrorReport::refused(error.code(), error.to_string()).into()
     }
 }
 

@@ -15,11 +15,11 @@ mod terminal;
 mod word;
 
 use std::env;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::Parser;
-use reld_api::{ErrorBody, ErrorReport};
+use reld_api::{ErrorBody, ErrorCode, ErrorReport};
 use serde_json::Value;
 
 use args::Args;
@@ -69,6 +69,9 @@ fn pretty(json: &Value) -> String {
 fn complain(failure: &Failure, json: bool) -> reld_api::ExitCode {
     let report = failure.report();
     terminal::err(&render::failure(report));
+    if io::stderr().is_terminal() {
+        terminal::err(&render::more(report));
+    }
     if json {
         print_error(report.clone());
     }
@@ -82,7 +85,7 @@ fn unparsed(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && env::args_os().any(|argument| argument == "--json") {
         let message = error.to_string();
         let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        print_error(ErrorReport::new("usage", first, reld_api::ExitCode::Usage));
+        print_error(ErrorReport::new(ErrorCode::Usage, first, reld_api::ExitCode::Usage));
     }
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }

@@ -13,33 +13,59 @@ pub(crate) mod tree;
 
 use std::fmt::{Display, Write as _};
 
-use reld_api::ErrorReport;
 use reld_api::request::ChildType;
 use reld_api::response::{
     AppList, Callback, ChildList, CodeTable, EndedApp, Library, Loaded, NodeStatus, PortList, Process,
     ProcessDetails, ProcessList, ReleaseList, ReleaseStatus, StuckCode, SysStatus, TableList, TopList,
     TopProcess, WaitingOrder,
 };
+use reld_api::{ErrorCode, ErrorReport};
 use serde_json::Value;
 
 pub(crate) use files::{pruned, repaired, verified};
 pub(crate) use report::{checked, ended, lingering, replaced, report, warnings};
-use table::table;
+pub(crate) use table::table;
 
-/// Formats an error: the message with the state of the node, the failed step, the causes and the
-/// hint.
+/// Formats an error of relctl, with its code.
 pub(crate) fn failure(report: &ErrorReport) -> String {
-    let mut text = format!("error: {report}\n");
+    format!("error[{}]: {}", report.kind, account(report))
+}
+
+/// Formats a failure: the message with the state of the node, the failed step, the causes and the
+/// hint.
+fn account(report: &ErrorReport) -> String {
+    let mut text = format!("{report}\n");
     if let Some(step) = &report.step {
-        line(&mut text, format_args!("  step {} of {}: {}", step.number, step.of, step.text));
+        let code = step.kind.as_ref().map(|code| format!("[{code}]")).unwrap_or_default();
+        line(&mut text, format_args!("  step {} of {} failed{code}: {}", step.number, step.of, step.text));
     }
-    for cause in &report.causes {
-        line(&mut text, format_args!("  caused by: {}", cause.replace('\n', "\n    ")));
+    let codes = obstacle_codes(report);
+    for (at, cause) in report.causes.iter().enumerate() {
+        let code = codes.get(at).map(|code| format!("[{code}]")).unwrap_or_default();
+        line(&mut text, format_args!("  caused by{code}: {}", cause.replace('\n', "\n    ")));
     }
     if let Some(hint) = &report.hint {
         line(&mut text, format_args!("\nhint: {hint}"));
     }
     text
+}
+
+/// Returns the codes of the obstacles that the causes name. With one obstacle, its code is that of
+/// the report.
+fn obstacle_codes(report: &ErrorReport) -> Vec<&str> {
+    let obstacles = report.details.as_array().map(Vec::as_slice).unwrap_or_default();
+    if obstacles.len() < 2 || obstacles.len() != report.causes.len() {
+        return Vec::new();
+    }
+    obstacles.iter().map(|obstacle| obstacle["class"].as_str().unwrap_or_default()).collect()
+}
+
+/// Names the command that explains the code of a failure, of the failed step if there is one. A
+/// newer daemon may have a code that this relctl does not know.
+pub(crate) fn more(report: &ErrorReport) -> String {
+    let of_step = report.step.as_ref().and_then(|step| step.kind.as_deref());
+    let known = ErrorCode::of(of_step.unwrap_or(&report.kind)).filter(|code| *code != ErrorCode::Usage);
+    known.map(|code| format!("\nmore: `relctl explain {code}`\n")).unwrap_or_default()
 }
 
 pub(crate) fn releases(list: &ReleaseList) -> String {

@@ -10,7 +10,7 @@ use fake_node::{answer, lines, refuse, relctl, sent};
 use insta::assert_snapshot;
 use reld_api::request as q;
 use reld_api::response as r;
-use reld_api::{ErrorReport, ExitCode, FailedStep};
+use reld_api::{ErrorCode, ErrorReport, ExitCode, FailedStep};
 use serde_json::{Value, json};
 
 fn ended() -> r::Ended {
@@ -102,7 +102,7 @@ fn forest() -> r::Forest {
 fn without_a_daemon_the_exit_code_is_3() {
     let seen = relctl(Vec::new(), &["--socket", "/nonexistent/reld.sock", "status"]);
     assert_snapshot!(seen, @r"
-    ! error: cannot reach a daemon on /nonexistent/reld.sock
+    ! error[no_daemon]: cannot reach a daemon on /nonexistent/reld.sock
     !   caused by: No such file or directory (os error 2)
     !
     ! hint: start one with `reld --root DIR`, or name its socket with --socket
@@ -113,7 +113,7 @@ fn without_a_daemon_the_exit_code_is_3() {
 #[test]
 fn a_folder_in_place_of_a_tarball_is_refused_before_anything_is_sent() {
     assert_snapshot!(relctl(Vec::new(), &["unpack", "/"]), @r"
-    ! error: cannot read /
+    ! error[io]: cannot read /
     !   caused by: is a directory
     exit 1
     ");
@@ -153,7 +153,7 @@ fn a_node_that_boots_is_not_called_idle() {
 fn a_command_line_that_makes_no_sense_exits_with_2() {
     let seen = relctl(Vec::new(), &["child", "start", "counter_sup", r#"{"id": 1}"#]);
     assert_snapshot!(seen, @r#"
-    ! error: not a child spec: missing field `module`
+    ! error[usage]: not a child spec: missing field `module`
     !
     ! hint: for example {"id": 30000, "module": "counter", "args": 30000}
     exit 2
@@ -164,16 +164,21 @@ fn a_command_line_that_makes_no_sense_exits_with_2() {
 fn a_rolled_back_upgrade_shows_its_failed_step_and_causes_and_exits_with_4() {
     let report = ErrorReport {
         node_state: Some("the node runs 1.0.0 as before".to_owned()),
-        step: Some(FailedStep { number: 7, of: 12, text: "change_code counter in <41.1>".to_owned() }),
-        ..ErrorReport::new("change_code_failed", "release 1.1.0 was not installed", ExitCode::RolledBack)
+        step: Some(FailedStep {
+            number: 7,
+            of: 12,
+            text: "change_code counter in <41.1>".to_owned(),
+            kind: Some("change_code".to_owned()),
+        }),
+        ..ErrorReport::new(ErrorCode::RolledBack, "release 1.1.0 was not installed", ExitCode::RolledBack)
             .caused_by("app counter 1.1.0 answered: unknown state version 3")
             .with_hint("`relctl check 1.1.0` prints the script")
     };
     let seen = relctl(vec![refuse::<q::Upgrade>(report)], &["upgrade", "1.1.0"]);
     assert_snapshot!(seen, @r#"
     -> POST /releases/upgrade {"version":"1.1.0","end":"commit","timeouts":{}}
-    ! error: release 1.1.0 was not installed; the node runs 1.0.0 as before
-    !   step 7 of 12: change_code counter in <41.1>
+    ! error[rolled_back]: release 1.1.0 was not installed; the node runs 1.0.0 as before
+    !   step 7 of 12 failed[change_code]: change_code counter in <41.1>
     !   caused by: app counter 1.1.0 answered: unknown state version 3
     !
     ! hint: `relctl check 1.1.0` prints the script
@@ -183,7 +188,7 @@ fn a_rolled_back_upgrade_shows_its_failed_step_and_causes_and_exits_with_4() {
 
 #[test]
 fn with_json_an_error_is_a_document_on_stdout_and_text_on_stderr() {
-    let report = ErrorReport::refused("not_purged", "counter still has old code");
+    let report = ErrorReport::refused(ErrorCode::NotPurged, "counter still has old code");
     let seen = relctl(vec![refuse::<q::Suspend>(report)], &["--json", "suspend", "<7.1>"]);
     assert_snapshot!(seen, @r#"
     -> POST /suspend {"process":"<7.1>"}
@@ -194,7 +199,7 @@ fn with_json_an_error_is_a_document_on_stdout_and_text_on_stderr() {
         "exit_code": 1
       }
     }
-    ! error: counter still has old code
+    ! error[not_purged]: counter still has old code
     exit 1
     "#);
 }
@@ -217,7 +222,10 @@ fn with_json_every_failure_is_a_document_on_stdout() {
         assert_eq!((output.status.code(), body.error.kind.as_str()), (Some(code), kind), "{args:?}");
         assert_eq!(u8::from(body.error.exit_code), u8::try_from(code).unwrap());
         let text = String::from_utf8(output.stderr).unwrap();
-        assert!(text.starts_with(&format!("error: {}", body.error.message)), "{args:?}: {text}");
+        // A command line that clap refuses has clap's text.
+        let labels = [format!("error[{kind}]: "), "error: ".to_owned()];
+        let message = labels.iter().find_map(|label| text.strip_prefix(label.as_str()));
+        assert!(message.is_some_and(|text| text.starts_with(&body.error.message)), "{args:?}: {text}");
     }
 }
 
@@ -766,7 +774,7 @@ fn spawn_prints_the_pid_and_with_link_the_end() {
     assert_snapshot!(relctl(vec![lines::<q::SpawnLink>(&events[..1])], &["spawn", "loopy", "--link"]), @r#"
     -> POST /spawn_link {"module":"loopy","args":null}
     <9.1>
-    ! error: the answer to /spawn_link ended early
+    ! error[broken]: the answer to /spawn_link ended early
     !
     ! hint: check the node with `relctl status`
     exit 3
@@ -887,7 +895,7 @@ fn a_child_spec_is_shown_with_its_defaults() {
 #[test]
 fn s28_a_pid_in_place_of_a_child_id_gets_the_id_as_a_hint() {
     let terminate = |id| {
-        let refused = ErrorReport::refused("not_found", "counter_sup has no child \"<7.1>\"");
+        let refused = ErrorReport::refused(ErrorCode::NotFound, "counter_sup has no child \"<7.1>\"");
         let answers = vec![refuse::<q::ChildTerminate>(refused), answer::<q::Tree>(&forest())];
         relctl(answers, &["child", "terminate", "counter_sup", id])
     };
@@ -895,7 +903,7 @@ fn s28_a_pid_in_place_of_a_child_id_gets_the_id_as_a_hint() {
     assert_snapshot!(terminate("<7.1>"), @r#"
     -> POST /children/terminate {"supervisor":"counter_sup","id":"<7.1>"}
     -> GET /tree
-    ! error: counter_sup has no child "<7.1>"
+    ! error[not_found]: counter_sup has no child "<7.1>"
     !
     ! hint: <7.1> is a pid; the child's id is 10000
     exit 1
@@ -922,7 +930,7 @@ fn apps_are_started_and_stopped() {
 #[test]
 fn a_program_that_cannot_be_run_within_limits_is_named() {
     assert_snapshot!(relctl(Vec::new(), &["limited", "--", "/nonexistent/reld", "probe"]), @r"
-    ! error: cannot run /nonexistent/reld
+    ! error[io]: cannot run /nonexistent/reld
     !   caused by: No such file or directory (os error 2)
     exit 1
     ");
@@ -948,7 +956,7 @@ fn taken_back() -> r::HistoryEntry {
     let report = r::Report { way_back: Some(Box::new(way_back)), committed: false, ..report() };
     let failure = ErrorReport {
         node_state: Some("the node runs 1.0.0 again".to_owned()),
-        ..ErrorReport::new("taken_back", "release 1.1.0 was taken back", ExitCode::RolledBack)
+        ..ErrorReport::new(ErrorCode::TakenBack, "release 1.1.0 was taken back", ExitCode::RolledBack)
             .caused_by("aborted by the operator")
     };
     r::HistoryEntry {
@@ -1080,7 +1088,7 @@ fn attach_ends_like_the_upgrade_and_abort_shows_the_outcome() {
     let ended = [r::Attached::Step(step), r::Attached::Ended(Box::new(taken_back()))];
     assert_snapshot!(relctl(vec![lines::<q::Attach>(&ended)], &["attach"]), @r"
     -> POST /releases/attach {}
-    ! error: release 1.1.0 was taken back; the node runs 1.0.0 again
+    ! error[taken_back]: release 1.1.0 was taken back; the node runs 1.0.0 again
     !   caused by: aborted by the operator
     exit 4
     ");
@@ -1240,7 +1248,7 @@ fn output_of_a_node_cannot_control_the_terminal() {
     let nasty = "a\u{1b}]0;title\u{7}\u{9b}2J\u{202e}b";
     let shown = "a\\u001b]0;title\\u0007\\u009b2J\\u202eb";
     let replied = r::Replied { pid: "<7.1>".to_owned(), reply: nasty.into(), took_us: 1 };
-    let mut report = ErrorReport::refused("no", nasty);
+    let mut report = ErrorReport::refused(ErrorCode::Bug, nasty);
     report.causes.push(nasty.to_owned());
     for (answers, args) in [
         (vec![answer::<q::Call>(&replied)], &["call", "a", "get"][..]),
@@ -1278,7 +1286,7 @@ fn events_are_printed_as_they_arrive_and_a_lost_daemon_exits_with_3() {
     -> GET /events
     2026-11-30T03:07:12.123456Z  daemon.ready
     2026-11-30T03:07:12.123456Z  application.stopped         counter
-    ! error: the answer to /events ended early
+    ! error[broken]: the answer to /events ended early
     !
     ! hint: check the node with `relctl status`
     exit 3
@@ -1295,7 +1303,7 @@ fn events_are_printed_as_they_arrive_and_a_lost_daemon_exits_with_3() {
         "hint": "check the node with `relctl status`"
       }
     }
-    ! error: the answer to /events ended early
+    ! error[broken]: the answer to /events ended early
     !
     ! hint: check the node with `relctl status`
     exit 3
@@ -1324,7 +1332,7 @@ fn lines_of_the_log_are_printed_and_followed() {
     -> GET /logs/follow?lines=10
     2026-11-30T03:07:12.123456Z  INFO counter: one pid=<7.1>
     (3 lines of the log are missing here)
-    ! error: the answer to /logs/follow ended early
+    ! error[broken]: the answer to /logs/follow ended early
     !
     ! hint: check the node with `relctl status`
     exit 3

@@ -153,7 +153,7 @@ fn drafts_never_overwrite_a_file() {
     assert!(shown.contains(&draft));
     write(&folder, "drafts/a-2.0.0.appup.toml", "mine");
     assert_snapshot!(diff(&folder, &["--write", "drafts"]), @r"
-    ! error: drafts/a-2.0.0.appup.toml already exists; nothing was written
+    ! error[exists]: drafts/a-2.0.0.appup.toml already exists; nothing was written
     !
     ! hint: move it away, or choose another folder
     exit 1
@@ -166,7 +166,7 @@ fn a_broken_schema_json_is_refused_with_its_place() {
     let folder = releases();
     write(&folder, "to/lib/a-2.0.0/schema.json", "{\n  \"modules\": 3\n}\n");
     let shown = diff(&folder, &[]);
-    assert!(shown.contains("! error: to/lib/a-2.0.0/schema.json:2:"), "{shown}");
+    assert!(shown.contains("! error[error_reading]: to/lib/a-2.0.0/schema.json:2:"), "{shown}");
     assert!(shown.ends_with("exit 1"), "{shown}");
 }
 

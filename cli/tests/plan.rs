@@ -108,7 +108,7 @@ fn both_directions_group_by_group_are_numbered_lists() {
                  { sync_nodes = 'here', nodes = ['n1'] }, 'restart_daemon']\n";
     write(&folder, "to/lib/a-2.0.0/appup.toml", appup);
     assert_snapshot!(plan(folder.path(), &["--window", "group"]), @r#"
-    up: error: no app of the target release has a module n
+    up: error[no_such_module]: no app of the target release has a module n
     down from 2.0.0 to 1.0.0, group by group
       1. load_object_code a-1.0.0 [m]  -- appup of a
       2. point_of_no_return  -- the point of no return
@@ -160,7 +160,7 @@ fn a_configuration_that_cannot_be_read_is_the_answer_of_both_directions() {
     check("to/releases/2.0.0/config.toml", "a = 1\n", ["error_reading", "error_reading"]);
     write(&folder, "to/releases/2.0.0/config.toml", "[a]\nport = nan\n");
     assert_snapshot!(plan(folder.path(), &[]), @r"
-    ! error: to/releases/2.0.0/config.toml:2:8: this number cannot be represented as data
+    ! error[error_reading]: to/releases/2.0.0/config.toml:2:8: this number cannot be represented as data
     !   2 | port = nan
     !     |        ^^^
     exit 1
@@ -173,7 +173,7 @@ fn a_relup_can_include_a_restart_of_the_daemon() {
     let up = plan(folder.path(), &["--window", "group", "--restart-daemon"]);
     assert!(up.contains("  4. restart_daemon  -- a restart was requested; the node RESTARTS\n"), "{up}");
     assert_snapshot!(plan(folder.path(), &["--restart-daemon"]), @r"
-    ! error: --restart-daemon needs --relup or --window group; for an upgrade, use --mode restart
+    ! error[usage]: --restart-daemon needs --relup or --window group; for an upgrade, use --mode restart
     exit 2
     ");
 }
@@ -202,7 +202,7 @@ fn one_window_between_two_folders_is_a_numbered_list() {
 fn the_relup_of_the_appups_can_be_reviewed_and_packed_with_the_release() {
     let folder = releases();
     assert_snapshot!(plan(folder.path(), &["--relup"]), @r"
-    ! error: the appup of a-2.0.0 has no entry to go from 2.0.0 to 1.0.0
+    ! error[no_relup]: the appup of a-2.0.0 has no entry to go from 2.0.0 to 1.0.0
     exit 1
     ");
     let both = "app = 'a'\nversion = '2.0.0'\n[[up]]\nfrom = '1.0.0'\ninstructions = [{ load_module = 'm' }]\n\
@@ -241,7 +241,7 @@ fn the_relup_of_the_appups_can_be_reviewed_and_packed_with_the_release() {
     ");
     write(&folder, "to/releases/2.0.0/relup.toml", "version = 2");
     assert_snapshot!(plan(folder.path(), &[]), @r"
-    ! error: to/releases/2.0.0/relup.toml:1:11: expected a string, found an integer
+    ! error[error_reading]: to/releases/2.0.0/relup.toml:1:11: expected a string, found an integer
     !   1 | version = 2
     !     |           ^
     exit 1
@@ -269,7 +269,7 @@ fn a_document_that_is_missing_is_the_answer_as_well() {
     fs::remove_dir_all(folder.path().join("to/lib/a-2.0.0")).unwrap();
     assert_eq!(group(&folder)["up"]["error"]["class"], "error_reading");
     assert_snapshot!(plan(folder.path(), &[]), @r"
-    ! error: the release needs a-2.0.0, whose app.toml was not found
+    ! error[error_reading]: the release needs a-2.0.0, whose app.toml was not found
     !
     ! hint: the tarball may leave out an app that the node has: `relctl upgrade FILE --dry-run` plans on the node
     exit 1
@@ -289,7 +289,7 @@ fn a_folder_without_one_release_is_refused() {
     let folder = releases();
     write(&folder, "to/releases/2.1.0/release.toml", "");
     assert_snapshot!(plan(folder.path(), &[]), @r"
-    ! error: to/releases contains more than one release
+    ! error[no_document]: to/releases contains more than one release
     !
     ! hint: name one of them, such as to/releases/2.0.0
     exit 1
@@ -297,12 +297,12 @@ fn a_folder_without_one_release_is_refused() {
     fs::remove_dir_all(folder.path().join("to/releases/2.1.0")).unwrap();
     fs::remove_dir_all(folder.path().join("to/releases/2.0.0")).unwrap();
     assert_snapshot!(plan(folder.path(), &["--window", "group"]), @r"
-    ! error: to/releases/VSN/release.toml is missing
+    ! error[no_document]: to/releases/VSN/release.toml is missing
     exit 1
     ");
     fs::remove_dir_all(folder.path().join("to")).unwrap();
     assert_snapshot!(plan(folder.path(), &["--window", "group"]), @r"
-    ! error: cannot open to
+    ! error[io]: cannot open to
     !   caused by: No such file or directory (os error 2)
     exit 1
     ");
@@ -338,6 +338,6 @@ fn stdin_is_stored_in_a_folder_that_does_not_outlive_the_command() {
         .output()
         .unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
-    assert!(message.starts_with("error: cannot store stdin in a temporary folder"), "{message}");
+    assert!(message.starts_with("error[io]: cannot store stdin in a temporary folder"), "{message}");
     assert_eq!(output.status.code(), Some(1));
 }

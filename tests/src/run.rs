@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use reld_api::{ErrorBody, ErrorReport};
+use reld_api::{ErrorBody, ErrorCode, ErrorReport};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -54,10 +54,15 @@ impl Run {
         exactly(&self.json())
     }
 
-    /// Reads stdout as an error.
+    /// Reads stdout as an error. Its code must be known, and stderr must have it too.
     #[track_caller]
     pub fn error(&self) -> ErrorReport {
-        exactly::<ErrorBody>(&self.json()).error
+        let error = exactly::<ErrorBody>(&self.json()).error;
+        assert!(ErrorCode::of(&error.kind).is_some(), "{} is not a code: {error}", error.kind);
+        // A wrong command line is reported by clap.
+        let text = if error.kind == "usage" { "error" } else { &format!("error[{}]: ", error.kind) };
+        assert!(self.stderr.contains(text), "no {text:?} in:\n{}", self.stderr);
+        error
     }
 }
 

@@ -169,5 +169,5 @@ fn r11_a_changed_module_without_an_instruction_is_found_and_a_packer_takes_no_dr
     let document = folder("examples/releases/shop-1.1.0.toml");
     let refused =
         node.run(&["pack", &document.to_string_lossy(), "--apps", &apps.to_string_lossy()]).expect(1);
-    assert_contains(&refused.stderr, &["todo: ", "appup.toml:9:"]);
+    assert_contains(&refused.stderr, &["error[todo]: ", "appup.toml:9:"]);
 }

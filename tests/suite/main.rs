@@ -10,6 +10,7 @@ mod chaos;
 mod children;
 mod churn;
 mod code;
+mod codes;
 mod crowd;
 mod daemon;
 mod damage;

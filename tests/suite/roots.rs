@@ -51,7 +51,12 @@ fn a_foreign_folder_is_refused_as_a_root_and_its_files_stay() {
     let stderr = refused(&root, &folder.path().join("socket"));
     assert_contains(
         &stderr,
-        &[&*root.to_string_lossy(), "is not the root of a node and contains lib", "an empty folder"],
+        &[
+            "error[bad_root]: ",
+            &*root.to_string_lossy(),
+            "is not the root of a node and contains lib",
+            "an empty folder",
+        ],
     );
     assert!(files.iter().all(|file| fs::read_to_string(file).is_ok_and(|text| text == "theirs")));
 }
@@ -114,7 +119,10 @@ fn a_second_daemon_is_refused_with_the_first_one_s_pid_even_after_deleted_files(
         let _ = fs::remove_file(node.root().join(name));
     }
     let stderr = refused(&node.root(), &node.root().with_file_name("other"));
-    assert_contains(&stderr, &["is in use by", &format!("process {} (reld", node.id())]);
+    assert_contains(
+        &stderr,
+        &["error[root_in_use]: ", "is in use by", &format!("process {} (reld", node.id())],
+    );
     node.ok(&["status"]);
 }
 

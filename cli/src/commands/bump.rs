@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use reld_api::ErrorReport;
+use reld_api::{ErrorCode, ErrorReport};
 use reld_plan::{App, AppDocs, Appup, AppupFile, PackedRelease, Rel, Vsn};
 use serde_json::{Value, json};
 
@@ -83,9 +83,8 @@ fn appup(args: &Bump, app: &App, to: &Vsn) -> Result<NextAppup, Failure> {
             path.display(),
             taken.display()
         );
-        return Err(
-            Failure::from(ErrorReport::refused("exists", message)).or_hint("move one of the two away")
-        );
+        return Err(Failure::from(ErrorReport::refused(ErrorCode::Exists, message))
+            .or_hint("move one of the two away"));
     }
     let from = tarball(args, app)?;
     let draft = draft(&from, app, to)?;
@@ -99,7 +98,7 @@ fn tarball(args: &Bump, app: &App) -> Result<PathBuf, Failure> {
     }
     let path = args.folder.join("release.toml");
     let missing = |what: String| {
-        Failure::from(ErrorReport::refused("no_tarball", format!("cannot draft appup.toml: {what}"))).or_hint(format!(
+        Failure::from(ErrorReport::refused(ErrorCode::NoTarball, format!("cannot draft appup.toml: {what}"))).or_hint(format!(
             "pack {} {} before its version moves: `relctl pack release.toml --apps .`; or name its tarball with --from",
             app.name, app.version,
         ))
@@ -121,7 +120,7 @@ fn draft(tarball: &Path, app: &App, to: &Vsn) -> Result<String, Failure> {
     let Some(found) = found else {
         let message =
             format!("cannot draft appup.toml: {} has no {} {}", tarball.display(), app.name, app.version);
-        return Err(Failure::from(ErrorReport::refused("other_version", message))
+        return Err(Failure::from(ErrorReport::refused(ErrorCode::OtherVersion, message))
             .or_hint("name a tarball that has it with --from"));
     };
     let mut next: AppDocs = found.docs.clone();

@@ -8,7 +8,7 @@ mod traffic;
 use std::path::Path;
 
 use reld_api::response::{Behaviour, Forest, TreeNode};
-use reld_api::{Client, ErrorReport, ExitCode, request as q};
+use reld_api::{Client, ErrorCode, ErrorReport, ExitCode, request as q};
 use tempfile::TempDir;
 
 use super::upgrade;
@@ -105,7 +105,7 @@ fn judge(tally: &Tally) -> Result<(), Failure> {
 }
 
 fn failed(message: String) -> Failure {
-    ErrorReport::new("demo", message, ExitCode::Bug).into()
+    ErrorReport::new(ErrorCode::Demo, message, ExitCode::Bug).into()
 }
 
 fn show(title: &str, shown: &Shown) -> Result<(), Failure> {

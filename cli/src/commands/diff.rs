@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use reld_api::{ErrorReport, ExitCode};
+use reld_api::{ErrorCode, ErrorReport, ExitCode};
 use reld_plan::{PackedRelease, ReleaseApp};
 use reld_store::{Error, Fault, Manifest, docs_of_tarball};
 
@@ -61,7 +61,7 @@ fn write(folder: &Path, diff: &reld_plan::Diff) -> Result<Vec<PathBuf>, Failure>
     let drafts: Vec<_> = drafts.collect();
     if let Some((path, _)) = drafts.iter().find(|(path, _)| path.exists()) {
         let message = format!("{} already exists; nothing was written", path.display());
-        return Err(Failure::from(ErrorReport::refused("exists", message))
+        return Err(Failure::from(ErrorReport::refused(ErrorCode::Exists, message))
             .or_hint("move it away, or choose another folder"));
     }
     fs::create_dir_all(folder).map_err(|fault| Failure::io("create", folder.display(), &fault))?;

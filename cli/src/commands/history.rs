@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use reld_api::response::{Attached, HistoryEntry, HistoryKind, Outcome, Progress};
-use reld_api::{Client, ClientError, ErrorReport, ExitCode, request as q};
+use reld_api::{Client, ClientError, ErrorCode, ErrorReport, ExitCode, request as q};
 use tokio::time::{Instant, sleep};
 
 use crate::error::Failure;
@@ -91,7 +91,7 @@ pub(super) async fn arrived(client: &Client, to: &str) -> Result<Shown, Failure>
         }
         if Instant::now() >= deadline {
             let message = format!("the node did not come back with release {to} within {RESTART:?}");
-            let report = ErrorReport::new("deadline", message, ExitCode::NoDaemon);
+            let report = ErrorReport::new(ErrorCode::Deadline, message, ExitCode::NoDaemon);
             return Err(report.with_hint("see `relctl status` and the daemon's log").into());
         }
         sleep(ASK).await;

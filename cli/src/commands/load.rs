@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use reld_api::{Client, ErrorReport, request as q};
+use reld_api::{Client, ErrorCode, ErrorReport, request as q};
 use reld_plan::{App, Rel, RelApp, StartType};
 use reld_store::Order;
 use tempfile::TempDir;
@@ -29,7 +29,7 @@ pub(super) async fn upgrade_app(client: &Client, app: &str, args: Upgrade) -> Re
     let found = document(dir)?.name;
     if found.as_str() != app {
         return Err(ErrorReport::refused(
-            "other_app",
+            ErrorCode::OtherApp,
             format!("{} is app {found}, not {app}", dir.display()),
         )
         .into());

@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use reld_api::ErrorReport;
+use reld_api::{ErrorCode, ErrorReport};
 use reld_plan::AppName;
 use serde_json::json;
 
@@ -61,7 +61,7 @@ fn refuse_existing(folder: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!("cannot write the app: {} already exists; nothing was written", folder.display());
-    Err(Failure::from(ErrorReport::refused("exists", message))
+    Err(Failure::from(ErrorReport::refused(ErrorCode::Exists, message))
         .or_hint("move it away, choose another name, or call `relctl new` in another folder"))
 }
 

@@ -3,10 +3,10 @@
 
 pub(super) mod documents;
 
-use reld_api::ErrorReport;
+use reld_api::{ErrorCode, ErrorReport};
 use reld_plan::{
-    PackedRelease, PlanError, Release, ReleaseApp, RelupEntry, RelupFile, RelupOptions, Relups, Script,
-    make_relups,
+    BootError, PackedRelease, PlanError, Release, ReleaseApp, RelupEntry, RelupFile, RelupOptions, Relups,
+    Script, make_relups,
 };
 use serde_json::json;
 
@@ -51,8 +51,9 @@ pub(super) fn plan(args: &Plan) -> Result<Shown, Failure> {
 /// Refuses a release that does not boot, as a node does.
 fn boots(to: &PackedRelease) -> Result<(), Failure> {
     let errors = to.release.boot_order(&to.behaviours()).err().unwrap_or_default();
+    let code = errors.first().map_or(ErrorCode::NotStarted, BootError::code);
     let message = format!("release {} would not boot", to.release.version());
-    refuse("not_bootable", message, errors.iter().map(ToString::to_string))
+    refuse(code, message, errors.iter().map(ToString::to_string))
 }
 
 /// Returns the script, with warnings about how a restart would change the running apps. It assumes
@@ -61,7 +62,7 @@ fn script(from: &PackedRelease, to: &PackedRelease) -> Result<Script, Failure> {
     let mut script = reld_plan::plan(&from.release, &to.release)?;
     let misfits = script.misfits(&from.behaviours(), &to.behaviours());
     refuse(
-        "bad_script",
+        ErrorCode::BadScript,
         "the script cannot be carried out".to_owned(),
         misfits.iter().map(ToString::to_string),
     )?;
@@ -73,12 +74,12 @@ fn script(from: &PackedRelease, to: &PackedRelease) -> Result<Script, Failure> {
     Ok(script)
 }
 
-fn refuse(class: &str, message: String, causes: impl Iterator<Item = String>) -> Result<(), Failure> {
+fn refuse(code: ErrorCode, message: String, causes: impl Iterator<Item = String>) -> Result<(), Failure> {
     let causes: Vec<String> = causes.collect();
     if causes.is_empty() {
         return Ok(());
     }
-    Err(ErrorReport { causes, ..ErrorReport::refused(class, message) }.into())
+    Err(ErrorReport { causes, ..ErrorReport::refused(code, message) }.into())
 }
 
 /// Refuses releases with different names, as a node does. Unlike OTP, which compares no names.
@@ -88,7 +89,7 @@ fn same_name(from: &Release, to: &Release) -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!("the releases have different names: {from} and {to}");
-    Err(Failure::from(ErrorReport::refused("other_release", message))
+    Err(Failure::from(ErrorReport::refused(ErrorCode::OtherRelease, message))
         .or_hint("choose releases with the same name, or add --rename"))
 }
 

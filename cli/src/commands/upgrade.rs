@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use reld_api::request::{self as q, End};
 use reld_api::response::{Checked, Outcome, Report};
-use reld_api::{Client, ErrorReport, Request};
+use reld_api::{Client, ErrorCode, ErrorReport, Request};
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -122,7 +122,7 @@ fn script(command: &str) -> Result<Option<q::Script>, Failure> {
         return Ok(None);
     }
     let facts = path.metadata().map_err(|fault| Failure::io("read", path.display(), &fault))?;
-    let refused = |why: String| Failure::from(ErrorReport::refused("probe", why));
+    let refused = |why: String| Failure::from(ErrorReport::refused(ErrorCode::Probe, why));
     if facts.permissions().mode() & 0o111 == 0 {
         return Err(refused(format!("cannot use the probe {command}: it is not executable"))
             .or_hint(format!("`chmod +x {command}`")));

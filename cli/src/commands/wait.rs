@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use reld_api::response::{NodeStatus, ReleaseStatus};
-use reld_api::{Client, ClientError, ErrorReport, ExitCode, request as q};
+use reld_api::{Client, ClientError, ErrorCode, ErrorReport, ExitCode, request as q};
 use tokio::time::{Instant, sleep};
 
 use crate::args::{WaitFor, WaitState};
@@ -22,7 +22,7 @@ pub(super) async fn wait(client: &Client, args: WaitFor) -> Result<Shown, Failur
         let missing = match client.call_within(&q::Status {}, left).await {
             Ok(status) => match missing(args.state, &status) {
                 None => return Ok(Shown::new(&status, render::status(&status))),
-                Some(missing) => Failure::from(ErrorReport::refused("deadline", missing)),
+                Some(missing) => Failure::from(ErrorReport::refused(ErrorCode::Deadline, missing)),
             },
             Err(error) if is_passing(&error) => Failure::from(error),
             Err(error) => return Err(error.into()),
@@ -79,7 +79,8 @@ fn is_passing(error: &ClientError) -> bool {
 fn late(state: WaitState, timeout: u64, missing: &Failure) -> Failure {
     let missing = missing.report();
     let message = format!("the node was not {state} within {timeout} s");
-    let report = ErrorReport::new("deadline", message, missing.exit_code).caused_by(missing.message.clone());
+    let report =
+        ErrorReport::new(ErrorCode::Deadline, message, missing.exit_code).caused_by(missing.message.clone());
     let hint = match missing.exit_code {
         ExitCode::NoDaemon => missing.hint.clone().unwrap_or_default(),
         _ => "`relctl status` shows the node, `relctl attach` follows an upgrade".to_owned(),

@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use reld_api::ErrorReport;
 use reld_api::response::{HistoryEntry, HistoryList, Report};
 
 use super::table::table;
-use super::{duration, failure, report};
+use super::{account, duration, report};
 
 /// Lists entries, one per line.
 pub(crate) fn list(list: &HistoryList) -> String {
@@ -41,7 +40,7 @@ pub(crate) fn entry(entry: &HistoryEntry) -> String {
 /// Shows how an upgrade, downgrade or restart ended.
 pub(crate) fn outcome(entry: &HistoryEntry) -> String {
     match (&entry.failure, &entry.report) {
-        (Some(error), report) => ended(error) + &report.as_ref().map(way_back).unwrap_or_default(),
+        (Some(error), report) => account(error) + &report.as_ref().map(way_back).unwrap_or_default(),
         (None, Some(done)) => report(done),
         (None, None) => String::new(),
     }
@@ -56,11 +55,6 @@ pub(crate) fn idle(last: Option<&HistoryEntry>) -> String {
             .expect("a String takes every line");
     }
     text
-}
-
-/// Formats the failure of a past upgrade. It is the requested output and not an error of relctl.
-fn ended(error: &ErrorReport) -> String {
-    failure(error).trim_start_matches("error: ").to_owned()
 }
 
 fn way_back(failed: &Report) -> String {

@@ -2,7 +2,7 @@
 
 /// Formats rows below their headers, each column as wide as its widest cell. Empty cells become
 /// `-`.
-pub(super) fn table(headers: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub(crate) fn table(headers: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let headers = headers.iter().map(|header| (*header).to_owned()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(headers).chain(rows).map(filled).collect();
     let widths: Vec<usize> = (0..rows[0].len())

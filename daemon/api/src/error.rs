@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use reld_error_codes::ErrorCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,16 +16,15 @@ pub struct ErrorBody {
 /// A failure: the message, the state of the node, the failed step, and the causes.
 ///
 /// ```json
-/// {"kind": "change_code_failed", "message": "release 1.1.0 was not installed", "exit_code": 4,
+/// {"kind": "rolled_back", "message": "release 1.1.0 was not installed", "exit_code": 4,
 ///  "node_state": "the node runs 1.0.0 as before",
-///  "step": {"number": 7, "of": 12, "text": "change_code counter in <41.1>"},
+///  "step": {"number": 7, "of": 12, "text": "change_code counter in <41.1>", "kind": "change_code"},
 ///  "causes": ["app counter 1.1.0 answered: unknown state version 3"],
 ///  "hint": "`relctl check 1.1.0` prints the script", "details": null}
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ErrorReport {
-    /// A word for programs, such as `no_such_release`, `not_purged` or `already_started`. It is
-    /// OTP's word if OTP has one.
+    /// The code: the word of an [`ErrorCode`], or of one that a newer daemon has.
     pub kind: String,
     /// The message, in one line.
     pub message: String,
@@ -57,13 +57,16 @@ pub struct FailedStep {
     pub of: usize,
     /// The instruction. If it affects a process, the text names the process.
     pub text: String,
+    /// The code of the cause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
 }
 
 impl ErrorReport {
     /// Returns a report that contains only a message.
-    pub fn new(kind: &str, message: impl Into<String>, exit_code: ExitCode) -> Self {
+    pub fn new(code: ErrorCode, message: impl Into<String>, exit_code: ExitCode) -> Self {
         Self {
-            kind: kind.to_owned(),
+            kind: code.as_str().to_owned(),
             message: message.into(),
             exit_code,
             node_state: None,
@@ -75,8 +78,8 @@ impl ErrorReport {
     }
 
     /// Returns the report of a request that was refused and changed nothing.
-    pub fn refused(kind: &str, message: impl Into<String>) -> Self {
-        Self::new(kind, message, ExitCode::Refused)
+    pub fn refused(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self::new(code, message, ExitCode::Refused)
     }
 
     /// Adds a cause.
@@ -192,7 +195,7 @@ mod tests {
 
     #[test]
     fn absent_fields_of_an_error_are_not_written() {
-        let body = ErrorBody::from(ErrorReport::refused("not_found", "there is no child 30000"));
+        let body = ErrorBody::from(ErrorReport::refused(ErrorCode::NotFound, "there is no child 30000"));
         let expected =
             json!({"error": {"kind": "not_found", "message": "there is no child 30000", "exit_code": 1}});
         assert_eq!(serde_json::to_value(&body).unwrap(), expected);

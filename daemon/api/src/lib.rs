@@ -46,4 +46,5 @@ pub mod term;
 
 pub use client::{Client, ClientError};
 pub use error::{ErrorBody, ErrorReport, ExitCode, FailedStep};
+pub use reld_error_codes::ErrorCode;
 pub use request::{Method, Request, decode};

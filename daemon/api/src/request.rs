@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use reld_error_codes::ErrorCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -161,7 +162,7 @@ pub fn decode<R: Request>(query: &str, body: &[u8]) -> Result<R, ErrorReport> {
     };
     read.map_err(|cause| {
         let message = format!("cannot answer {}: the request is malformed", R::PATH);
-        ErrorReport::new("bad_request", message, ExitCode::Usage).caused_by(cause)
+        ErrorReport::new(ErrorCode::BadRequest, message, ExitCode::Usage).caused_by(cause)
     })
 }
 

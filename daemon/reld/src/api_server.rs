@@ -29,7 +29,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request as HttpRequest};
 use axum::middleware::from_fn;
 use axum::response::Response;
-use reld_api::{ErrorReport, ExitCode};
+use reld_api::{ErrorCode, ErrorReport, ExitCode};
 use reld_runtime::contained_task;
 use reld_store::make_folder;
 use tokio::net::UnixListener;
@@ -94,7 +94,7 @@ fn routes(router: Router<Api>) -> Router<Api> {
     let router = single_app::routes(follow::routes(files::routes(release::routes(router))));
     let router = metrics::routes(reports::routes(touch::routes(look::routes(router))));
     router.fallback(|| async {
-        refuse(ErrorReport::new("no_such_route", "there is no such route", ExitCode::Usage))
+        refuse(ErrorReport::new(ErrorCode::NoSuchRoute, "there is no such route", ExitCode::Usage))
     })
 }
 

@@ -132,6 +132,12 @@ pub(crate) fn other_modules(listed: &[&str], has: &[&str]) -> Option<String> {
 /// Prints an error on stderr and returns the exit code of a failure.
 pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
     // If stderr is closed, the error cannot be reported at all.
-    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    let _ = writeln!(std::io::stderr(), "{}", shown(error));
     ExitCode::FAILURE
+}
+
+/// Formats the final error of the program. An error of the root has a code, as in `relctl`.
+pub(crate) fn shown(error: &anyhow::Error) -> String {
+    let code = error.downcast_ref::<reld_store::Error>().map(|error| format!("[{}]", error.code()));
+    format!("error{}: {error:#}", code.unwrap_or_default())
 }

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use reld_api::response::{HistoryEntry, HistoryKind, Outcome, Report};
-use reld_api::{ErrorReport, ExitCode};
+use reld_api::{ErrorCode, ErrorReport, ExitCode};
 use reld_handler::{Ended, Error, History};
 
 use crate::report;
@@ -147,7 +147,7 @@ fn arrived(entry: &mut HistoryEntry, boot: &Report) {
         return;
     }
     let message = format!("release {} did not boot", entry.to);
-    let mut failure = ErrorReport::new("taken_back", message, ExitCode::RolledBack);
+    let mut failure = ErrorReport::new(ErrorCode::TakenBack, message, ExitCode::RolledBack);
     failure.node_state = Some(format!("the node runs {} again", boot.to));
     failure.hint = Some("the daemon's log has the reason".to_owned());
     (entry.outcome, entry.failure) = (Outcome::TakenBack, Some(failure));

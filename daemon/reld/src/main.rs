@@ -82,7 +82,7 @@ fn run(config: config::Daemon, environment: &Environment) -> ExitCode {
     panics::report(log.clone(), alarms.clone());
     let ended = daemon::run(&config, environment, &log, alarms);
     if let Err(error) = &ended {
-        log.plain(&format!("error: {error:#}"));
+        log.plain(&config::shown(error));
     }
     log.flush(FLUSH);
     if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -14,7 +14,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use reld_api::response::Report;
-use reld_api::{ErrorReport, ExitCode};
+use reld_api::{ErrorCode, ErrorReport, ExitCode};
 use reld_handler::{Checker, Ended, Error, Interrupt, Order, Wish};
 use tokio::sync::{oneshot, watch};
 
@@ -286,7 +286,7 @@ pub(crate) enum Begun {
 /// The error of a job that was dropped without an answer, because it has panicked.
 fn bug() -> ErrorReport {
     let message = "the daemon panicked while it carried out the order; this is a bug in reld";
-    ErrorReport::new("bug", message, ExitCode::Bug)
+    ErrorReport::new(ErrorCode::Bug, message, ExitCode::Bug)
         .with_hint("the daemon's log has the panic; `relctl status` shows the running release")
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use reld_api::response as r;
-use reld_api::{ErrorReport, ExitCode, FailedStep};
+use reld_api::{ErrorCode, ErrorReport, ExitCode, FailedStep};
 use reld_handler::{self as handler, Check, Dropped, Ended, Outcome, Process};
 
 use reld_plan::{PlanError, bounded};
@@ -27,7 +27,7 @@ pub(crate) fn checked(check: &Check) -> r::Checked {
     }
 }
 
-/// Converts a check with obstacles. The error lists all obstacles, and has the kind of the first
+/// Converts a check with obstacles. The error lists all obstacles, and has the code of the first
 /// one.
 pub(crate) fn check_error(what: &str, check: &Check) -> ErrorReport {
     let mut report = refused(what, check.from.as_ref(), &check.obstacles);
@@ -47,13 +47,13 @@ pub(crate) fn load_refused(what: &str, obstacles: &[handler::Obstacle]) -> Error
 }
 
 fn refused(what: &str, running: Option<&handler::Vsn>, obstacles: &[handler::Obstacle]) -> ErrorReport {
-    let kind = obstacles.first().map_or("refused", handler::Obstacle::class);
-    let mut report = ErrorReport::refused(kind, format!("{what} was not installed"));
+    let code = obstacles.first().map_or(ErrorCode::Refused, handler::Obstacle::code);
+    let mut report = ErrorReport::refused(code, format!("{what} was not installed"));
     report.node_state = Some(runs(running));
     report.causes = obstacles.iter().map(|obstacle| chain(obstacle)).collect();
     report.details = serde_json::to_value(obstacles).unwrap_or_default();
     let is_same_version = |obstacle: &handler::Obstacle| matches!(obstacle, handler::Obstacle::Plan(PlanError::VersionNotInAppup { from, to, .. }) if from == to);
-    let hint = if obstacles.first().is_some_and(is_same_version) { Some(LOAD) } else { hint(kind) };
+    let hint = if obstacles.first().is_some_and(is_same_version) { Some(LOAD) } else { hint(code) };
     report.hint = hint.map(str::to_owned);
     report
 }
@@ -63,20 +63,22 @@ const LOAD: &str =
     "new code needs a new version; for development, `relctl load DIR` loads an app of any version";
 
 /// Returns a remedy for an obstacle.
-fn hint(kind: &str) -> Option<&'static str> {
-    match kind {
-        "unconfirmed" => {
+fn hint(code: ErrorCode) -> Option<&'static str> {
+    match code {
+        ErrorCode::Unconfirmed => {
             Some("`relctl commit` keeps it, `relctl downgrade` goes back; --supersede upgrades from it")
         }
-        "orphans" => Some(
+        ErrorCode::Orphans => Some(
             "--orphans=kill ends them, include converts them like other processes, ignore leaves them alone",
         ),
-        "other_release" => {
+        ErrorCode::OtherRelease => {
             Some("unpack a release with the name of the running one, or accept the new name with --rename")
         }
-        "no_such_release" => Some("`relctl releases` lists the unpacked ones, `relctl unpack FILE` adds one"),
-        "permanent" | "current" => Some(LOAD),
-        "bad_status" => Some("`relctl releases` shows the status of each"),
+        ErrorCode::NoSuchRelease => {
+            Some("`relctl releases` lists the unpacked ones, `relctl unpack FILE` adds one")
+        }
+        ErrorCode::Permanent | ErrorCode::Current => Some(LOAD),
+        ErrorCode::BadStatus => Some("`relctl releases` shows the status of each"),
         _ => None,
     }
 }
@@ -90,21 +92,21 @@ pub(crate) fn error(error: &handler::Error) -> ErrorReport {
     match error {
         handler::Error::Refused { what, running, obstacles } => refused(what, running.as_ref(), obstacles),
         handler::Error::Store(store) => store_error(store),
-        handler::Error::NoPrevious { .. } => ErrorReport::refused("no_previous", chain(error))
+        handler::Error::NoPrevious { .. } => ErrorReport::refused(ErrorCode::NoPrevious, chain(error))
             .with_hint("`relctl releases` lists the releases; `relctl downgrade VSN` goes to one"),
-        handler::Error::Idle => ErrorReport::refused("idle", chain(error))
+        handler::Error::Idle => ErrorReport::refused(ErrorCode::Idle, chain(error))
             .with_hint("`relctl upgrade FILE` boots a release first"),
         handler::Error::NotOneApp(_) | handler::Error::NoLibrary { .. } => {
-            ErrorReport::refused("bad_tarball", chain(error))
+            ErrorReport::refused(ErrorCode::BadTarball, chain(error))
         }
-        handler::Error::NothingToCommit => ErrorReport::refused("idle", chain(error)),
-        handler::Error::Settles { .. } => ErrorReport::refused("busy", chain(error)).with_hint(
+        handler::Error::NothingToCommit => ErrorReport::refused(ErrorCode::Idle, chain(error)),
+        handler::Error::Settles { .. } => ErrorReport::refused(ErrorCode::Busy, chain(error)).with_hint(
             "`relctl commit` keeps the release, `relctl downgrade` or `relctl abort` takes it back",
         ),
-        handler::Error::Bug(_) => ErrorReport::new("bug", chain(error), ExitCode::Bug)
+        handler::Error::Bug(_) => ErrorReport::new(ErrorCode::Bug, chain(error), ExitCode::Bug)
             .with_hint("the daemon's log has the panic; `relctl status` shows the running release"),
-        handler::Error::NeedsRestart => ErrorReport::refused("needs_restart", chain(error)),
-        handler::Error::NoRoom { .. } => ErrorReport::refused("no_room", chain(error)),
+        handler::Error::NeedsRestart => ErrorReport::refused(ErrorCode::NeedsRestart, chain(error)),
+        handler::Error::NoRoom { .. } => ErrorReport::refused(ErrorCode::NoRoom, chain(error)),
     }
 }
 
@@ -118,10 +120,9 @@ pub(crate) fn not_unpacked_by(error: &handler::Error) -> ErrorReport {
 
 /// Converts an error in a tarball. The path of the temporary file is left out.
 pub(crate) fn not_unpacked(store: &reld_store::Error) -> ErrorReport {
-    let reld_store::Error::Tarball { source, .. } = store else {
-        return ErrorReport::refused(store_kind(store), "cannot unpack the tarball").caused_by(chain(store));
-    };
-    let report = ErrorReport::refused("bad_tarball", "cannot unpack the tarball").caused_by(chain(source));
+    let report = ErrorReport::refused(store.code(), "cannot unpack the tarball");
+    let reld_store::Error::Tarball { source, .. } = store else { return report.caused_by(chain(store)) };
+    let report = report.caused_by(chain(source));
     match source {
         reld_store::Fault::OtherContent(_) => report.with_hint(
             "pack it with a new version, or remove the release with the old contents: `relctl releases`, `relctl remove VSN`; for development, `relctl load DIR` loads an app of any version",
@@ -132,8 +133,8 @@ pub(crate) fn not_unpacked(store: &reld_store::Error) -> ErrorReport {
 
 /// Converts an error of the store that changed nothing.
 pub(crate) fn store_error(store: &reld_store::Error) -> ErrorReport {
-    let mut report = ErrorReport::refused(store_kind(store), chain(store));
-    report.hint = hint(store_kind(store)).map(str::to_owned);
+    let mut report = ErrorReport::refused(store.code(), chain(store));
+    report.hint = hint(store.code()).map(str::to_owned);
     report
 }
 
@@ -147,18 +148,6 @@ pub(crate) fn brief(mut error: ErrorReport) -> ErrorReport {
         *text = bounded(text, TEXT_MAX).into_owned();
     }
     error
-}
-
-/// Returns the kind of a store error. Errors of the status table have the word that OTP uses.
-fn store_kind(error: &reld_store::Error) -> &'static str {
-    match error {
-        reld_store::Error::Refused(refusal) => handler::Obstacle::Refused(refusal.clone()).class(),
-        reld_store::Error::Io { .. } => "io",
-        reld_store::Error::Tarball { .. } => "bad_tarball",
-        reld_store::Error::Tampered { .. } => "damaged",
-        reld_store::Error::NoRoom { .. } | reld_store::Error::TooFull { .. } => "no_room",
-        _ => "bad_release",
-    }
 }
 
 pub(crate) fn wire(report: &handler::Report) -> r::Report {
@@ -202,7 +191,7 @@ pub(crate) fn moved(ended: &Ended) -> Result<r::Report, ErrorReport> {
         },
         Ended::Restarts { from, to } => Ok(under_way(from.as_ref().map(ToString::to_string), to.to_string())),
         Ended::Settles | Ended::Committed { .. } | Ended::Removed { .. } | Ended::Pruned(_) => {
-            Err(ErrorReport::new("bug", "the order did not change the node", ExitCode::Bug))
+            Err(ErrorReport::new(ErrorCode::Bug, "the order did not change the node", ExitCode::Bug))
         }
     }
 }
@@ -296,7 +285,7 @@ fn settled(settled: &handler::Settled) -> r::Settled {
 /// Returns the error of a release that was taken back, with the causes and the output of the probe.
 fn taken_back(report: &handler::Report) -> ErrorReport {
     let message = format!("{} was taken back", report.what());
-    let mut error = ErrorReport::new("taken_back", message, ExitCode::RolledBack);
+    let mut error = ErrorReport::new(ErrorCode::TakenBack, message, ExitCode::RolledBack);
     error.node_state = Some(report.now_runs());
     error.causes = unsettled(report);
     if let Some(failure) = &report.failure {
@@ -310,14 +299,14 @@ fn taken_back(report: &handler::Report) -> ErrorReport {
 /// Returns the error of a release that runs but could not be committed.
 fn not_committed(report: &handler::Report, error: &str) -> ErrorReport {
     let message = format!("{} runs, and is not committed", report.what());
-    ErrorReport::new("not_committed", message, ExitCode::Uncommitted).caused_by(error).with_hint(
+    ErrorReport::new(ErrorCode::NotCommitted, message, ExitCode::Uncommitted).caused_by(error).with_hint(
         "`relctl commit` keeps it, `relctl downgrade` goes back; a restart of the daemon gives it up",
     )
 }
 
 /// Returns the error of a release that could not be taken back and keeps running.
 fn not_taken_back(report: &handler::Report) -> ErrorReport {
-    let mut error = ErrorReport::new("not_taken_back", report.not_taken_back(), ExitCode::Uncommitted);
+    let mut error = ErrorReport::new(ErrorCode::NotTakenBack, report.not_taken_back(), ExitCode::Uncommitted);
     error.causes = unsettled(report);
     if let Some(failure) = &report.failure {
         error.step = Some(failed_step(failure));
@@ -334,7 +323,12 @@ fn not_taken_back(report: &handler::Report) -> ErrorReport {
 }
 
 fn failed_step(failure: &handler::Failure) -> FailedStep {
-    FailedStep { number: failure.step, of: failure.steps, text: failure.title.clone() }
+    FailedStep {
+        number: failure.step,
+        of: failure.steps,
+        text: failure.title.clone(),
+        kind: Some(failure.code.to_string()),
+    }
 }
 
 fn unsettled(report: &handler::Report) -> Vec<String> {
@@ -344,9 +338,10 @@ fn unsettled(report: &handler::Report) -> Vec<String> {
 }
 
 fn failed(report: &handler::Report, exit_code: ExitCode) -> ErrorReport {
-    let kind = if exit_code == ExitCode::RolledBack { "rolled_back" } else { "needs_restart" };
+    let code =
+        if exit_code == ExitCode::RolledBack { ErrorCode::RolledBack } else { ErrorCode::NeedsRestart };
     let what = if report.settled.is_some() { "did not settle" } else { "was not installed" };
-    let mut error = ErrorReport::new(kind, format!("{} {what}", report.what()), exit_code);
+    let mut error = ErrorReport::new(code, format!("{} {what}", report.what()), exit_code);
     error.node_state = Some(match exit_code {
         ExitCode::RolledBack => report.now_runs(),
         _ => "the rollback is not complete; the node restarts into its permanent release".to_owned(),

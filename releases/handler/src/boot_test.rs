@@ -32,7 +32,8 @@ fn shop(instruction: &str, changes: &[(&str, &str)]) -> (Site, ReleaseHandler<Fa
 
 #[track_caller]
 fn check_obstacles(obstacles: &[Obstacle], expected: &[(&str, &str)]) {
-    let found: Vec<_> = obstacles.iter().map(|obstacle| (obstacle.class(), obstacle.to_string())).collect();
+    let found: Vec<_> =
+        obstacles.iter().map(|obstacle| (obstacle.code().as_str(), obstacle.to_string())).collect();
     assert_eq!(found.len(), expected.len(), "{found:?}");
     for ((class, text), (wanted, words)) in found.iter().zip(expected) {
         assert!(class == wanted && text.contains(words), "{class}: {text}");

@@ -117,7 +117,7 @@ fn a_refusal_names_the_release_the_running_one_and_the_reason() {
     let site = Site::new();
     let error = site.handler().install(&vsn(7), options(), &mut |_| ()).unwrap_err();
     let expected = "release 1.7.0 was not installed; the node is idle as before\n  \
-                    no_such_release: release 1.7.0 is not on this node";
+                    release 1.7.0 is not on this node";
     assert_eq!(error.to_string(), expected);
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use reld_error_codes::ErrorCode;
 use reld_plan::{AppName, ModuleName, PlanError, Vsn};
 use reld_store::Refusal;
 use serde::ser::SerializeMap;
@@ -182,32 +183,27 @@ impl fmt::Display for Boots<'_> {
 }
 
 impl Obstacle {
-    /// Returns the class of the obstacle: OTP's word where OTP has one.
-    pub const fn class(&self) -> &'static str {
+    /// Returns the code of the obstacle: OTP's word where OTP has one.
+    pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Refused(Refusal::NoSuchRelease(_)) => "no_such_release",
-            Self::Refused(Refusal::ExistingRelease(_)) => "existing_release",
-            Self::Refused(Refusal::AlreadyInstalled(_)) => "already_installed",
-            Self::Refused(Refusal::BadStatus { .. }) => "bad_status",
-            Self::Refused(Refusal::Permanent(_)) => "permanent",
-            Self::Refused(Refusal::Current(_)) => "current",
-            Self::Files(_) => "files",
-            Self::Library(_) => "library",
-            Self::Application { .. } => "application",
-            Self::Threads { .. } => "threads",
-            Self::Plan(error) | Self::Detour { error, .. } => error.class(),
-            Self::NoWayBack { .. } => "no_way_back",
-            Self::Unsupported { .. } => "unsupported",
-            Self::Restarts => "restarts",
-            Self::OtherDaemon { .. } | Self::NoSuccessor(_) => "other_daemon",
-            Self::OtherRelease { .. } => "other_release",
-            Self::UndefModule { .. } => "undef_module",
-            Self::OldProcesses { .. } => "old_processes",
-            Self::Orphans { .. } => "orphans",
-            Self::Children(_) => "children",
-            Self::Call { .. } => "call",
-            Self::NotTaken(_) => "not_taken",
-            Self::Unconfirmed { .. } => "unconfirmed",
+            Self::Refused(refusal) => refusal.code(),
+            Self::Files(_) => ErrorCode::Files,
+            Self::Library(_) => ErrorCode::Library,
+            Self::Application { .. } => ErrorCode::Application,
+            Self::Threads { .. } => ErrorCode::Threads,
+            Self::Plan(error) | Self::Detour { error, .. } => error.code(),
+            Self::NoWayBack { .. } => ErrorCode::NoWayBack,
+            Self::Unsupported { .. } => ErrorCode::Unsupported,
+            Self::Restarts => ErrorCode::Restarts,
+            Self::OtherDaemon { .. } | Self::NoSuccessor(_) => ErrorCode::OtherDaemon,
+            Self::OtherRelease { .. } => ErrorCode::OtherRelease,
+            Self::UndefModule { .. } => ErrorCode::UndefModule,
+            Self::OldProcesses { .. } => ErrorCode::OldProcesses,
+            Self::Orphans { .. } => ErrorCode::Orphans,
+            Self::Children(_) => ErrorCode::Children,
+            Self::Call { .. } => ErrorCode::Call,
+            Self::NotTaken(_) => ErrorCode::NotTaken,
+            Self::Unconfirmed { .. } => ErrorCode::Unconfirmed,
         }
     }
 }
@@ -215,7 +211,7 @@ impl Obstacle {
 impl Serialize for Obstacle {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("class", self.class())?;
+        map.serialize_entry("class", self.code().as_str())?;
         map.serialize_entry("message", &self.to_string())?;
         map.end()
     }

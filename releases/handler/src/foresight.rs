@@ -308,7 +308,8 @@ mod tests {
         let (_site, mut handler) = shop(instruction);
         handler.node_mut().foreseen = foreseen;
         let Check { obstacles, warnings, .. } = handler.check_install(&vsn(1), options()).unwrap();
-        let found: Vec<_> = obstacles.iter().map(|found| (found.class(), found.to_string())).collect();
+        let found: Vec<_> =
+            obstacles.iter().map(|found| (found.code().as_str(), found.to_string())).collect();
         assert_eq!(found.len(), usize::from(obstacle.is_some()), "{found:?}");
         for ((class, text), (wanted, words)) in found.iter().zip(obstacle) {
             assert!(*class == wanted && text.contains(words), "{class}: {text}");

@@ -2,7 +2,7 @@
 
 use reld_plan::Vsn;
 
-use crate::error::{Error, Obstacle};
+use crate::error::Error;
 use crate::fake::Fake;
 use crate::handler::ReleaseHandler;
 use crate::report::{Outcome, Report};
@@ -97,13 +97,18 @@ fn s50_the_version_that_runs_an_unknown_app_and_an_idle_node_are_refused() {
     let refused = |handler: &mut ReleaseHandler<Fake>, tarball: &Target| match handler
         .replace(site.single(tarball), options())
     {
-        Err(Error::Refused { obstacles, .. }) => obstacles.iter().map(Obstacle::class).collect::<Vec<_>>(),
+        Err(Error::Refused { obstacles, .. }) => {
+            obstacles.iter().map(|obstacle| obstacle.code().as_str()).collect::<Vec<_>>()
+        }
         other => panic!("not refused: {other:?}"),
     };
     assert_eq!(refused(&mut handler, &first), ["version_not_in_appup"]);
     assert_eq!(refused(&mut handler, &third), ["version_not_in_appup"]);
     let found = handler.check_app(site.single(&first), options()).unwrap();
-    assert_eq!(found.obstacles.iter().map(Obstacle::class).collect::<Vec<_>>(), ["version_not_in_appup"]);
+    assert_eq!(
+        found.obstacles.iter().map(|obstacle| obstacle.code().as_str()).collect::<Vec<_>>(),
+        ["version_not_in_appup"]
+    );
     assert_eq!(handler.check_app(site.single(&second), options()).unwrap().obstacles, []);
 
     let mut stranger = site.single(&second);

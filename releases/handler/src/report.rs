@@ -3,8 +3,9 @@
 
 use std::fmt;
 
+use reld_error_codes::ErrorCode;
 use reld_plan::{AppName, ModuleName, Script, Vsn};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::error::AsBefore;
 use crate::lineup::ReplacedApp;
@@ -190,11 +191,18 @@ pub struct Failure {
     pub steps: usize,
     /// The step as text.
     pub title: String,
+    /// The code of the cause.
+    #[serde(serialize_with = "word")]
+    pub code: ErrorCode,
     /// The error of the node.
     pub cause: String,
     /// The process concerned, if the error concerns one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
+}
+
+fn word<S: Serializer>(code: &ErrorCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(code.as_str())
 }
 
 impl Report {
@@ -397,6 +405,7 @@ mod tests {
             step: 7,
             steps: 12,
             title: "code_change counter (up from 0.1.0)".to_owned(),
+            code: ErrorCode::ChangeCode,
             cause: "change_code <41.1> (shop:counter): app shop 1.1.0 answered: unknown state version 3"
                 .to_owned(),
             process: None,
@@ -455,6 +464,7 @@ mod tests {
             "from": "1.0.0", "to": "1.1.0", "outcome": "rolled_back", "changed": true, "permanent": false,
             "failure": {
                 "step": 7, "steps": 12, "title": "code_change counter (up from 0.1.0)",
+                "code": "change_code",
                 "cause": "change_code <41.1> (shop:counter): app shop 1.1.0 answered: unknown state version 3",
             },
             "not_undone": [],

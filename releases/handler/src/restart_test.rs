@@ -101,7 +101,7 @@ fn no_restart_into_a_damaged_or_unknown_release() {
     let mut refused = |minor, successor| {
         handler.node_mut().successor = successor;
         match restarts(&mut handler, &vsn(minor)) {
-            Err(Error::Refused { obstacles, .. }) => obstacles[0].class(),
+            Err(Error::Refused { obstacles, .. }) => obstacles[0].code().as_str(),
             other => panic!("{other:?}"),
         }
     };

@@ -15,6 +15,7 @@
 //! phase with a token has a function. Before each step up to the switch, the saga checks for an
 //! interrupt and for crashes after earlier windows. Either is a failure like any other.
 
+mod cause;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -22,37 +23,19 @@ use std::time::Instant;
 
 use reld_plan::AppName;
 
-use crate::children::Unexpected;
+use self::cause::Cause;
 use crate::event::Progress;
 use crate::guard::guarded;
-use crate::interrupt::{Interrupt, Wish};
+use crate::interrupt::Interrupt;
 use crate::limits::{Limits, deadline};
 use crate::node::NodeError;
 use crate::node::{Exited, Held, Idle, Image, Node, Staged, Staging, Switched};
-use crate::process::{Listed, Process};
+use crate::process::Process;
 use crate::report::{Failure, Outcome, Report, StepReport};
-use crate::settle::crashed;
 use crate::step::{Blueprint, Effect, Inside, Numbered, Precopy, Program, Undo};
 
 /// Observes the steps. It is also called inside the pause, so it must not wait.
 pub(crate) type Steps<'a> = &'a mut dyn FnMut(Progress<'_>);
-
-/// The cause of a failed step.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Cause {
-    #[error(transparent)]
-    Node(#[from] NodeError),
-    #[error("members at rest were not converted: {}", Listed(.0))]
-    Unconverted(Vec<Process>),
-    #[error("{0}")]
-    Children(Unexpected),
-    #[error("{0}")]
-    Interrupted(Wish),
-    #[error("{}", crashed(.0))]
-    Crashed(Vec<Exited>),
-    #[error("the node panicked: {0}; this is a bug of reld")]
-    Panicked(String),
-}
 
 /// A function that returns the crashes on a node since the first of several windows; none during
 /// the first window.
@@ -366,22 +349,15 @@ impl<N: Node> Saga<'_, N> {
 
     fn failed(&mut self, step: usize, title: &str, cause: &Cause) {
         tracing::error!(name: "release.install.failed", vsn = %self.report.to, step, title, %cause);
-        let process = match cause {
-            Cause::Node(
-                NodeError::ChangeCode { process, .. }
-                | NodeError::ChangeCodeTimedOut { process, .. }
-                | NodeError::NoWayBack { process, .. },
-            ) => Some((**process).clone()),
-            Cause::Node(NodeError::NotAtRest { processes, .. }) | Cause::Unconverted(processes) => {
-                processes.first().cloned()
-            }
-            Cause::Children(Unexpected { supervisor, .. }) => Some(supervisor.clone()),
-            Cause::Crashed(crashes) => crashes.first().map(|exited| exited.process.clone()),
-            Cause::Node(_) | Cause::Interrupted(_) | Cause::Panicked(_) => None,
-        };
         let steps = self.program.steps;
-        let (title, cause) = (title.to_owned(), cause.to_string());
-        self.report.failure.get_or_insert(Failure { step, steps, title, cause, process });
+        self.report.failure.get_or_insert_with(|| Failure {
+            step,
+            steps,
+            title: title.to_owned(),
+            code: cause.code(),
+            cause: cause.to_string(),
+            process: cause.process(),
+        });
     }
 
     /// Copies the node's journal into the report.

@@ -202,7 +202,8 @@ fn a_function_of_an_unknown_module_is_an_obstacle() {
     let script = reld_plan::plan(&old(), &new).unwrap();
     let material = crate::fixture::material(Some(&old()), &new);
     let obstacles = crate::program::programs(&script, &material, InstallOptions::default()).unwrap_err();
-    let found: Vec<_> = obstacles.iter().map(|obstacle| (obstacle.class(), obstacle.to_string())).collect();
+    let found: Vec<_> =
+        obstacles.iter().map(|obstacle| (obstacle.code().as_str(), obstacle.to_string())).collect();
     let text =
         "step 6: `apply hepler:prepare()`: no app of the two releases has the module; correct the appup";
     assert_eq!(found, [("undef_module", text.to_owned())]);

@@ -349,7 +349,7 @@ fn without_a_way_back_settling_needs_one_way_and_other_upgrades_get_a_warning() 
     let mut handler = site.handler();
     handler.goes(&first, Outcome::Installed);
     match settled(&mut handler, &second, false) {
-        Err(Error::Refused { obstacles, .. }) => assert_eq!(obstacles[0].class(), "no_way_back"),
+        Err(Error::Refused { obstacles, .. }) => assert_eq!(obstacles[0].code().as_str(), "no_way_back"),
         other => panic!("not refused: {other:?}"),
     }
     let warns = |report: &Report| report.warnings[0].starts_with("there is no way back: no appup leads shop");

@@ -306,7 +306,7 @@ pub(crate) fn check(handler: &ReleaseHandler<Fake>, expected: &str) {
 }
 
 pub(crate) fn classes(obstacles: &[Obstacle]) -> Vec<&'static str> {
-    obstacles.iter().map(Obstacle::class).collect()
+    obstacles.iter().map(|obstacle| obstacle.code().as_str()).collect()
 }
 
 /// Returns a node that runs 1.0.0 with one counter.

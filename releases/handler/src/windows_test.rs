@@ -179,7 +179,7 @@ fn the_check_shows_the_windows_and_refuses_without_a_way_back() {
     let only_up = format!("[[up]]\nfrom = \"0.1.0\"\ninstructions = [{UPDATES}]\n");
     handler.unpacks(&site.pack_modules(2, MODULES, &only_up));
     let found = handler.check_install(&vsn(2), by_group()).unwrap();
-    let classes: BTreeSet<_> = found.obstacles.iter().map(|obstacle| obstacle.class()).collect();
+    let classes: BTreeSet<_> = found.obstacles.iter().map(|obstacle| obstacle.code().as_str()).collect();
     assert_eq!(classes, BTreeSet::from(["no_way_back"]), "{:?}", found.obstacles);
     for options in [InstallOptions::default(), InstallOptions { one_way: true, ..by_group() }] {
         let found = handler.check_install(&vsn(2), options).unwrap();

@@ -1,6 +1,7 @@
 //! `appup.toml`: the instructions for moving an app between other versions and its own (OTP's
 //! `.appup`).
 
+use reld_error_codes::ErrorCode;
 use toml::de::DeValue;
 
 use crate::doc_error::DocError;
@@ -11,7 +12,7 @@ use crate::name::{AppName, ModuleName};
 use crate::print::Printer;
 use crate::quote::Quoted;
 use crate::read::{self, Fault, Fields, Node};
-use crate::syntax::{InstructionError, Syntax};
+use crate::syntax::InstructionError;
 use crate::version::{Vsn, VsnMatch};
 
 /// The prefix of a placeholder that a person must replace: drafts contain placeholders, plans
@@ -145,7 +146,7 @@ fn todo(node: &Node<'_>, place: &str) -> Option<Bad> {
     match node.get_ref() {
         DeValue::String(text) if text.starts_with(TODO) => {
             let message = format!("{place}: replace the placeholder {:?}", Quoted(text));
-            Some(Bad { class: Syntax::Todo, value: text.as_ref().into(), fault: Fault::at(node, message) })
+            Some(Bad { code: ErrorCode::Todo, value: text.as_ref().into(), fault: Fault::at(node, message) })
         }
         DeValue::Array(items) => items.iter().find_map(|item| todo(item, place)),
         DeValue::Table(table) => table.iter().find_map(|(_, item)| todo(item, place)),
@@ -191,12 +192,12 @@ impl<'a> File<'a> {
     }
 
     fn wrong(&self, node: &Node<'a>, bad: &Bad) -> WrongInstruction {
-        let Bad { class, value, fault } = bad;
+        let Bad { code, value, fault } = bad;
         WrongInstruction {
             word: instr_read::word_of(node),
             text: self.text[node.span()].to_owned(),
             error: InstructionError {
-                class: *class,
+                code: *code,
                 value: value.clone(),
                 at: DocError::new(self.path, self.text, fault),
             },

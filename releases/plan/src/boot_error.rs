@@ -1,5 +1,6 @@
 //! Errors of apps that do not start when the release boots.
 
+use reld_error_codes::ErrorCode;
 use serde_json::{Value, json};
 
 use crate::behaviours::with_article;
@@ -47,12 +48,12 @@ pub enum BootError {
 }
 
 impl BootError {
-    /// Returns the error's class, OTP's name where OTP has one.
-    pub const fn class(&self) -> &'static str {
+    /// Returns the code of the error: OTP's name where OTP has one.
+    pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::NoStartModule { .. } => "no_start_module",
-            Self::NotAnApplication { .. } => "not_an_application",
-            Self::NotStarted { .. } => "not_started",
+            Self::NoStartModule { .. } => ErrorCode::NoStartModule,
+            Self::NotAnApplication { .. } => ErrorCode::NotAnApplication,
+            Self::NotStarted { .. } => ErrorCode::NotStarted,
         }
     }
 

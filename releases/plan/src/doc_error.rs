@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use reld_error_codes::ErrorCode;
+
 use crate::quote;
 use crate::read::{Fault, Span};
 
@@ -25,7 +27,7 @@ pub struct DocError {
     /// The mistake and the allowed words.
     pub message: String,
     shown: Excerpt,
-    class: &'static str,
+    code: ErrorCode,
 }
 
 /// The longest message, in characters.
@@ -63,8 +65,8 @@ impl Excerpt {
 impl DocError {
     /// Returns OTP's name for the error of a release document. Mistakes in an appup have names of
     /// their own.
-    pub const fn class(&self) -> &'static str {
-        self.class
+    pub const fn code(&self) -> ErrorCode {
+        self.code
     }
 
     /// Converts an error of a TOML parser.
@@ -86,12 +88,12 @@ impl DocError {
             column,
             message: quote::bounded(&fault.message, MESSAGE_MAX).into_owned(),
             shown,
-            class: "error_reading",
+            code: ErrorCode::ErrorReading,
         }
     }
 
-    pub(crate) fn with_class(self, class: &'static str) -> Self {
-        Self { class, ..self }
+    pub(crate) fn with_code(self, code: ErrorCode) -> Self {
+        Self { code, ..self }
     }
 }
 

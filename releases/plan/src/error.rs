@@ -1,5 +1,6 @@
 //! Errors of the planner.
 
+use reld_error_codes::ErrorCode;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -276,41 +277,43 @@ pub enum PlanError {
 }
 
 impl PlanError {
-    /// Returns the error's class, OTP's name where OTP has one.
-    pub const fn class(&self) -> &'static str {
+    /// Returns the code of the error: OTP's name where OTP has one.
+    pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Document(at) => at.class(),
+            Self::Document(at) => at.code(),
             // OTP wraps its `override_include` error in this class.
-            Self::NoValidVersion { .. } | Self::OverrideInclude { .. } => "error_reading",
+            Self::NoValidVersion { .. } | Self::OverrideInclude { .. } => ErrorCode::ErrorReading,
             Self::UndefinedApplications { .. } | Self::UnreachableApplications { .. } => {
-                "undefined_applications"
+                ErrorCode::UndefinedApplications
             }
-            Self::DuplicateRegister { .. } => "duplicate_register",
-            Self::DuplicateInclude { .. } => "duplicate_include",
-            Self::DuplicateModules { .. } => "duplicate_modules",
-            Self::CircularDependencies { .. } => "circular_dependencies",
-            Self::Boot(error) => error.class(),
-            Self::NoAppup { .. } | Self::BrokenAppup { .. } | Self::ForeignAppup { .. } => "file_problem",
-            Self::NoRelup { .. } => "no_relup",
-            Self::NoAppupFound { .. } => "no_appup_found",
-            Self::VersionNotInAppup { .. } => "version_not_in_appup",
-            Self::TooManyPointOfNoReturn { .. } => "too_many_point_of_no_return",
-            Self::BadOpBeforePointOfNoReturn { .. } => "bad_op_before_point_of_no_return",
-            Self::Instruction(error) => error.class.as_str(),
-            Self::NoObjectCode { .. } => "no_object_code",
-            Self::SuspendedNotResumed { .. } => "suspended_not_resumed",
-            Self::ResumedNotSuspended { .. } => "resumed_not_suspended",
-            Self::StartNotStop { .. } => "start_not_stop",
-            Self::StopNotStart { .. } => "stop_not_start",
-            Self::NoSuchApplication { .. } => "no_such_application",
-            Self::RemovedApplicationPresent { .. } => "removed_application_present",
-            Self::MuldefModule { .. } => "muldef_module",
-            Self::UndefModule { .. } => "undef_module",
-            Self::NoSuchModule { .. } => "no_such_module",
-            Self::ConflictingVersions { .. } => "conflicting_versions",
-            Self::BadLibVsn { .. } => "bad_lib_vsn",
-            Self::StateMoved { .. } => "state_moved",
-            Self::Check(_) => "bad_script",
+            Self::DuplicateRegister { .. } => ErrorCode::DuplicateRegister,
+            Self::DuplicateInclude { .. } => ErrorCode::DuplicateInclude,
+            Self::DuplicateModules { .. } => ErrorCode::DuplicateModules,
+            Self::CircularDependencies { .. } => ErrorCode::CircularDependencies,
+            Self::Boot(error) => error.code(),
+            Self::NoAppup { .. } | Self::BrokenAppup { .. } | Self::ForeignAppup { .. } => {
+                ErrorCode::FileProblem
+            }
+            Self::NoRelup { .. } => ErrorCode::NoRelup,
+            Self::NoAppupFound { .. } => ErrorCode::NoAppupFound,
+            Self::VersionNotInAppup { .. } => ErrorCode::VersionNotInAppup,
+            Self::TooManyPointOfNoReturn { .. } => ErrorCode::TooManyPointOfNoReturn,
+            Self::BadOpBeforePointOfNoReturn { .. } => ErrorCode::BadOpBeforePointOfNoReturn,
+            Self::Instruction(error) => error.code,
+            Self::NoObjectCode { .. } => ErrorCode::NoObjectCode,
+            Self::SuspendedNotResumed { .. } => ErrorCode::SuspendedNotResumed,
+            Self::ResumedNotSuspended { .. } => ErrorCode::ResumedNotSuspended,
+            Self::StartNotStop { .. } => ErrorCode::StartNotStop,
+            Self::StopNotStart { .. } => ErrorCode::StopNotStart,
+            Self::NoSuchApplication { .. } => ErrorCode::NoSuchApplication,
+            Self::RemovedApplicationPresent { .. } => ErrorCode::RemovedApplicationPresent,
+            Self::MuldefModule { .. } => ErrorCode::MuldefModule,
+            Self::UndefModule { .. } => ErrorCode::UndefModule,
+            Self::NoSuchModule { .. } => ErrorCode::NoSuchModule,
+            Self::ConflictingVersions { .. } => ErrorCode::ConflictingVersions,
+            Self::BadLibVsn { .. } => ErrorCode::BadLibVsn,
+            Self::StateMoved { .. } => ErrorCode::StateMoved,
+            Self::Check(_) => ErrorCode::BadScript,
         }
     }
 
@@ -359,7 +362,7 @@ impl PlanError {
 impl Serialize for PlanError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("class", self.class())?;
+        map.serialize_entry("class", self.code().as_str())?;
         map.serialize_entry("message", &self.to_string())?;
         map.serialize_entry("args", &self.args())?;
         map.end()

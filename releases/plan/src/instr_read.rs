@@ -3,6 +3,7 @@
 //! The parts of an instruction are checked as in OTP: the checks have OTP's names (`bad_module`,
 //! `bad_purge_method`, ...) and OTP's order, so that the same one of several mistakes is reported.
 
+use reld_error_codes::ErrorCode;
 use serde_json::Value;
 use toml::de::DeValue;
 
@@ -14,13 +15,12 @@ use crate::name::{AppName, ModuleName};
 use crate::quote::Quoted;
 use crate::read::{self, Fault, Fields, Node, ticked};
 use crate::rel::StartType;
-use crate::syntax::Syntax;
 use crate::version::Vsn;
 
-/// A mistake in an instruction: its class, the wrong value and its place.
+/// A mistake in an instruction: its code, the wrong value and its place.
 #[derive(Debug)]
 pub(crate) struct Bad {
-    pub(crate) class: Syntax,
+    pub(crate) code: ErrorCode,
     pub(crate) value: Value,
     pub(crate) fault: Fault,
 }
@@ -79,22 +79,22 @@ pub(crate) fn instruction(node: Node<'_>) -> Read<Instruction> {
 }
 
 fn bare_word(node: Node<'_>) -> Read<LowLevel> {
-    let word = read::string(node.clone()).map_err(|fault| bad(Syntax::BadInstruction, &node, fault))?;
+    let word = read::string(node.clone()).map_err(|fault| bad(ErrorCode::BadInstruction, &node, fault))?;
     if word == "mnesia_backup" {
         let fault = Fault::at(&node, "mnesia_backup is not implemented, as in OTP");
-        return Err(bad(Syntax::NotYetImplemented, &node, fault));
+        return Err(bad(ErrorCode::NotYetImplemented, &node, fault));
     }
     let known = WORDS.into_iter().find(|(name, _)| *name == word);
     known.map(|(_, instruction)| instruction).ok_or_else(|| {
         let words = WORDS.map(|(word, _)| word);
         let fault =
             Fault::at(&node, format!("unknown instruction {:?}; allowed: {}", Quoted(&word), ticked(&words)));
-        bad(Syntax::BadInstruction, &node, fault)
+        bad(ErrorCode::BadInstruction, &node, fault)
     })
 }
 
 fn table(node: Node<'_>) -> Read<Instruction> {
-    let whole = |fault: Fault| bad(Syntax::BadInstruction, &node, fault);
+    let whole = |fault: Fault| bad(ErrorCode::BadInstruction, &node, fault);
     let mut fields = Fields::any(node.clone()).map_err(whole)?;
     let Some((word, keys)) = table_of(&fields) else {
         return Err(whole(unknown(&node, &fields)));
@@ -171,7 +171,7 @@ fn low(word: &str, parts: &mut Parts<'_, '_>) -> Read<LowLevel> {
         "start" => LowLevel::Start { modules: parts.of(word, modules)? },
         "code_change" => {
             // OTP checks the list before the mode, and the items of the list after the mode.
-            let nodes = parts.of(word, |node| part(Syntax::BadList, node, read::nodes))?;
+            let nodes = parts.of(word, |node| part(ErrorCode::BadList, node, read::nodes))?;
             let mode = parts.or_default("mode", mode)?;
             LowLevel::CodeChange { mode, modules: nodes.into_iter().map(code_change).collect::<Read<_>>()? }
         }
@@ -188,7 +188,7 @@ fn apply(key: &str, parts: &mut Parts<'_, '_>) -> Read<Apply> {
 }
 
 fn undo(node: Node<'_>) -> Read<Apply> {
-    let whole = |fault: Fault| bad(Syntax::BadInstruction, &node, fault);
+    let whole = |fault: Fault| bad(ErrorCode::BadInstruction, &node, fault);
     let mut fields = Fields::of(node.clone(), &["apply", "args"]).map_err(whole)?;
     apply("apply", &mut Parts { whole: &node, fields: &mut fields })
 }
@@ -209,7 +209,7 @@ struct Parts<'p, 'a> {
 impl<'a> Parts<'_, 'a> {
     fn of<T>(&mut self, key: &str, read: impl FnOnce(Node<'a>) -> Read<T>) -> Read<T> {
         let node = self.fields.take_required(key);
-        read(node.map_err(|fault| bad(Syntax::BadInstruction, self.whole, fault))?)
+        read(node.map_err(|fault| bad(ErrorCode::BadInstruction, self.whole, fault))?)
     }
 
     fn optional<T>(&mut self, key: &str, read: impl FnOnce(Node<'a>) -> Read<T>) -> Read<Option<T>> {
@@ -227,23 +227,23 @@ impl<'a> Parts<'_, 'a> {
     }
 }
 
-fn bad(class: Syntax, node: &Node<'_>, fault: Fault) -> Bad {
+fn bad(code: ErrorCode, node: &Node<'_>, fault: Fault) -> Bad {
     // A value without a JSON form (a number beyond 64 bits) becomes null; the message quotes it.
     let value = read::data(node.clone()).unwrap_or_default();
-    Bad { class, value, fault }
+    Bad { code, value, fault }
 }
 
-/// Reads a part; all its mistakes have the same class.
-fn part<'a, T>(class: Syntax, node: Node<'a>, read: impl FnOnce(Node<'a>) -> Result<T, Fault>) -> Read<T> {
-    read(node.clone()).map_err(|fault| bad(class, &node, fault))
+/// Reads a part; all its mistakes have the same code.
+fn part<'a, T>(code: ErrorCode, node: Node<'a>, read: impl FnOnce(Node<'a>) -> Result<T, Fault>) -> Read<T> {
+    read(node.clone()).map_err(|fault| bad(code, &node, fault))
 }
 
 fn each<'a, T>(node: Node<'a>, read: impl Fn(Node<'a>) -> Read<T>) -> Read<Vec<T>> {
-    part(Syntax::BadList, node, read::nodes)?.into_iter().map(read).collect()
+    part(ErrorCode::BadList, node, read::nodes)?.into_iter().map(read).collect()
 }
 
 fn module(node: Node<'_>) -> Read<ModuleName> {
-    part(Syntax::BadModule, node, ModuleName::read)
+    part(ErrorCode::BadModule, node, ModuleName::read)
 }
 
 fn modules(node: Node<'_>) -> Read<Vec<ModuleName>> {
@@ -251,47 +251,47 @@ fn modules(node: Node<'_>) -> Read<Vec<ModuleName>> {
 }
 
 fn application(node: Node<'_>) -> Read<AppName> {
-    part(Syntax::BadApplication, node, AppName::read)
+    part(ErrorCode::BadApplication, node, AppName::read)
 }
 
 fn library(node: Node<'_>) -> Read<AppName> {
-    part(Syntax::BadLib, node, AppName::read)
+    part(ErrorCode::BadLib, node, AppName::read)
 }
 
 fn library_vsn(node: Node<'_>) -> Read<Vsn> {
-    part(Syntax::BadLibVsn, node, Vsn::read)
+    part(ErrorCode::BadLibVsn, node, Vsn::read)
 }
 
 fn node_name(node: Node<'_>) -> Read<String> {
-    part(Syntax::BadNode, node, read::string)
+    part(ErrorCode::BadNode, node, read::string)
 }
 
 fn data(node: Node<'_>) -> Read<Value> {
-    part(Syntax::BadInstruction, node, read::data)
+    part(ErrorCode::BadInstruction, node, read::data)
 }
 
 fn arguments(node: Node<'_>) -> Read<Vec<Value>> {
-    part(Syntax::BadArgsList, node, read::list(read::data))
+    part(ErrorCode::BadArgsList, node, read::list(read::data))
 }
 
 fn start_type(node: Node<'_>) -> Read<StartType> {
-    part(Syntax::BadStartType, node, read::word(&StartType::WORDS))
+    part(ErrorCode::BadStartType, node, read::word(&StartType::WORDS))
 }
 
 fn mod_type(node: Node<'_>) -> Read<ModType> {
-    part(Syntax::BadModType, node, read::word(&ModType::WORDS))
+    part(ErrorCode::BadModType, node, read::word(&ModType::WORDS))
 }
 
 fn purge_method(node: Node<'_>) -> Read<PurgeMethod> {
-    part(Syntax::BadPurgeMethod, node, read::word(&PurgeMethod::WORDS))
+    part(ErrorCode::BadPurgeMethod, node, read::word(&PurgeMethod::WORDS))
 }
 
 fn mode(node: Node<'_>) -> Read<Mode> {
-    part(Syntax::BadMode, node, read::word(&Mode::WORDS))
+    part(ErrorCode::BadMode, node, read::word(&Mode::WORDS))
 }
 
 fn timeout(node: Node<'_>) -> Read<Timeout> {
-    part(Syntax::BadTimeout, node, read_timeout)
+    part(ErrorCode::BadTimeout, node, read_timeout)
 }
 
 fn read_timeout(node: Node<'_>) -> Result<Timeout, Fault> {
@@ -318,7 +318,7 @@ fn duration_ms(text: &str) -> Option<u64> {
 }
 
 fn change(node: Node<'_>) -> Read<Change> {
-    part(Syntax::BadChange, node, read_change)
+    part(ErrorCode::BadChange, node, read_change)
 }
 
 fn read_change(node: Node<'_>) -> Result<Change, Fault> {
@@ -340,16 +340,17 @@ fn suspend(node: Node<'_>) -> Read<Suspend> {
     if matches!(node.get_ref(), DeValue::String(_)) {
         return Ok(Suspend { module: module(node)?, timeout: Timeout::Default });
     }
-    let mut fields = part(Syntax::BadModule, node.clone(), |node| Fields::of(node, &["module", "timeout"]))?;
-    let named = part(Syntax::BadModule, node, |_| fields.take_required("module"))?;
+    let mut fields =
+        part(ErrorCode::BadModule, node.clone(), |node| Fields::of(node, &["module", "timeout"]))?;
+    let named = part(ErrorCode::BadModule, node, |_| fields.take_required("module"))?;
     let module = module(named)?;
     let timeout = fields.take("timeout").map(timeout).transpose()?.unwrap_or_default();
     Ok(Suspend { module, timeout })
 }
 
 fn code_change(node: Node<'_>) -> Read<CodeChange> {
-    part(Syntax::BadCodeChange, node.clone(), pair)?;
-    let mut fields = part(Syntax::BadCodeChange, node.clone(), Fields::any)?;
+    part(ErrorCode::BadCodeChange, node.clone(), pair)?;
+    let mut fields = part(ErrorCode::BadCodeChange, node.clone(), Fields::any)?;
     let mut parts = Parts { whole: &node, fields: &mut fields };
     Ok(CodeChange { module: parts.of("module", module)?, extra: parts.of("extra", data)? })
 }
@@ -363,11 +364,12 @@ fn pair(node: Node<'_>) -> Result<(), Fault> {
 }
 
 fn call(node: Node<'_>) -> Read<(ModuleName, String)> {
-    let text = part(Syntax::BadFunc, node.clone(), read::string)?;
-    let form = || bad(Syntax::BadFunc, &node, Fault::at(&node, "a function is written \"module:function\""));
+    let text = part(ErrorCode::BadFunc, node.clone(), read::string)?;
+    let form =
+        || bad(ErrorCode::BadFunc, &node, Fault::at(&node, "a function is written \"module:function\""));
     let (module, function) = text.split_once(':').ok_or_else(form)?;
     let module = ModuleName::new(module)
-        .map_err(|error| bad(Syntax::BadModule, &node, Fault::at(&node, error.to_string())))?;
+        .map_err(|error| bad(ErrorCode::BadModule, &node, Fault::at(&node, error.to_string())))?;
     if is_function(function) { Ok((module, function.to_owned())) } else { Err(form()) }
 }
 

@@ -103,7 +103,7 @@ pub use relup::{Line, Relup, RelupOptions, Relups, make_relup, make_relups};
 pub use relup_file::{RelupEntry, RelupFile};
 pub use schemas::{ChildSpec, Interface, ModuleSchema, Schemas, SupervisorSpec};
 pub use script::{Action, Mark, Member, MemberChange, Order, Script, Step};
-pub use syntax::{InstructionError, Syntax};
+pub use syntax::InstructionError;
 pub use version::{Vsn, VsnError, VsnMatch};
 pub use warning::Warning;
 pub use way_back::Moved;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use reld_error_codes::ErrorCode;
 use serde::{Deserialize, Serialize};
 
 use crate::doc_error::DocError;
@@ -97,13 +98,13 @@ impl Rel {
     /// its place.
     pub fn parse(path: &str, text: &str) -> Result<Self, DocError> {
         let error = |fault| DocError::new(path, text, &fault);
-        let illegal = |fault| error(fault).with_class("illegal_applications");
+        let illegal = |fault| error(fault).with_code(ErrorCode::IllegalApplications);
         let mut fields = Fields::document(text, &["name", "version", "daemon", "app"]).map_err(error)?;
         let mut rel = Self::head(&mut fields).map_err(error)?;
         let nodes = fields.or_default("app", read::nodes).map_err(illegal)?;
         rel.apps = nodes.iter().cloned().map(read_app).collect::<Result<_, _>>().map_err(illegal)?;
         // OTP reports such an app as duplicate modules.
-        named_once(&nodes, &rel.apps).map_err(|fault| error(fault).with_class("duplicate_modules"))?;
+        named_once(&nodes, &rel.apps).map_err(|fault| error(fault).with_code(ErrorCode::DuplicateModules))?;
         Ok(rel)
     }
 

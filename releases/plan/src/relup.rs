@@ -60,7 +60,7 @@ pub struct Relup {
 /// OTP: systools:make_relup for one base release and one direction.
 ///
 /// # Errors
-/// OTP's errors, under OTP's names ([`PlanError::class`]). If there are several mistakes, the
+/// OTP's errors, under OTP's names ([`PlanError::code`]). If there are several mistakes, the
 /// reported one is the one that OTP would report.
 pub fn make_relup(
     top: &Release,

@@ -13,7 +13,7 @@ impl fmt::Display for Relups {
         for (word, direction) in [("up", &self.up), ("down", &self.down)] {
             match direction {
                 Ok(relup) => write!(f, "{relup}")?,
-                Err(error) => writeln!(f, "{word}: error: {error}")?,
+                Err(error) => writeln!(f, "{word}: error[{}]: {error}", error.code())?,
             }
         }
         Ok(())

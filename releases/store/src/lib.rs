@@ -25,6 +25,7 @@ mod digest;
 mod disk;
 mod documents;
 mod error;
+mod error_code;
 mod fault;
 #[cfg(test)]
 mod fixture;

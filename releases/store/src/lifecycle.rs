@@ -103,20 +103,20 @@ pub enum Action {
     Restart,
 }
 
-/// An illegal action. The names are OTP's.
+/// An illegal action. The names and codes are OTP's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// `no_such_release`
-    #[error("no_such_release: release {0} is not on this node")]
+    #[error("release {0} is not on this node")]
     NoSuchRelease(Vsn),
     /// `existing_release`
-    #[error("existing_release: release {0} is already on this node")]
+    #[error("release {0} is already on this node")]
     ExistingRelease(Vsn),
     /// `already_installed`
-    #[error("already_installed: release {0} is already running")]
+    #[error("release {0} is already running")]
     AlreadyInstalled(Vsn),
     /// `bad_status`
-    #[error("bad_status: release {vsn} is {status}, only {needed} is allowed here")]
+    #[error("release {vsn} is {status}, only {needed} is allowed here")]
     BadStatus {
         /// The release.
         vsn: Vsn,
@@ -126,10 +126,10 @@ pub enum Refusal {
         needed: &'static str,
     },
     /// `permanent`
-    #[error("permanent: release {0} is the one that this node boots; make another one permanent first")]
+    #[error("release {0} is the one that this node boots; make another one permanent first")]
     Permanent(Vsn),
     /// `current`
-    #[error("current: release {0} is running; install another one first")]
+    #[error("release {0} is running; install another one first")]
     Current(Vsn),
 }
 

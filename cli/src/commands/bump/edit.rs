@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use reld_api::ErrorReport;
+use reld_api::{ErrorCode, ErrorReport};
 use reld_plan::{AppName, Vsn};
 use serde::Deserialize;
 use toml::{Spanned, Value};
@@ -46,7 +46,10 @@ impl Versions<'_> {
     pub(super) fn moved(&self, path: &Path, text: &str) -> Result<String, Failure> {
         if path.extension().is_some_and(|ending| ending == "toml") {
             let document = toml::from_str(text).map_err(|error| {
-                ErrorReport::refused("bad_document", format!("cannot read {}: {error}", path.display()))
+                ErrorReport::refused(
+                    ErrorCode::ErrorReading,
+                    format!("cannot read {}: {error}", path.display()),
+                )
             })?;
             Ok(self.in_document(text, document))
         } else {

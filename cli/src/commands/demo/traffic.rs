@@ -102,7 +102,7 @@ fn value(reply: &Value) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use reld_api::{ClientError, ErrorReport};
+    use reld_api::{ClientError, ErrorCode, ErrorReport};
 
     use super::*;
 
@@ -115,7 +115,7 @@ mod tests {
     }
 
     fn lost() -> Result<Replied, ClientError> {
-        Err(ClientError::Refused(Box::new(ErrorReport::refused("timeout", "no reply within 5 s"))))
+        Err(ClientError::Refused(Box::new(ErrorReport::refused(ErrorCode::Timeout, "no reply within 5 s"))))
     }
 
     #[track_caller]

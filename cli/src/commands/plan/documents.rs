@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use reld_api::ErrorReport;
+use reld_api::{ErrorCode, ErrorReport};
 use reld_plan::{AppDocs, Config, PackedRelease, PlanError, Rel, RelApp, Release, RelupFile, Schemas};
 use reld_store::texts_of_tarball;
 
@@ -143,5 +143,5 @@ fn docs(place: &Place<'_>, app: &RelApp) -> Result<Option<Result<AppDocs, PlanEr
 }
 
 fn refused(message: String) -> Failure {
-    ErrorReport::refused("no_document", message).into()
+    ErrorReport::refused(ErrorCode::NoDocument, message).into()
 }

@@ -102,6 +102,8 @@ pub enum Attached {
 mod tests {
     use serde_json::json;
 
+    use reld_error_codes::ErrorCode;
+
     use super::*;
 
     #[test]
@@ -116,7 +118,7 @@ mod tests {
             outcome: Outcome::TakenBack,
             committed: false,
             report: None,
-            failure: Some(ErrorReport::refused("unconfirmed", "release 1.1.0 was not installed")),
+            failure: Some(ErrorReport::refused(ErrorCode::Unconfirmed, "release 1.1.0 was not installed")),
         };
         let expected = json!({
             "number": 12, "begun": "2026-11-22T22:08:03Z", "kind": "reboot_old", "uid": 1000, "from": "1.0.0",

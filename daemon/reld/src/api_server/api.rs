@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use reld_api::{ErrorReport, ExitCode};
+use reld_api::{ErrorCode, ErrorReport, ExitCode};
 use reld_handler::Platform;
 use reld_loader::Loader;
 use reld_runtime::{Runtime, contained, parse_pid};
@@ -72,7 +72,7 @@ impl Api {
 
     fn alive(&self, process: &str, found: Result<Pid, String>) -> Result<Pid, ErrorReport> {
         let noproc = || {
-            ErrorReport::refused("noproc", format!("there is no process {process}"))
+            ErrorReport::refused(ErrorCode::Noproc, format!("there is no process {process}"))
                 .with_hint("`relctl ps` lists the processes")
         };
         let pid = found.map_err(|why| noproc().caused_by(why))?;
@@ -81,6 +81,6 @@ impl Api {
 }
 
 pub(super) fn bug(panicked: impl Display) -> ErrorReport {
-    ErrorReport::new("bug", panicked.to_string(), ExitCode::Bug)
+    ErrorReport::new(ErrorCode::Bug, panicked.to_string(), ExitCode::Bug)
         .with_hint("`relctl status` and the log show the place")
 }

@@ -29,7 +29,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
-use reld_api::ErrorReport;
+use reld_api::{ErrorCode, ErrorReport};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
@@ -188,7 +188,7 @@ impl Drop for Leaving {
 
 fn too_many(peer: Peer) -> ErrorReport {
     let message = format!("cannot serve {peer}: too many connections are open");
-    ErrorReport::refused("too_many_connections", message)
+    ErrorReport::refused(ErrorCode::TooManyConnections, message)
         .with_hint("close some; `ss -xp` on the node shows the processes that hold them")
 }
 
@@ -303,13 +303,13 @@ mod tests {
             for _ in 0..10 {
                 body.frame().await;
             }
-            refuse(ErrorReport::refused("full", "the disk is full"))
+            refuse(ErrorReport::refused(ErrorCode::NoRoom, "the disk is full"))
         };
         let (_folder, client) = listening(Router::new().route("/releases/unpack", post(refused)));
         for _ in 0..100 {
             let endless = repeat(0);
             match client.upload(&request::Unpack::default(), endless).await {
-                Err(ClientError::Refused(error)) => assert_eq!(error.kind, "full"),
+                Err(ClientError::Refused(error)) => assert_eq!(error.kind, "no_room"),
                 other => panic!("{other:?}"),
             }
         }

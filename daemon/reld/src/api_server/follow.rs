@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use reld_api::ErrorReport;
 use reld_api::request as q;
 use reld_api::response as r;
+use reld_api::{ErrorCode, ErrorReport};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -25,7 +25,7 @@ fn history(api: &Api, request: &q::History) -> Result<r::HistoryList, ErrorRepor
     let records = api.operator.records();
     let Some(number) = request.number else { return Ok(r::HistoryList { entries: records.list() }) };
     let none = || {
-        ErrorReport::refused("no_such_entry", format!("the history has no entry {number}"))
+        ErrorReport::refused(ErrorCode::NoSuchEntry, format!("the history has no entry {number}"))
             .with_hint("`relctl history` lists the entries; the last hundred are kept")
     };
     Ok(r::HistoryList { entries: vec![records.read(number).ok_or_else(none)?] })
@@ -44,18 +44,21 @@ async fn abort(api: Api) -> Result<r::HistoryEntry, ErrorReport> {
     let mut board = api.operator.follow();
     let Board { under_way: kind, ended, last: before, .. } = api.operator.board();
     match kind {
-        None => return Err(ErrorReport::refused("nothing_under_way", "there is nothing to abort")),
+        None => return Err(ErrorReport::refused(ErrorCode::NothingUnderWay, "there is nothing to abort")),
         Some(r::HistoryKind::Boot) => {
             let message = "cannot abort a boot: there is no release to go back to";
-            return Err(ErrorReport::refused("boots", message).with_hint("stop the daemon instead"));
+            return Err(ErrorReport::refused(ErrorCode::Boots, message).with_hint("stop the daemon instead"));
         }
         Some(_) => api.operator.abort(),
     }
-    let gone = |_| ErrorReport::refused("stopping", "the node is stopping");
+    let gone = |_| ErrorReport::refused(ErrorCode::Stopping, "the node is stopping");
     let last = board.wait_for(|board| board.ended > ended).await.map_err(gone)?.last.clone();
     let ours = last.filter(|entry| !before.is_some_and(|before| Arc::ptr_eq(&before, entry)));
     let Some(entry) = ours.as_deref().cloned() else {
-        return Err(ErrorReport::refused("too_late", "the upgrade was refused before it was aborted"));
+        return Err(ErrorReport::refused(
+            ErrorCode::TooLate,
+            "the upgrade was refused before it was aborted",
+        ));
     };
     match (entry.outcome, &entry.failure) {
         (r::Outcome::RolledBack | r::Outcome::TakenBack, _) => Ok(entry),
@@ -64,7 +67,8 @@ async fn abort(api: Api) -> Result<r::HistoryEntry, ErrorReport> {
             Err(ErrorReport { details, ..failure.clone() })
         }
         (outcome, None) => {
-            let mut report = ErrorReport::refused("too_late", "the upgrade had ended before it was aborted");
+            let mut report =
+                ErrorReport::refused(ErrorCode::TooLate, "the upgrade had ended before it was aborted");
             report.node_state = Some(format!("release {}: {outcome}", entry.to));
             Err(report.with_hint("`relctl downgrade` goes back"))
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reld_api::request as q;
 use reld_api::response::HistoryKind;
-use reld_api::{ErrorReport, ExitCode};
+use reld_api::{ErrorCode, ErrorReport, ExitCode};
 use reld_handler::{
     CrashPolicy, End, InstallOptions, Order, OrphanPolicy, Probe, Settle, Unrest, Vsn, Windows,
 };
@@ -23,7 +23,7 @@ pub(super) struct Here<'a> {
 pub(super) fn version(text: &str) -> Result<Vsn, ErrorReport> {
     text.parse().map_err(|cause: <Vsn as std::str::FromStr>::Err| {
         let message = format!("{text:?} is not a release version");
-        ErrorReport::new("bad_version", message, ExitCode::Usage).caused_by(cause.to_string())
+        ErrorReport::new(ErrorCode::BadVersion, message, ExitCode::Usage).caused_by(cause.to_string())
     })
 }
 
@@ -61,7 +61,7 @@ fn kind(mode: q::Mode, live: HistoryKind) -> HistoryKind {
 }
 
 fn bad(why: &str) -> ErrorReport {
-    ErrorReport::new("bad_request", why, ExitCode::Usage)
+    ErrorReport::new(ErrorCode::BadRequest, why, ExitCode::Usage)
 }
 
 fn end(
@@ -102,7 +102,7 @@ fn restart(end: q::End, settle: &q::Settle, options: InstallOptions) -> Result<E
 fn settle_probe(request: q::Probe, here: Here<'_>) -> Result<Probe, ErrorReport> {
     let command = request.command.clone();
     let run = OperatorProbe::new(request, here.scratch).map_err(|why| {
-        ErrorReport::refused("probe", format!("cannot run the probe `{command}`: {why}")).with_hint(
+        ErrorReport::refused(ErrorCode::Probe, format!("cannot run the probe `{command}`: {why}")).with_hint(
             "give a file without arguments, which `relctl` sends, or a program on the node's machine",
         )
     })?;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use reld_api::{ErrorReport, Method};
+use reld_api::{ErrorCode, ErrorReport, Method};
 use tokio::net::UnixStream;
 
 /// The client at the other end of a connection.
@@ -37,7 +37,7 @@ impl Peer {
             _ => {
                 let message =
                     format!("{self} may not use {path}: only user {own} and root may change the node");
-                Err(ErrorReport::refused("forbidden", message))
+                Err(ErrorReport::refused(ErrorCode::Forbidden, message))
             }
         }
     }

@@ -2,9 +2,9 @@
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use reld_api::ErrorReport;
 use reld_api::request as q;
 use reld_api::response as r;
+use reld_api::{ErrorCode, ErrorReport};
 use reld_handler::{Check, Ended, Error, KnownApp, Order, Status};
 use reld_store::Upload;
 use tempfile::NamedTempFile;
@@ -69,7 +69,7 @@ async fn pass_on(body: Body, chunks: mpsc::Sender<Bytes>) -> Result<(), ErrorRep
     let mut stream = body.into_data_stream();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|fault| {
-            ErrorReport::refused("upload_failed", "the tarball was not received completely")
+            ErrorReport::refused(ErrorCode::UploadFailed, "the tarball was not received completely")
                 .caused_by(fault.to_string())
         })?;
         if chunks.send(chunk).await.is_err() {
@@ -222,7 +222,7 @@ async fn reboot_old(api: Api, request: q::RebootOld) -> Result<r::Rebooting, Err
 /// Returns the error of an order whose result does not fit its kind.
 pub(super) fn unexpected(ended: &Ended) -> ErrorReport {
     ErrorReport::new(
-        "bug",
+        ErrorCode::Bug,
         format!("the order ended as {ended:?}; this is a bug in reld"),
         reld_api::ExitCode::Bug,
     )

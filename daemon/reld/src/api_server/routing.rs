@@ -12,7 +12,7 @@ use axum::extract::{FromRequest, Request as HttpRequest, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use reld_api::{ErrorBody, ErrorReport, ExitCode, Method, Request, decode};
+use reld_api::{ErrorBody, ErrorCode, ErrorReport, ExitCode, Method, Request, decode};
 use serde::Serialize;
 
 use super::api::Api;
@@ -137,7 +137,7 @@ async fn read(
         return Ok((query, Bytes::new()));
     }
     let body = Bytes::from_request(request, &()).await.map_err(|error| {
-        ErrorReport::new("bad_request", format!("cannot read the body of {path}"), ExitCode::Usage)
+        ErrorReport::new(ErrorCode::BadRequest, format!("cannot read the body of {path}"), ExitCode::Usage)
             .caused_by(error.to_string())
     })?;
     Ok((query, body))

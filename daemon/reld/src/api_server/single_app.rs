@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use reld_api::request as q;
 use reld_api::response as r;
-use reld_api::{ErrorReport, ExitCode};
+use reld_api::{ErrorCode, ErrorReport, ExitCode};
 use reld_handler::{Checker, Foresight, InstallOptions, Library, Order, SingleApp};
 use tempfile::{NamedTempFile, TempDir};
 
@@ -42,7 +42,7 @@ fn unpack(
             std::fs::set_permissions(place.path(), Permissions::from_mode(0o700)).map(|()| place)
         });
         let place = place.map_err(|fault| {
-            ErrorReport::refused("io", "cannot unpack the app").caused_by(fault.to_string())
+            ErrorReport::refused(ErrorCode::Io, "cannot unpack the app").caused_by(fault.to_string())
         })?;
         let app = SingleApp::unpack(file.path(), &platform, place.path()).map_err(|e| not_unpacked_by(&e))?;
         Ok((app, place))
@@ -125,9 +125,9 @@ fn asked(handler: &Handler, library: &Library) -> Result<Vec<String>, ErrorRepor
 fn by_hand(error: &LoadByHandError) -> ErrorReport {
     use LoadByHandError::{Code, Node};
     use reld_runtime::CodeError::NotPurged;
-    let kind = match error {
-        Code(NotPurged { .. }) => "not_purged",
-        Code(_) | Node(_) => "not_loaded",
+    let code = match error {
+        Code(NotPurged { .. }) => ErrorCode::NotPurged,
+        Code(_) | Node(_) => ErrorCode::NotLoaded,
     };
-    ErrorReport::refused(kind, chain(error))
+    ErrorReport::refused(code, chain(error))
 }

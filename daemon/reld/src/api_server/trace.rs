@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::body::Body;
-use reld_api::{ErrorReport, ExitCode, request as q, response as r};
+use reld_api::{ErrorCode, ErrorReport, ExitCode, request as q, response as r};
 use reld_runtime::{Runtime, Said, TraceKind, TraceOnly, Traced};
 use reld_wire::Pid;
 use serde_json::Value;
@@ -63,7 +63,7 @@ fn kind(kind: q::TraceKind) -> TraceKind {
 }
 
 fn busy() -> ErrorReport {
-    ErrorReport::new("busy", "another client traces this node", ExitCode::Refused)
+    ErrorReport::new(ErrorCode::Busy, "another client traces this node", ExitCode::Refused)
         .with_hint("wait until that trace ends; only one runs at a time")
 }
 

@@ -11,7 +11,7 @@
 
 use std::time::Instant;
 
-use reld_api::ErrorReport;
+use reld_api::{ErrorCode, ErrorReport};
 use tokio::sync::watch;
 
 use super::board::{Board, Waiting};
@@ -95,7 +95,7 @@ pub(super) async fn take_turn(
         }
         if board.borrow().stops {
             let message = format!("cannot begin {}: the node is stopping", entry.what);
-            return Err(ErrorReport::refused("stopping", message));
+            return Err(ErrorReport::refused(ErrorCode::Stopping, message));
         }
         if !entry.waits {
             return Err(busy(&board.borrow(), &format!("begin {}", entry.what)));
@@ -130,7 +130,7 @@ pub(super) fn may_ask(board: &Board, what: &str) -> Result<(), ErrorReport> {
 
 /// Refuses an order because the node stops.
 pub(super) fn stopping() -> ErrorReport {
-    ErrorReport::refused("stopping", "the node is stopping and accepts no more orders")
+    ErrorReport::refused(ErrorCode::Stopping, "the node is stopping and accepts no more orders")
 }
 
 fn busy(board: &Board, what: &str) -> ErrorReport {
@@ -153,7 +153,7 @@ fn busy(board: &Board, what: &str) -> ErrorReport {
         }
         (None, None, None) => ("another order was under way".to_owned(), "try again"),
     };
-    ErrorReport::refused("busy", format!("cannot {what}: {reason}")).with_hint(hint)
+    ErrorReport::refused(ErrorCode::Busy, format!("cannot {what}: {reason}")).with_hint(hint)
 }
 
 #[cfg(test)]

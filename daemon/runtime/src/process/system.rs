@@ -12,7 +12,7 @@ use crate::words::pid::Pid;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SysError {
     /// The process has ended, or never existed.
-    #[error("noproc: {0} is not alive")]
+    #[error("{0} is not alive")]
     Noproc(Pid),
     /// The process is inside a callback and did not reach a boundary in time.
     #[error("{pid} did not answer within {} ms: it is inside a callback", .after.as_millis())]

@@ -16,9 +16,9 @@ pub(crate) fn read(body: &[u8]) -> Result<Request, Error> {
     term::decode_known(body).map_err(|text| Error::new(Reason::BadRequest, text))
 }
 
-/// Returns an error about the child with this id.
-pub(crate) fn refused(reason: Reason, id: &[u8]) -> Error {
-    Error::new(reason, format!("child {}", show_id(id)))
+/// Returns an error about the child with this id. `what` follows the child's name.
+pub(crate) fn refused(reason: Reason, id: &[u8], what: &str) -> Error {
+    Error::new(reason, format!("child {} {what}", show_id(id)))
 }
 
 /// Encodes an answer.

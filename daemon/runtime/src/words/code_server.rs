@@ -120,7 +120,7 @@ pub struct Version {
 pub enum CodeError {
     /// The module already has both a current and an old version. OTP: `not_purged`. This is an
     /// error even when no process runs the old version.
-    #[error("not_purged: module {module} has old code of version {old} already; purge it first")]
+    #[error("module {module} has old code of version {old} already; purge it first")]
     NotPurged {
         /// The module.
         module: String,

@@ -96,10 +96,10 @@ pub enum AppError {
     #[error("no application {0} is loaded on this node")]
     Unknown(String),
     /// The application is already running.
-    #[error("already_started: application {0}")]
+    #[error("application {0} runs already")]
     AlreadyStarted(String),
     /// The application is not running.
-    #[error("not_started: application {0}")]
+    #[error("application {0} does not run")]
     NotStarted(String),
     /// Another application that this one needs is not running. OTP: `{not_started, Dep}`.
     #[error("application {app} needs {needs}, which is not started")]

@@ -55,7 +55,7 @@ pub(super) fn not_bootable(
 ) -> impl Iterator<Item = Finding> + use<> {
     let errors = to.release.boot_order(behaviours).err().unwrap_or_default().into_iter();
     errors.map(|error| Finding {
-        class: error.class(),
+        class: error.code().as_str(),
         app: error.app().clone(),
         module: error.module().cloned(),
         direction: None,

@@ -110,7 +110,7 @@ fn all_boot_errors_are_reported_together() {
     let apps = [&format!("{A}'ghost'; applications = ['c', 'a']"), "c load:"];
     let errors = release("1.0.0", &apps).boot_order(&behaviours()).unwrap_err();
     let errors: Vec<_> = errors.into_iter().map(PlanError::from).collect();
-    let classes: Vec<_> = errors.iter().map(PlanError::class).collect();
+    let classes: Vec<_> = errors.iter().map(|error| error.code().as_str()).collect();
     assert_eq!(classes, ["no_start_module", "not_started", "not_started"]);
     assert_eq!(errors[0].args(), [json!("a"), json!("ghost")]);
 }

@@ -405,20 +405,17 @@ fn a_placeholder_is_refused_with_its_app_entry_and_line_until_it_is_filled() {
     let appup = Appup::parse("appup.toml", &draft).unwrap();
     let mistakes: Vec<_> = appup.mistakes().collect();
     assert_eq!(mistakes.len(), 3);
-    assert!(mistakes.iter().all(|mistake| mistake.class.as_str() == "todo"));
+    assert!(mistakes.iter().all(|mistake| mistake.code.as_str() == "todo"));
     let shown = mistakes[1].to_string();
-    for part in [
-        "todo: appup.toml:16:",
-        "a, up from 1.0.0",
-        "TODO: extra data for change_code",
-        "{ update = \"store\"",
-    ] {
+    for part in
+        ["appup.toml:16:", "a, up from 1.0.0", "TODO: extra data for change_code", "{ update = \"store\""]
+    {
         assert!(shown.contains(part), "{part} is not in:\n{shown}");
     }
     let new = version(2, &new_modules(), Some(&draft));
     let refused =
         plan_direction(&new.release, &version(1, &old_modules(), None).release, Mode::Up).unwrap_err();
-    assert_eq!(refused.class(), "todo");
+    assert_eq!(refused.code().as_str(), "todo");
     assert!(Appup::parse("appup.toml", &filled(&draft)).unwrap().mistakes().next().is_none());
 }
 
@@ -434,7 +431,7 @@ fn a_placeholder_is_refused_anywhere_in_an_instruction() {
             format!("app = 'a'\nversion = '2.0.0'\n[[down]]\nto = '1.0.0'\ninstructions = [{instruction}]\n");
         let appup = Appup::parse("appup.toml", &text).unwrap();
         let mistake = appup.mistakes().next().expect(instruction);
-        assert_eq!(mistake.class.as_str(), "todo", "{instruction}");
+        assert_eq!(mistake.code.as_str(), "todo", "{instruction}");
     }
     let fine = "app = 'a'\nversion = '2.0.0'\n[[down]]\nto = '1.0.0'\ninstructions = [{ update = 'm', change = { advanced = 'a TODO' } }]";
     assert!(matches!(Appup::parse("appup.toml", fine).unwrap().down[0].instructions[0], Written::Good(_)));
@@ -705,7 +702,7 @@ proptest! {
     fn every_draft_can_be_planned_both_ways_once_it_is_filled(old in modules(), new in modules()) {
         let drafted = compared(&old, &new, None).apps.remove(0).draft.unwrap();
         let appup = Appup::parse("appup.toml", &drafted).unwrap();
-        prop_assert!(appup.mistakes().all(|mistake| mistake.class.as_str() == "todo"), "{}", drafted);
+        prop_assert!(appup.mistakes().all(|mistake| mistake.code.as_str() == "todo"), "{}", drafted);
         let filled = filled(&drafted);
         let (base, top) = (version(1, &old, None), version(2, &new, Some(&filled)));
         for mode in [Mode::Up, Mode::Down] {

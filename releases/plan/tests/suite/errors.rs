@@ -211,7 +211,7 @@ fn check_direction(documents: &str, running: &str, target: &str, expected: &str)
     let (running, target) = (documents.release(running).unwrap(), documents.release(target).unwrap());
     let shown = match pick_direction(&running, &target) {
         Ok(mode) => mode.as_str().to_owned(),
-        Err(error) => format!("{}: {error}", error.class()),
+        Err(error) => format!("{}: {error}", error.code()),
     };
     assert_eq!(shown, expected);
 }

@@ -138,7 +138,7 @@ fn a_misspelt_change_is_shown_with_the_words() {
     check(
         instruction(r#"{ update = "m", change = "sof" }"#),
         r#"
-bad_change: appup.toml:7:28: unknown word "sof"; allowed: "soft", "supervisor" or { advanced = DATA }
+appup.toml:7:28: unknown word "sof"; allowed: "soft", "supervisor" or { advanced = DATA }
   7 |   { update = "m", change = "sof" },
     |                            ^^^^^
 "#,
@@ -150,7 +150,7 @@ fn a_misspelt_key_of_an_instruction_is_shown_with_the_allowed_ones() {
     check(
         instruction(r#"{ load_module = "m", dep = ["m2"] }"#),
         "
-bad_instruction: appup.toml:7:24: unknown key `dep`; allowed: `load_module`, `pre_purge`, `post_purge`, `deps`
+appup.toml:7:24: unknown key `dep`; allowed: `load_module`, `pre_purge`, `post_purge`, `deps`
   7 |   { load_module = \"m\", dep = [\"m2\"] },
     |                        ^^^
 ",
@@ -162,7 +162,7 @@ fn a_misspelt_word_is_shown_with_the_words() {
     check(
         instruction("'point_of_return'"),
         "
-bad_instruction: appup.toml:7:3: unknown instruction \"point_of_return\"; allowed: `point_of_no_return`, `restart_new_daemon`, `restart_daemon`
+appup.toml:7:3: unknown instruction \"point_of_return\"; allowed: `point_of_no_return`, `restart_new_daemon`, `restart_daemon`
   7 |   'point_of_return',
     |   ^^^^^^^^^^^^^^^^^
 ",
@@ -174,7 +174,7 @@ fn a_timeout_of_zero_is_shown_with_the_forms() {
     check(
         instruction(r#"{ suspend = ["m1", { module = "m2", timeout = 0 }] }"#),
         r#"
-bad_timeout: appup.toml:7:49: a time-out is milliseconds above 0, "100ms", "5s", "infinity" or "default"
+appup.toml:7:49: a time-out is milliseconds above 0, "100ms", "5s", "infinity" or "default"
   7 |   { suspend = ["m1", { module = "m2", timeout = 0 }] },
     |                                                 ^
 "#,

@@ -18,7 +18,7 @@ fn order(apps: &[&str]) -> Result<String, PlanError> {
 
 #[track_caller]
 fn check(apps: &[&str], expected: Result<&str, &str>) {
-    assert_eq!(order(apps).as_deref().map_err(PlanError::class), expected);
+    assert_eq!(order(apps).as_deref().map_err(|error| error.code().as_str()), expected);
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn a_field_that_may_be_renamed_is_refused_with_both_names_and_the_remedy() {
     for instructions in ["", "{ update = 'renamed' }", "{ load_module = 'renamed' }"] {
         let error = down(&format!("instructions = [{instructions}]")).unwrap_err();
         assert_eq!(
-            (error.class(), error.args()),
+            (error.code().as_str(), error.args()),
             ("state_moved", vec![json!("renamed"), json!(["number"]), json!(["n"])])
         );
         assert_eq!(
@@ -145,7 +145,7 @@ fn a_hand_written_script_has_the_same_checks() {
              {{ suspend = ['renamed'] }}, {change} {{ load = 'renamed' }}, {{ load = 'grown' }}, {{ resume = ['renamed'] }}"
         )
     };
-    assert_eq!(with(&loads("")).unwrap_err().class(), "state_moved");
+    assert_eq!(with(&loads("")).unwrap_err().code().as_str(), "state_moved");
     let script =
         with(&loads("{ code_change = [{ module = 'renamed', extra = {} }], mode = 'down' },")).unwrap();
     assert_eq!(lines(&script).len(), 1, "{script}");

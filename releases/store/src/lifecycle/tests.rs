@@ -41,12 +41,12 @@ fn print(table: &StatusTable) -> String {
     entries.join(", ")
 }
 
-/// Checks the next table, or the first word of the refusal.
+/// Checks the next table, or the code of the refusal.
 #[track_caller]
 fn check(before: &str, action: Action, expected: &str) {
     let answer = match next(&table(before), &action) {
         Ok(after) => print(&after),
-        Err(refusal) => refusal.to_string().split(':').next().unwrap().to_owned(),
+        Err(refusal) => refusal.code().to_string(),
     };
     assert_eq!(answer, expected, "{action:?} in {before}");
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use reld_api::ErrorReport;
 use reld_api::response as r;
+use reld_api::{ErrorCode, ErrorReport};
 use reld_loader::Resident;
 use reld_runtime::{self as runtime, Place, ProcessInfo};
 use serde_json::Value;
@@ -93,7 +93,7 @@ pub(in crate::api_server) fn late(api: &Api) -> Vec<Resident> {
 }
 
 pub(in crate::api_server) fn not_loaded(module: &str) -> ErrorReport {
-    ErrorReport::refused("not_loaded", format!("module {module} is not loaded"))
+    ErrorReport::refused(ErrorCode::NotLoaded, format!("module {module} is not loaded"))
         .with_hint("`relctl code` lists the modules")
 }
 

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use reld_api::ErrorReport;
 use reld_api::request as q;
 use reld_api::response as r;
+use reld_api::{ErrorCode, ErrorReport};
 use reld_runtime::{self as runtime, Letter, ProcessInfo, Status};
 use reld_wire::Pid;
 use serde_json::Value;
@@ -231,12 +231,12 @@ pub(in crate::api_server) fn ago(at: std::time::SystemTime) -> u64 {
 }
 
 pub(in crate::api_server) fn sys_error(error: &runtime::SysError) -> ErrorReport {
-    let kind = match error {
-        runtime::SysError::Noproc(_) => "noproc",
-        runtime::SysError::TimedOut { .. } => "timeout",
-        runtime::SysError::Task(_) => "task",
-        runtime::SysError::NotSuspended(_) => "not_suspended",
-        runtime::SysError::Refused { .. } => "refused",
+    let code = match error {
+        runtime::SysError::Noproc(_) => ErrorCode::Noproc,
+        runtime::SysError::TimedOut { .. } => ErrorCode::Timeout,
+        runtime::SysError::Task(_) => ErrorCode::Task,
+        runtime::SysError::NotSuspended(_) => ErrorCode::NotSuspended,
+        runtime::SysError::Refused { .. } => ErrorCode::Refused,
     };
-    ErrorReport::refused(kind, error.to_string())
+    ErrorReport::refused(code, error.to_string())
 }

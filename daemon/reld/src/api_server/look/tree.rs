@@ -1,8 +1,8 @@
 //! Supervision trees.
 
-use reld_api::ErrorReport;
 use reld_api::request as q;
 use reld_api::response as r;
+use reld_api::{ErrorCode, ErrorReport};
 use reld_runtime::{self as runtime, Behaviour, Child, Node, ProcessInfo};
 use reld_wire::Pid;
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub(in crate::api_server) fn tree(api: &Api, request: &q::Tree) -> Result<r::For
         let pid = api.find_supervisor(supervisor)?;
         let node = api.runtime.tree(pid).filter(|node| node.is_supervisor).ok_or_else(|| {
             ErrorReport::refused(
-                "not_a_supervisor",
+                ErrorCode::NotASupervisor,
                 format!("process {supervisor} is a worker, not a supervisor"),
             )
         })?;
@@ -25,7 +25,7 @@ pub(in crate::api_server) fn tree(api: &Api, request: &q::Tree) -> Result<r::For
     if let Some(app) = &request.app
         && !apps.iter().any(|(spec, _)| spec.name == *app)
     {
-        return Err(ErrorReport::refused("no_such_application", format!("there is no app {app}"))
+        return Err(ErrorReport::refused(ErrorCode::NoSuchApplication, format!("there is no app {app}"))
             .with_hint("`relctl apps` lists the apps"));
     }
     let roots = apps.iter().filter(|(spec, _)| request.app.as_ref().is_none_or(|app| spec.name == *app));

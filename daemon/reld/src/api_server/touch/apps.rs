@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use reld_api::ErrorReport;
 use reld_api::response as r;
+use reld_api::{ErrorCode, ErrorReport};
 use reld_runtime::AppError;
 use reld_wire::application::StopCause;
 
@@ -13,17 +13,17 @@ use crate::api_server::api::Api;
 const APPLICATION: Duration = Duration::from_secs(60);
 
 fn app_error(error: &AppError) -> ErrorReport {
-    let kind = match error {
-        AppError::Unknown(_) => "no_such_application",
-        AppError::AlreadyStarted(_) => "already_started",
-        AppError::NotStarted(_) | AppError::Needs { .. } => "not_started",
-        AppError::Busy(_) => "busy",
-        AppError::NoModule { .. } => "not_loaded",
-        AppError::Failed { .. } => "start_failed",
-        AppError::ConfigChange { .. } => "config_change",
-        AppError::TimedOut { .. } => "timeout",
+    let code = match error {
+        AppError::Unknown(_) => ErrorCode::NoSuchApplication,
+        AppError::AlreadyStarted(_) => ErrorCode::AlreadyStarted,
+        AppError::NotStarted(_) | AppError::Needs { .. } => ErrorCode::NotStarted,
+        AppError::Busy(_) => ErrorCode::Busy,
+        AppError::NoModule { .. } => ErrorCode::NotLoaded,
+        AppError::Failed { .. } => ErrorCode::StartFailed,
+        AppError::ConfigChange { .. } => ErrorCode::ConfigChange,
+        AppError::TimedOut { .. } => ErrorCode::Timeout,
     };
-    ErrorReport::refused(kind, error.to_string())
+    ErrorReport::refused(code, error.to_string())
 }
 
 /// Starts the apps that an app needs, then the app itself. OTP: `application:ensure_all_started/1`.

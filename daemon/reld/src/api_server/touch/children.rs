@@ -2,7 +2,7 @@
 
 use reld_api::request as q;
 use reld_api::response as r;
-use reld_api::{ErrorReport, ExitCode, Request as _};
+use reld_api::{ErrorCode, ErrorReport, ExitCode, Request as _};
 use reld_runtime::{RequestKind, parse_pid};
 use reld_wire::Pid;
 use reld_wire::spec::ChildType;
@@ -29,19 +29,35 @@ async fn supervise<T: DeserializeOwned>(
     match reld_runtime::term::decode(&reply) {
         Ok(Reply::Ok(value)) => Ok(value),
         Ok(Reply::Error(error)) => Err(child_error(api, pid, id, &error)),
-        Err(text) => Err(ErrorReport::new("bug", "cannot decode the answer of a supervisor", ExitCode::Bug)
-            .caused_by(text)),
+        Err(text) => {
+            Err(ErrorReport::new(ErrorCode::Bug, "cannot decode the answer of a supervisor", ExitCode::Bug)
+                .caused_by(text))
+        }
     }
 }
 
 fn child_error(api: &Api, supervisor: Pid, id: &Value, error: &Error) -> ErrorReport {
-    let kind = error.reason.to_string();
-    let mut report = ErrorReport::refused(&kind, format!("{kind}: {}", error.text));
+    let mut report = ErrorReport::refused(code(error.reason), error.text.as_str());
     report.details = json!({ "id": id, "pid": error.pid.map(|pid| pid.to_string()) });
     if error.reason == Reason::NotFound {
         report.hint = pid_hint(api, supervisor, id);
     }
     report
+}
+
+fn code(reason: Reason) -> ErrorCode {
+    match reason {
+        Reason::AlreadyStarted => ErrorCode::AlreadyStarted,
+        Reason::AlreadyPresent => ErrorCode::AlreadyPresent,
+        Reason::NotFound => ErrorCode::NotFound,
+        Reason::Running => ErrorCode::Running,
+        Reason::Restarting => ErrorCode::Restarting,
+        Reason::StartFailed => ErrorCode::StartFailed,
+        Reason::BadSpec => ErrorCode::BadSpec,
+        Reason::UnknownModule => ErrorCode::UnknownModule,
+        Reason::SimpleOneForOne => ErrorCode::SimpleOneForOne,
+        Reason::BadRequest => ErrorCode::BadRequest,
+    }
 }
 
 /// Returns a hint if a pid was given instead of a child id.

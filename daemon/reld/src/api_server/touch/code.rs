@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use reld_api::ErrorReport;
 use reld_api::request as q;
 use reld_api::response as r;
+use reld_api::{ErrorCode, ErrorReport};
 use reld_runtime::Place;
 use reld_wire::{Exit, Pid};
 
@@ -67,7 +67,7 @@ pub(super) async fn change_code(api: Api, request: q::ChangeCode) -> Result<r::C
     let runs = api.runtime.process(pid).map(|info| info.module).unwrap_or_default();
     if runs != request.module {
         let message = format!("{pid} runs module {runs}, not {}", request.module);
-        return Err(ErrorReport::refused("other_module", message));
+        return Err(ErrorReport::refused(ErrorCode::OtherModule, message));
     }
     let (from, extra) = (request.from_version, bytes(&request.extra)?);
     api.wait(move |runtime| runtime.change_code(pid, &from, extra, BOUNDARY).map_err(|e| sys_error(&e)))
@@ -88,7 +88,7 @@ pub(super) async fn purge(api: Api, module: String) -> Result<r::Purged, ErrorRe
         let stuck: Vec<String> = purged.lingering.iter().map(Pid::to_string).collect();
         let message =
             format!("cannot purge module {module}: its code does not return in {}", stuck.join(", "));
-        return Err(ErrorReport::refused("lingering", message));
+        return Err(ErrorReport::refused(ErrorCode::Lingering, message));
     }
     let was_killed = |lingerer: &r::Lingerer| purged.killed.iter().any(|pid| pid.to_string() == lingerer.pid);
     let killed = lingerers.into_iter().filter(was_killed);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use reld_api::request as q;
 use reld_api::response as r;
-use reld_api::{ErrorReport, ExitCode, term};
+use reld_api::{ErrorCode, ErrorReport, ExitCode, term};
 use reld_runtime::{Answer, Behaviour, BodyKind, RequestKind};
 use reld_wire::{Exit, Pid};
 use serde_json::Value;
@@ -27,7 +27,8 @@ pub(super) fn bytes(value: &Value) -> Result<Vec<u8>, ErrorReport> {
 }
 
 pub(super) fn cannot_be_sent(error: &term::TermError) -> ErrorReport {
-    ErrorReport::new("bad_request", "cannot encode the value", ExitCode::Usage).caused_by(error.to_string())
+    ErrorReport::new(ErrorCode::BadRequest, "cannot encode the value", ExitCode::Usage)
+        .caused_by(error.to_string())
 }
 
 /// Calls a process without blocking a thread.
@@ -48,20 +49,20 @@ pub(super) async fn ask(
         Ok(Answer::Timeout) => {
             let after = timeout.map_or(0, millis);
             Err(ErrorReport::refused(
-                "timeout",
+                ErrorCode::Timeout,
                 format!("{} did not reply within {after} ms", api.runtime.called(pid)),
             ))
         }
         Ok(Answer::Exit(Exit::Overloaded)) => {
             let full = format!("the mailbox of {} is full; the call was not sent", api.runtime.called(pid));
-            Err(ErrorReport::refused("overloaded", full)
+            Err(ErrorReport::refused(ErrorCode::Overloaded, full)
                 .with_hint("`relctl proc` shows the waiting messages and the limit"))
         }
         Ok(Answer::Exit(exit)) => {
-            Err(ErrorReport::refused("exit", format!("{pid} ended without a reply"))
+            Err(ErrorReport::refused(ErrorCode::Exit, format!("{pid} ended without a reply"))
                 .caused_by(exit.to_string()))
         }
-        Err(_) => Err(ErrorReport::refused("stopping", "the node is stopping")),
+        Err(_) => Err(ErrorReport::refused(ErrorCode::Stopping, "the node is stopping")),
     }
 }
 
@@ -71,15 +72,15 @@ async fn message(api: &Api, pid: Pid, kind: BodyKind, value: &Value) -> Result<V
     let name = api.runtime.called(pid);
     match api.runtime.process(pid).map(|info| info.behaviour) {
         Some(Behaviour::Supervisor) => {
-            return Err(ErrorReport::refused("not_a_server", format!("{name} is a supervisor")).with_hint(
-                "`relctl child` sends requests to supervisors, `relctl tree --sup` shows their children",
-            ));
+            return Err(ErrorReport::refused(ErrorCode::NotAServer, format!("{name} is a supervisor"))
+                .with_hint(
+                    "`relctl child` sends requests to supervisors, `relctl tree --sup` shows their children",
+                ));
         }
         Some(Behaviour::Application) => {
             let message = format!("{name} is the process of an app, which takes no messages");
-            return Err(
-                ErrorReport::refused("not_a_server", message).with_hint("`relctl app` starts and stops apps")
-            );
+            return Err(ErrorReport::refused(ErrorCode::NotAServer, message)
+                .with_hint("`relctl app` starts and stops apps"));
         }
         Some(_) | None => {}
     }
@@ -88,15 +89,15 @@ async fn message(api: &Api, pid: Pid, kind: BodyKind, value: &Value) -> Result<V
         // This fails if the client has disconnected.
         let _ = done.send(accepted);
     });
-    let refuse = |kind: &str, why: String| {
-        ErrorReport::refused(kind, format!("{name} cannot decode this message; nothing was sent"))
+    let refuse = |code, why: String| {
+        ErrorReport::refused(code, format!("{name} cannot decode this message; nothing was sent"))
             .caused_by(why)
     };
     match tokio::time::timeout(BOUNDARY, answer).await {
-        Ok(Ok(accepted)) => accepted.map_err(|why| refuse("undecodable", why.to_string())),
-        Ok(Err(_)) => Err(ErrorReport::refused("stopping", "the node is stopping")),
+        Ok(Ok(accepted)) => accepted.map_err(|why| refuse(ErrorCode::Undecodable, why.to_string())),
+        Ok(Err(_)) => Err(ErrorReport::refused(ErrorCode::Stopping, "the node is stopping")),
         Err(_) => Err(refuse(
-            "timeout",
+            ErrorCode::Timeout,
             format!("its code did not check the message within {} ms", millis(BOUNDARY)),
         )),
     }
@@ -130,11 +131,14 @@ async fn start(api: &Api, module: String, args: Vec<u8>) -> Result<Pid, ErrorRep
     }
     let failed = format!("cannot start a process of {module}");
     let started = api.wait(move |runtime| {
-        let why =
-            |exit: Exit| ErrorReport::refused("start_failed", failed.clone()).caused_by(exit.to_string());
+        let why = |exit: Exit| {
+            ErrorReport::refused(ErrorCode::StartFailed, failed.clone()).caused_by(exit.to_string())
+        };
         runtime.spawn(&module, args, START).map_err(why)
     });
-    started.await?.ok_or_else(|| ErrorReport::refused("ignore", "the init of the process returned ignore"))
+    started
+        .await?
+        .ok_or_else(|| ErrorReport::refused(ErrorCode::Ignore, "the init of the process returned ignore"))
 }
 
 /// Streams one line when the process has started, and one when it has ended. If the client

@@ -37,8 +37,12 @@ impl Supervisor {
         self.refuse_simple("start_child needs arguments instead of a child spec")?;
         if let Some((_, row)) = self.rows.read().by_id(&spec.id) {
             return Err(match row.child.pid() {
-                Some(pid) => Error { pid: Some(pid), ..refused(Reason::AlreadyStarted, &spec.id) },
-                None => refused(Reason::AlreadyPresent, &spec.id),
+                Some(pid) => {
+                    Error { pid: Some(pid), ..refused(Reason::AlreadyStarted, &spec.id, "runs already") }
+                }
+                None => {
+                    refused(Reason::AlreadyPresent, &spec.id, "exists and does not run; restart or delete it")
+                }
             });
         }
         spec.check(self.spec.auto_shutdown).map_err(|why| Error::new(Reason::BadSpec, why))?;
@@ -118,7 +122,7 @@ impl Supervisor {
         let (seq, _) = self.find(id)?;
         let mut rows = self.rows.write();
         if rows.by_id(&new).is_some() {
-            return Err(refused(Reason::AlreadyPresent, &new));
+            return Err(refused(Reason::AlreadyPresent, &new, "exists already"));
         }
         rows.rename(seq, new);
         Ok(())
@@ -136,7 +140,9 @@ impl Supervisor {
 
     fn find(&self, id: &[u8]) -> Result<(Seq, Row), Error> {
         let rows = self.rows.read();
-        rows.by_id(id).map(|(seq, row)| (seq, row.clone())).ok_or_else(|| refused(Reason::NotFound, id))
+        rows.by_id(id)
+            .map(|(seq, row)| (seq, row.clone()))
+            .ok_or_else(|| refused(Reason::NotFound, id, "does not exist"))
     }
 
     fn find_pid(&self, pid: Pid) -> Result<(Seq, Row), Error> {
@@ -149,9 +155,9 @@ impl Supervisor {
         let (seq, row) = self.find(id)?;
         match row.child {
             Child::Stopped => Ok((seq, row)),
-            Child::Restarting => Err(refused(Reason::Restarting, id)),
+            Child::Restarting => Err(refused(Reason::Restarting, id, "is being restarted")),
             Child::Running(pid) | Child::Starting(pid) => {
-                Err(Error { pid: Some(pid), ..refused(Reason::Running, id) })
+                Err(Error { pid: Some(pid), ..refused(Reason::Running, id, "runs; terminate it first") })
             }
         }
     }
@@ -160,7 +166,7 @@ impl Supervisor {
     fn get_childspec(&self, id: &[u8]) -> Result<ChildSpec, Error> {
         if self.spec.strategy == Strategy::SimpleOneForOne {
             let template = self.spec.children.iter().find(|child| child.id == id);
-            return template.cloned().ok_or_else(|| refused(Reason::NotFound, id));
+            return template.cloned().ok_or_else(|| refused(Reason::NotFound, id, "does not exist"));
         }
         self.find(id).map(|(_, row)| (*row.spec).clone())
     }
