@@ -26,7 +26,7 @@ const CRATES: &[Limits] = &[
     Limits { source: "daemon/loader/src", floors: &[], upward: 0, in_circles: 19 },
     Limits { source: "daemon/api/src", floors: &[], upward: 0, in_circles: 3 },
     Limits { source: "daemon/reld/src", floors: &[], upward: 0, in_circles: 0 },
-    Limits { source: "error-codes/src", floors: &[], upward: 0, in_circles: 0 },
+    Limits { source: "daemon/error-codes/src", floors: &[], upward: 0, in_circles: 0 },
     Limits { source: "releases/plan/src", floors: &[], upward: 0, in_circles: 16 },
     Limits { source: "releases/store/src", floors: &[], upward: 0, in_circles: 13 },
     Limits { source: "releases/handler/src", floors: &[], upward: 0, in_circles: 4 },

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folders of the top level.
-pub(crate) const FOLDERS: [&str; 6] = ["daemon", "cli", "error-codes", "releases", "examples", "tests"];
+pub(crate) const FOLDERS: [&str; 5] = ["daemon", "cli", "releases", "examples", "tests"];
 
 /// Returns the files below a folder with one of these extensions, without build artifacts, each
 /// with its text.
