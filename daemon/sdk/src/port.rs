@@ -40,13 +40,20 @@
 //!     }
 //!
 //!     async fn handle_info(&mut self, info: Info<()>) -> Next {
-//!         let Info::Port(port::Event::Accepted { connection, .. }) = info else { return Next::Continue };
-//!         if let Err(exit) = let_in(connection).await {
-//!             // A client that has left already must not end the acceptor.
-//!             log::info!("a client was turned away: {exit}");
-//!             let _ = connection.close();
-//!         }
-//!         self.listener.request_accept().map_or_else(|error| Next::Stop(error.into()), |()| Next::Continue)
+//!         let next = match info {
+//!             Info::Port(port::Event::Accepted { connection, .. }) => {
+//!                 if let Err(exit) = let_in(connection).await {
+//!                     // A client that has left already must not end the acceptor.
+//!                     log::info!("a client was turned away: {exit}");
+//!                     let _ = connection.close();
+//!                 }
+//!                 self.listener.request_accept()
+//!             }
+//!             // The listener has failed.
+//!             Info::Port(port::Event::Closed { error, .. }) => Err(error),
+//!             _ => Ok(()),
+//!         };
+//!         next.map_or_else(|error| Next::Stop(error.into()), |()| Next::Continue)
 //!     }
 //! }
 //!
@@ -92,34 +99,21 @@
 //!         }
 //!     }
 //! }
-//! ```
 //!
-//! The [harness](crate::harness) sends input to such a process, and returns its output:
-//!
-//! ```
-//! # use reld_sdk::port::{self, Connection};
-//! # use reld_sdk::{Exit, GenServer, Info, Next, NotStarted};
-//! # use serde::{Deserialize, Serialize};
-//! # #[derive(Serialize, Deserialize)]
-//! # struct Session { connection: Connection }
-//! # impl GenServer for Session {
-//! #     type Args = Connection; type Call = (); type Reply = (); type Cast = (); type Message = ();
-//! #     async fn init(connection: Connection) -> Result<Self, NotStarted> {
-//! #         connection.request_read()?;
-//! #         Ok(Self { connection })
-//! #     }
-//! #     async fn handle_info(&mut self, info: Info<()>) -> Next {
-//! #         if let Info::Port(port::Event::Data { bytes, .. }) = info {
-//! #             self.connection.write(&[b"1 ", bytes.as_slice()].concat()).await.unwrap();
-//! #         }
-//! #         Next::Continue
-//! #     }
-//! # }
+//! // The harness sends input to a process, and returns its output.
 //! use reld_sdk::harness::{Node, connection};
 //!
-//! let mut session = Node::new().start::<Session>(&connection(7))?;
-//! session.port(port::Event::Data { connection: connection(7), bytes: b"hi\n".to_vec() })?;
-//! assert_eq!(session.written(connection(7)), b"1 hi\n");
+//! let client = connection(7);
+//! let mut session = Node::new().start::<Session>(&client)?;
+//! session.port(port::Event::Data { connection: client, bytes: b"hi\n".to_vec() })?;
+//! assert_eq!(session.written(client), b"1 hi\n");
+//!
+//! let mut door = Node::new().start::<Door>(&"127.0.0.1:0")?;
+//! let listener = door.state().expect("it runs").listener;
+//! door.hang_up(client);
+//! door.port(port::Event::Accepted { listener, connection: client, peer: "gone".to_owned() })?;
+//! assert_eq!(door.ended(), None);
+//! assert!(door.is_closed(client));
 //! # Ok::<(), NotStarted>(())
 //! ```
 //!
@@ -132,11 +126,35 @@
 //!
 //! # Acceptors and restart intensity
 //!
-//! If a client connects and leaves at once, the next operation on its connection fails. Suppose
-//! that the acceptor ended each time. Then a few clients would use up the restart intensity of its
-//! supervisor, and an app of type `permanent` would take the node down. So let an acceptor end only
-//! if its *listener* fails; then a small intensity is enough. Make sessions children of type
-//! `temporary`, which are never restarted and do not count.
+//! A supervisor that restarts its children more often than its
+//! [intensity](crate::SupervisorSpec::intensity) allows ends, and so does the supervisor above it.
+//! If the app is of type `permanent`, the whole node ends. Any client can connect and leave at
+//! once, and then the next operation on that connection fails. An acceptor that ended with this
+//! error would let a handful of clients stop the node.
+//!
+//! So first make sure that no client can use up the intensity:
+//!
+//! * An acceptor ends only if its *listener* fails. It logs any other error, closes that
+//!   connection, and continues.
+//! * Sessions are `temporary` children: a supervisor does not restart them, so they do not count.
+//!
+//! Then choose the intensity by the failures that are left, which a restart can repair:
+//!
+//! * With one acceptor the default of 1 restart in 5 seconds is right. A listener that fails twice
+//!   in that time, or a bug that ends the acceptor twice, needs a person.
+//! * Acceptors that share a listener end together. Allow one restart for each of them, or they use
+//!   up the intensity with a single failure.
+//! * Keep the period short: a lasting fault occurs again at once, and failures of different days
+//!   should not add up.
+//!
+//! # Descriptors
+//!
+//! At its start the daemon raises its limit of open files to the hard limit. When all descriptors
+//! are in use, clients wait in the kernel's queue ([`Options::backlog`]): the daemon logs
+//! `port.accept` and tries again every 100 ms, and the acceptor does not notice. But the daemon
+//! needs descriptors too, for libraries and for `relctl`. So an acceptor should request the next
+//! client only while there are fewer sessions than a limit of yours. The app in the
+//! [guide](crate::guide) does so.
 //!
 //! # Backpressure
 //!
@@ -176,6 +194,10 @@ pub async fn connect(address: &str, timeout: Duration) -> Result<Connection, Err
 impl Listener {
     fn id(self) -> PortId {
         PortId(self.0)
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0
     }
 
     /// Requests one client, which arrives as [`Event::Accepted`]. `[callback]`

@@ -192,18 +192,13 @@ impl Player {
 mod tests {
     use std::collections::BTreeMap;
 
-    use reld_sdk::harness::{Node, RunningStatem, Sent};
+    use reld_sdk::harness::{Node, RunningStatem, Sent, pid};
 
     use super::*;
     use crate::pq_enemy::{Enemy, Item};
 
     /// Two steps of the slowest player.
     const STEPS: Duration = Duration::from_millis(4 * PACE_MS);
-
-    fn pid(slot: u32) -> Pid {
-        let fields = BTreeMap::from([("slot", slot), ("generation", 1)]);
-        Value::write(&fields).and_then(|pid| pid.read()).expect("a pid")
-    }
 
     fn regis(request: &Value) -> Result<Value, Exit> {
         let asked: BTreeMap<String, String> = request.read()?;

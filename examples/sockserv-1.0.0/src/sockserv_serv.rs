@@ -163,15 +163,10 @@ impl Session {
 mod tests {
     use std::collections::BTreeMap;
 
-    use reld_sdk::harness::{Node, Running, connection};
-    use reld_sdk::{Pid, Value};
+    use reld_sdk::harness::{Node, Running, connection, pid};
+    use reld_sdk::Value;
 
     use super::*;
-
-    fn pid(slot: u32) -> Pid {
-        let fields = BTreeMap::from([("slot", slot), ("generation", 1)]);
-        Value::write(&fields).and_then(|pid| pid.read()).expect("a pid")
-    }
 
     /// A session on a node where the registry knows only the player `bob`.
     fn session() -> Running<Session> {

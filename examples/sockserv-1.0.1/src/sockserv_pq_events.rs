@@ -90,14 +90,9 @@ impl Relay {
 mod tests {
     use std::collections::BTreeMap;
 
-    use reld_sdk::harness::{Node, RunningHandler, Sent};
+    use reld_sdk::harness::{Node, RunningHandler, Sent, pid};
 
     use super::*;
-
-    fn pid(slot: u32) -> Pid {
-        let fields = BTreeMap::from([("slot", slot), ("generation", 1)]);
-        Value::write(&fields).and_then(|pid| pid.read()).expect("a pid")
-    }
 
     fn watch() -> Watch {
         Watch { session: pid(5), player: "ada".to_owned() }

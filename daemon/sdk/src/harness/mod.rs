@@ -25,9 +25,11 @@
 mod node;
 mod ports;
 mod rounds;
+mod supervisors;
+mod tables;
 mod world;
 
-pub use node::{Node, Process, Running, RunningHandler, RunningStatem};
+pub use node::{Node, Process, Running, RunningHandler, RunningStatem, pid};
 pub use ports::connection;
 pub use rounds::{RoundsError, up_down_up};
 pub use world::Sent;

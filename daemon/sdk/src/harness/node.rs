@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::world::{Fired, ME, Sent, TESTER, World};
 use crate::behaviour::{Behaviour, Event};
 use crate::callback::{After, Callback, Done, Work};
-use crate::codec::{self, read};
+use crate::codec::{self, Undecodable, read};
 use crate::exit::{Exit, NotStarted};
 use crate::gen_event::{
     EventHandler, Handled, Handler, HandlerAnswer as Answer, HandlerStart, Hosted, Order,
@@ -24,6 +24,11 @@ use crate::names::{From, MonitorRef, Pid};
 use crate::time::milliseconds;
 use crate::value::Value;
 use crate::{ets, port};
+
+/// Returns the pid of another process.
+pub fn pid(number: u32) -> Pid {
+    Pid::new(number, 1)
+}
 
 /// A daemon for one process under test. Set it up before you start the process.
 #[derive(Default)]
@@ -53,6 +58,14 @@ impl Node {
         self
     }
 
+    /// Starts a simple_one_for_one supervisor with this name. It starts and counts the children that
+    /// the process under test requests; no child runs. [`Process::end_child`] ends one.
+    #[must_use]
+    pub fn simple_one_for_one(self, name: &str) -> Self {
+        self.world.add_supervisor(name);
+        self
+    }
+
     /// Sets the function that answers the calls of the process under test. The function gets the
     /// pid that is called, and the request. A call by [name](Self::name) ends with [`Exit::Noproc`]
     /// unless the name is registered, as on a node.
@@ -60,6 +73,18 @@ impl Node {
     pub fn answer_calls(self, responder: impl FnMut(Pid, Value) -> Result<Value, Exit> + 'static) -> Self {
         self.world.answer_calls_with(Box::new(responder));
         self
+    }
+
+    /// Creates a table of another process, with these rows, that the process under test finds by
+    /// this name. The table is ordered, and all processes may write to it.
+    ///
+    /// # Errors
+    /// A row cannot be serialized, or the name is taken.
+    pub fn table<K: Serialize, V: Serialize>(self, name: &str, rows: &[(K, V)]) -> Result<Self, Exit> {
+        let row = |(key, value): &(K, V)| Ok((codec::encode(key)?.into(), codec::encode(value)?.into()));
+        let rows: Vec<_> = rows.iter().map(row).collect::<Result<_, Undecodable>>()?;
+        self.world.lend_table(name, rows).map_err(Exit::error)?;
+        Ok(self)
     }
 
     /// Starts the process under test.
@@ -262,18 +287,47 @@ impl<B: Behaviour> Process<B> {
     /// # Errors
     /// The process has already ended.
     pub fn port(&mut self, event: port::Event) -> Result<(), Exit> {
+        if let port::Event::Accepted { listener, .. } = event {
+            self.world.ports().accepted(listener);
+        }
         let body = codec::encode(&Told::<_, ets::Event>::Port(event))?;
         self.handle(Event::Told(&body), None)
     }
 
     /// Takes the bytes that the process has written to a connection since the last call.
     pub fn written(&mut self, connection: port::Connection) -> Vec<u8> {
-        self.world.take_written(connection.number())
+        self.world.ports().take_written(connection.number())
+    }
+
+    /// Returns whether the process has requested a client that has not come yet.
+    pub fn is_accepting(&self, listener: port::Listener) -> bool {
+        self.world.ports().is_accepting(listener)
+    }
+
+    /// Closes a connection from the peer's side: each further request of the process for it fails
+    /// with [`port::Reason::Closed`].
+    pub fn hang_up(&mut self, connection: port::Connection) {
+        self.world.ports().hang_up(connection.number());
     }
 
     /// Returns whether the process has closed a connection.
     pub fn is_closed(&self, connection: port::Connection) -> bool {
-        self.world.is_closed(connection.number())
+        self.world.ports().is_closed(connection.number())
+    }
+
+    /// Ends a child of a supervisor that [`Node::simple_one_for_one`] has started.
+    pub fn end_child(&mut self, supervisor: &str) {
+        self.world.end_child(supervisor);
+    }
+
+    /// Returns the rows of a table in the order of their keys.
+    ///
+    /// # Errors
+    /// There is no table with this name, or a row has other types.
+    pub fn rows<K: DeserializeOwned, V: DeserializeOwned>(&self, table: &str) -> Result<Vec<(K, V)>, Exit> {
+        let none = || Exit::error(format!("there is no table with the name {table:?}"));
+        let rows = self.world.rows(table).ok_or_else(none)?;
+        rows.into_iter().map(|(key, value)| Ok((codec::decode(&key)?, codec::decode(&value)?))).collect()
     }
 
     /// Moves the clock. Timers fire in their order, until the time is over or the process ends.

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reld_wire::Reply;
-use reld_wire::port::{self, Addresses, PortId, Request};
+use reld_wire::port::{self, Addresses, PortId, Reason, Request};
 use serde::Serialize;
 
 use crate::codec;
-use crate::port::Connection;
+use crate::port::{Connection, Listener};
 
 /// Returns a connection for a process under test.
 pub fn connection(number: u64) -> Connection {
@@ -20,12 +20,20 @@ pub(super) struct Ports {
     last: u64,
     written: BTreeMap<u64, Vec<u8>>,
     closed: BTreeSet<u64>,
+    /// The connections that the peer has left.
+    left: BTreeSet<u64>,
+    /// The number of open requests for a client, by listener.
+    accepting: BTreeMap<u64, usize>,
 }
 
 impl Ports {
     /// Answers a request at once. `None` stands for a wait that never ends.
     pub(super) fn ask(&mut self, request: &[u8]) -> Option<Vec<u8>> {
-        match codec::decode::<Request>(request).ok()? {
+        let request = codec::decode::<Request>(request).ok()?;
+        if self.has_left(&request) {
+            return answer::<()>(Err(port::Error::new(Reason::Closed, "the peer closed the connection")));
+        }
+        match request {
             Request::Listen { .. } | Request::Connect { .. } => {
                 self.last += 1;
                 ok(PortId(self.last))
@@ -38,14 +46,46 @@ impl Ports {
                 self.closed.insert(port);
                 ok(())
             }
-            Request::Accept { .. }
-            | Request::Read { .. }
-            | Request::Writable { .. }
-            | Request::Give { .. } => ok(()),
+            Request::Accept { port: PortId(listener), .. } => {
+                *self.accepting.entry(listener).or_default() += 1;
+                ok(())
+            }
+            Request::Read { .. } | Request::Writable { .. } | Request::Give { .. } => ok(()),
             Request::Address { .. } => {
                 ok(Addresses { local: "harness".to_owned(), peer: Some("harness".to_owned()) })
             }
         }
+    }
+
+    /// Returns whether a request is for a connection that the peer has left. Such a connection can
+    /// still be closed.
+    fn has_left(&self, request: &Request) -> bool {
+        match request {
+            Request::Write { port, .. }
+            | Request::Read { port, .. }
+            | Request::Writable { port, .. }
+            | Request::Give { port, .. }
+            | Request::Address { port } => self.left.contains(&port.0),
+            Request::Listen { .. }
+            | Request::Connect { .. }
+            | Request::Accept { .. }
+            | Request::Close { .. } => false,
+        }
+    }
+
+    pub(super) fn is_accepting(&self, listener: Listener) -> bool {
+        self.accepting.get(&listener.number()).is_some_and(|requests| *requests > 0)
+    }
+
+    /// Closes the request that an accepted client answers.
+    pub(super) fn accepted(&mut self, listener: Listener) {
+        if let Some(requests) = self.accepting.get_mut(&listener.number()) {
+            *requests = requests.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn hang_up(&mut self, port: u64) {
+        self.left.insert(port);
     }
 
     pub(super) fn take_written(&mut self, port: u64) -> Vec<u8> {
@@ -58,5 +98,9 @@ impl Ports {
 }
 
 fn ok<T: Serialize>(value: T) -> Option<Vec<u8>> {
-    codec::encode(&Reply::<T, port::Error>::Ok(value)).ok()
+    answer(Ok(value))
+}
+
+fn answer<T: Serialize>(result: Result<T, port::Error>) -> Option<Vec<u8>> {
+    codec::encode(&Reply::from(result)).ok()
 }

@@ -1,10 +1,15 @@
 //! The daemon's side of the boundary in unit tests: a daemon with one process. Time passes only
 //! when the test moves the clock.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
 
+use reld_wire::table::{Access, Error as TableError, Kind, Options};
+use serde_bytes::ByteBuf;
+
 use super::ports::Ports;
+use super::supervisors::Supervisors;
+use super::tables::{Owner, Tables};
 use crate::codec;
 use crate::exit::Exit;
 use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind, Tie};
@@ -66,6 +71,8 @@ struct Inner {
     monitors: BTreeSet<u64>,
     spawned: u32,
     ports: Ports,
+    supervisors: Supervisors,
+    tables: Tables,
     trapping: bool,
     continues: Option<Vec<u8>>,
     /// The time at which the receive time-out fires.
@@ -93,6 +100,11 @@ impl Inner {
         let at_ms = self.now_ms.saturating_add(after_ms);
         self.timers.insert(id, Pending { at_ms, every_ms, to, body });
         Timer { id, at_ns: at_ms.saturating_mul(1_000_000) }
+    }
+
+    fn next_pid(&mut self) -> Pid {
+        self.spawned += 1;
+        Pid::new(FIRST_SPAWNED + self.spawned - 1, 1)
     }
 
     fn open(&mut self, closes_at_ms: u64, closed: Closed) -> u64 {
@@ -141,9 +153,35 @@ impl World {
         std::mem::take(&mut self.inner.borrow_mut().sent)
     }
 
-    fn ask_port(&self, request: &[u8]) -> Result<u64, Refused> {
+    /// Creates an ordered table of another process, which all processes may write.
+    pub(super) fn lend_table(
+        &self,
+        name: &str,
+        rows: impl IntoIterator<Item = (ByteBuf, ByteBuf)>,
+    ) -> Result<(), TableError> {
+        let tables = &mut self.inner.borrow_mut().tables;
+        let (name, kind, access) = (Some(name.to_owned()), Kind::OrderedSet, Access::Public);
+        let table = tables.create(Options { name, kind, access, heir: None }, Owner::Other)?;
+        rows.into_iter().try_for_each(|(key, value)| tables.insert(table, key, value))
+    }
+
+    pub(super) fn rows(&self, table: &str) -> Option<Vec<(ByteBuf, ByteBuf)>> {
+        self.inner.borrow().tables.rows(table)
+    }
+
+    fn respond(&self, to: Pid, request: &[u8]) -> Closed {
+        match self.responder.borrow_mut().as_mut() {
+            Some(responder) => match responder(to, Value::from_bytes(request)) {
+                Ok(reply) => Closed::Reply(reply.bytes().to_vec()),
+                Err(exit) => Closed::Exit(exit),
+            },
+            None => Closed::Exit(Exit::Noproc),
+        }
+    }
+
+    fn ask(&self, answer: impl FnOnce(&mut Inner) -> Option<Vec<u8>>) -> Result<u64, Refused> {
         let mut inner = self.inner.borrow_mut();
-        let answer = inner.ports.ask(request).ok_or(Refused)?;
+        let answer = answer(&mut inner).ok_or(Refused)?;
         let reference = inner.next();
         inner.closed.insert(reference, Closed::Reply(answer));
         Ok(reference)
@@ -157,12 +195,32 @@ impl World {
         Ok(inner.open(now_ms, Closed::Exit(reason)))
     }
 
-    pub(super) fn take_written(&self, port: u64) -> Vec<u8> {
-        self.inner.borrow_mut().ports.take_written(port)
+    /// The ports of the process under test.
+    pub(super) fn ports(&self) -> RefMut<'_, Ports> {
+        RefMut::map(self.inner.borrow_mut(), |inner| &mut inner.ports)
     }
 
-    pub(super) fn is_closed(&self, port: u64) -> bool {
-        self.inner.borrow().ports.is_closed(port)
+    /// Starts a simple_one_for_one supervisor with this name.
+    pub(super) fn add_supervisor(&self, name: &str) {
+        let mut inner = self.inner.borrow_mut();
+        let pid = inner.next_pid();
+        inner.names.insert(name.to_owned(), pid);
+        inner.supervisors.add(pid);
+    }
+
+    pub(super) fn end_child(&self, supervisor: &str) {
+        let mut inner = self.inner.borrow_mut();
+        if let Some(pid) = inner.names.get(supervisor).copied() {
+            inner.supervisors.end_child(pid);
+        }
+    }
+
+    fn ask_supervisor(&self, supervisor: Pid, request: &[u8]) -> Option<Closed> {
+        let mut inner = self.inner.borrow_mut();
+        let mut supervisors = std::mem::take(&mut inner.supervisors);
+        let answer = supervisors.ask(supervisor, request, || inner.next_pid());
+        inner.supervisors = supervisors;
+        answer.map(Closed::Reply)
     }
 
     /// Takes the argument of the last `continue_with`.
@@ -247,19 +305,12 @@ impl Host for World {
 
     fn call(&self, kind: RequestKind, to: Pid, body: Vec<u8>, _: u64) -> Result<u64, Refused> {
         match kind {
-            RequestKind::Port => return self.ask_port(&body),
-            // There is no other process that could share a table.
-            RequestKind::Table => return Err(Refused),
+            RequestKind::Port => return self.ask(|inner| inner.ports.ask(&body)),
+            RequestKind::Table => return self.ask(|inner| inner.tables.ask(&body)),
             RequestKind::Stop => return self.stop(to, &body),
             RequestKind::Call | RequestKind::Supervisor => {}
         }
-        let closed = match self.responder.borrow_mut().as_mut() {
-            Some(responder) => match responder(to, Value::from_bytes(&body)) {
-                Ok(reply) => Closed::Reply(reply.bytes().to_vec()),
-                Err(exit) => Closed::Exit(exit),
-            },
-            None => Closed::Exit(Exit::Noproc),
-        };
+        let closed = self.ask_supervisor(to, &body).unwrap_or_else(|| self.respond(to, &body));
         let mut inner = self.inner.borrow_mut();
         let now_ms = inner.now_ms;
         Ok(inner.open(now_ms, closed))
@@ -320,8 +371,7 @@ impl Host for World {
 
     fn spawn(&self, _: &str, _: Vec<u8>, _: Tie) -> Result<u64, Refused> {
         let mut inner = self.inner.borrow_mut();
-        let pid = codec::encode(&Pid::new(FIRST_SPAWNED + inner.spawned, 1)).map_err(|_| Refused)?;
-        inner.spawned += 1;
+        let pid = codec::encode(&inner.next_pid()).map_err(|_| Refused)?;
         let now_ms = inner.now_ms;
         Ok(inner.open(now_ms, Closed::Reply(pid)))
     }

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::*;
+use crate::ets::Table;
 use crate::gen_server::Answer;
 use crate::{CallError, Info, Next, call, continue_with, receive_timeout, register, stop};
 
@@ -156,4 +157,99 @@ fn a_receive_timeout_ends_by_any_message_or_by_time() {
     assert_eq!(stepper.ended(), None);
     stepper.advance(Duration::from_millis(1)).expect("it lives");
     assert_eq!(stepper.ended(), Some(&Exit::shutdown()));
+}
+
+/// A server that keeps the best score of each player, in a table of its own or in one that it finds.
+#[derive(Serialize, Deserialize)]
+struct Board {
+    scores: Table<String, i64>,
+}
+
+impl GenServer for Board {
+    type Args = ();
+    type Call = (String, i64);
+    type Reply = Vec<(String, i64)>;
+    type Cast = ();
+    type Message = ();
+
+    async fn init((): ()) -> Result<Self, NotStarted> {
+        let scores = match ets::whereis("scores")? {
+            Some(found) => found,
+            None => ets::Options::new().named("scores").create()?,
+        };
+        Ok(Self { scores })
+    }
+
+    async fn handle_call(&mut self, (player, points): Self::Call, _: From) -> Answer<Self::Reply> {
+        let scored = self.scores.update_counter(&player, points, Some(0));
+        match scored.and_then(|_| self.scores.rows()) {
+            Ok(rows) => Answer::Reply(rows),
+            Err(error) => Answer::stop(error.into()),
+        }
+    }
+}
+
+fn score(player: &str, points: i64) -> (String, i64) {
+    (player.to_owned(), points)
+}
+
+#[test]
+fn a_process_creates_a_table_or_finds_the_table_of_another_process() {
+    let mut alone = Node::new().start::<Board>(&()).expect("it starts");
+    assert_eq!(alone.call(&score("eve", 2)), Ok(vec![score("eve", 2)]));
+    let lent = [score("ada", 40), score("bob", 1)];
+    let node = Node::new().table("scores", &lent).expect("its rows can be written");
+    let mut board = node.start::<Board>(&()).expect("it starts");
+    assert_eq!(board.call(&score("ada", 2)), Ok(vec![score("ada", 42), score("bob", 1)]));
+    assert_eq!(board.rows("scores"), Ok(vec![score("ada", 42), score("bob", 1)]));
+    assert!(board.rows::<String, i64>("none").is_err() && board.rows::<String, String>("scores").is_err());
+}
+
+#[test]
+fn a_table_under_test_answers_as_one_of_a_node() {
+    #[derive(Serialize, Deserialize)]
+    struct Owner;
+    impl GenServer for Owner {
+        type Args = ();
+        type Call = ();
+        type Reply = ();
+        type Cast = ();
+        type Message = ();
+
+        async fn init((): ()) -> Result<Self, NotStarted> {
+            check_requests()?;
+            Ok(Self)
+        }
+    }
+    let node = Node::new().table("theirs", &[(1, 1)]).expect("its rows can be written");
+    node.start::<Owner>(&()).expect("every answer is the expected one");
+}
+
+fn check_requests() -> Result<(), ets::Error> {
+    let reason = |error: ets::Error| error.reason();
+    let rows: Table<(u32, u32), String> = ets::Options::new().ordered().named("mine").create()?;
+    let taken = ets::Options::new().named("mine").create::<(), ()>();
+    assert_eq!(taken.map_err(reason), Err(ets::Reason::NameTaken));
+    let text = |text: &str| text.to_owned();
+    rows.insert(&(1, 2), &text("b"))?;
+    assert_eq!((rows.insert_new(&(1, 2), &text("x"))?, rows.insert_new(&(2, 1), &text("c"))?), (false, true));
+    assert_eq!(rows.replace(&(1, 2), &text("x"), &text("y"))?, false);
+    assert_eq!(rows.replace(&(1, 2), &text("b"), &text("B"))?, true);
+    rows.insert(&(1, 1), &text("a"))?;
+    assert_eq!(rows.page(Some(&(1, 1)), 1)?, [((1, 2), text("B"))]);
+    assert_eq!(rows.prefix(&(1,))?.len(), 2);
+    assert_eq!(rows.range(&(1, 2), &(2, 1))?.len(), 2);
+    assert_eq!((rows.take(&(2, 1))?, rows.get(&(2, 1))?), (Some(text("c")), None));
+    assert_eq!((rows.clear()?, rows.size()?), (2, 0));
+    rows.delete()?;
+    assert_eq!(rows.size().map_err(reason), Err(ets::Reason::NoTable));
+
+    let theirs = ets::whereis::<i64, i64>("theirs")?.expect("the test has created it");
+    assert_eq!(theirs.delete().map_err(reason), Err(ets::Reason::NotOwner));
+    assert_eq!(theirs.update_counter(&7, 1, None).map_err(reason), Err(ets::Reason::NoRow));
+    let unordered: Table<i64, i64> = ets::Options::new().create()?;
+    assert_eq!(unordered.page(None, 1).map_err(reason), Err(ets::Reason::NotOrdered));
+    unordered.give_away(Pid::new(9, 1), &())?;
+    assert_eq!(unordered.insert(&1, &1).map_err(reason), Err(ets::Reason::NoAccess));
+    Ok(())
 }
