@@ -81,7 +81,7 @@ pub fn build_here(command: &mut Command) -> &mut Command {
 
 /// Packs a release once and returns the path of the tarball.
 ///
-/// `shop-…`, `plant-…` and `quest-…` are the releases of `examples/`, `bench-…` those of
+/// `shop-…`, `plant-…`, `quest-…` and `linkd-…` are the releases of `examples/`, `bench-…` those of
 /// `tests/bench/`, and all others those of `tests/fixtures/`.
 pub fn release(name: &str) -> String {
     static PACKED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
@@ -96,7 +96,7 @@ pub fn release(name: &str) -> String {
 
 fn pack(name: &str) -> String {
     let home = workspace().join(match name.split('-').next() {
-        Some("shop" | "plant" | "quest") => "examples",
+        Some("shop" | "plant" | "quest" | "linkd") => "examples",
         Some("bench") => "tests/bench",
         _ => "tests/fixtures",
     });

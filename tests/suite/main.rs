@@ -27,6 +27,7 @@ mod inside;
 mod kit;
 mod left_behind;
 mod lifetimes;
+mod linkd;
 mod lives;
 mod lockstep;
 mod logging;

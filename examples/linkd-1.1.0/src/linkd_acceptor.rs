@@ -21,7 +21,8 @@ const RETRY: Duration = Duration::from_millis(100);
 /// The address of the listener, and the number of sessions at the same time.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Door {
-    address: String,
+    host: String,
+    port: u16,
     sessions: usize,
 }
 
@@ -50,9 +51,9 @@ impl GenServer for Acceptor {
     type Cast = ();
     type Message = Retry;
 
-    async fn init(Door { address, sessions }: Door) -> Result<Self, NotStarted> {
+    async fn init(Door { host, port, sessions }: Door) -> Result<Self, NotStarted> {
         // The supervisor owns the listener, so the port stays open if the acceptor is restarted.
-        let listener = port::Options::new().line(LINE_MAX).supervisor().listen(&address)?;
+        let listener = port::Options::new().line(LINE_MAX).supervisor().listen(&format!("{host}:{port}"))?;
         let acceptor = Self { listener, sessions };
         acceptor.request_next().await?;
         Ok(acceptor)
@@ -119,7 +120,7 @@ mod tests {
 
     /// An acceptor for two sessions at the same time.
     fn acceptor() -> Running<Acceptor> {
-        let door = Door { address: "127.0.0.1:0".to_owned(), sessions: 2 };
+        let door = Door { host: "127.0.0.1".to_owned(), port: 0, sessions: 2 };
         Node::new().simple_one_for_one("linkd_sessions").start(&door).expect("starts")
     }
 
