@@ -1,14 +1,18 @@
 //! `linkd`, the second app of the SDK's documentation, with clients over real sockets.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use reld_api::response::{Outcome, PortList};
-use reld_tests::{Node, assert_contains, eventually, field, keys, release};
+use reld_tests::{Node, assert_contains, eventually, field, folder, keys, release};
+
+use crate::transcript::Document;
+use crate::tree;
 
 /// Time limit for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -65,7 +69,7 @@ impl Client {
     }
 
     /// Returns whether the client still has a session.
-    fn is_served(mut self) -> bool {
+    fn is_served(&mut self) -> bool {
         let mut line = String::new();
         let sent = self.0.get_mut().write_all(b"hits nothing\n");
         sent.is_ok() && self.0.read_line(&mut line).is_ok_and(|_| line == "none\n")
@@ -85,14 +89,35 @@ fn visit(address: &str, number: usize) {
     let _ = stream.write_all(sent);
 }
 
-/// Follows its own link until `is_over`, and returns how often it did.
-fn stay(mut client: Client, name: &str, is_over: &AtomicBool) -> (Client, u64) {
+/// Lets the regulars leave when it is dropped, also by a failure of the test.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Follows the link with this number until `is_over`, and returns how often it did.
+fn stay(mut client: Client, number: usize, is_over: &AtomicBool) -> (Client, u64) {
     let mut followed = 0;
     while !is_over.load(Ordering::Relaxed) {
-        assert_eq!(client.ask(&format!("get {name}")), format!("https://{name}.example"));
+        assert_eq!(client.ask(&format!("get regular{number}")), format!("https://regular{number}.example"));
         followed += 1;
     }
     (client, followed)
+}
+
+/// Goes to 1.1.0 and back, without the end of a process.
+fn go_up_and_down(node: &Node) {
+    for order in [&["upgrade", "1.1.0"][..], &["downgrade"]] {
+        let report = node.report(order);
+        assert_eq!(
+            (report.outcome, report.killed, report.lingering),
+            (Outcome::Installed, vec![], vec![]),
+            "{order:?}"
+        );
+    }
 }
 
 #[test]
@@ -108,28 +133,20 @@ fn linkd_goes_up_and_down_while_3000_clients_leave_and_others_lose_no_answer_and
 
     let is_over = AtomicBool::new(false);
     let regulars: Vec<_> = thread::scope(|scope| {
-        let staying: Vec<_> = regulars.into_iter().enumerate().collect();
-        let staying: Vec<_> = staying
-            .into_iter()
-            .map(|(number, client)| {
-                let is_over = &is_over;
-                scope.spawn(move || stay(client, &format!("regular{number}"), is_over))
-            })
-            .collect();
-        let address = &address;
+        let (address, is_over) = (&address, &is_over);
+        let stay = |(number, client)| scope.spawn(move || stay(client, number, is_over));
+        let staying: Vec<_> = regulars.into_iter().enumerate().map(stay).collect();
         let visiting: Vec<_> = (0..3)
             .map(|part| scope.spawn(move || (part..VISITORS).step_by(3).for_each(|n| visit(address, n))))
             .collect();
-        let mut rounds = 0;
-        while rounds == 0 || visiting.iter().any(|visitors| !visitors.is_finished()) {
-            for order in [&["upgrade", "1.1.0"][..], &["downgrade"]] {
-                let report = node.report(order);
-                assert_eq!((report.outcome, report.killed), (Outcome::Installed, vec![]));
-                assert!(report.lingering.is_empty(), "{:?}", report.lingering);
+        let over = Over(is_over);
+        loop {
+            go_up_and_down(&node);
+            if visiting.iter().all(ScopedJoinHandle::is_finished) {
+                break;
             }
-            rounds += 1;
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         staying.into_iter().map(|client| client.join().expect("no answer was lost")).collect()
     });
 
@@ -191,7 +208,7 @@ fn a_session_that_ends_affects_no_other_and_a_full_house_lets_clients_wait() {
         node.ok(&["kill", session]);
     }
     assert_eq!(waiting.receive(), "none");
-    let served = clients.into_iter().map(Client::is_served).filter(|served| *served).count();
+    let served = clients.iter_mut().map(Client::is_served).filter(|served| *served).count();
     assert_eq!((served, ended.len()), (1, 7));
     assert_eq!(children(&node), before, "none was restarted");
 }
@@ -211,4 +228,35 @@ fn clients_wait_in_the_kernel_while_the_daemon_has_no_free_descriptors() {
         assert_eq!(client.receive(), "none");
     }
     assert_eq!(children(&node), before, "none was restarted");
+}
+
+#[test]
+fn the_commands_of_the_readme_of_linkd_print_the_documented_output() {
+    let (blocks, by_hand) = Document { path: "examples/linkd-1.1.0/README.md", folder: "LINKD" }.run();
+    assert!(blocks > 5 && by_hand == 2, "{blocks} blocks, {by_hand} by hand");
+}
+
+/// Returns the lines of a text without their indentation, so that a part of a function is found.
+fn lines(text: &str) -> String {
+    text.lines().map(|line| format!("\n{}", line.trim_start())).collect()
+}
+
+#[test]
+fn the_code_of_the_guide_is_the_code_of_linkd() {
+    let sources = ["1.0.0", "1.1.0"]
+        .map(|version| tree::files(&folder(&format!("examples/linkd-{version}")), &["rs", "toml"]));
+    let sources: Vec<_> = sources.iter().flatten().map(|(_, text)| lines(text)).collect();
+    let guide = fs::read_to_string(folder("daemon/sdk/src/guide.rs")).expect("the guide is there");
+    let guide: String = guide
+        .lines()
+        .map(|line| format!("{}\n", line.trim_start_matches("//!").strip_prefix(' ').unwrap_or("")))
+        .collect();
+    let blocks: Vec<_> =
+        guide.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n')).collect();
+    let code: Vec<_> = blocks.iter().filter(|(language, _)| *language != "text").collect();
+    assert!(code.len() > 10, "{code:?}");
+    for (_, block) in code {
+        let is_real = sources.iter().any(|source| source.contains(&lines(block)));
+        assert!(is_real, "no file of linkd contains\n{block}");
+    }
 }

@@ -54,6 +54,7 @@ mod strangers;
 mod tables;
 mod tidy;
 mod tour;
+mod transcript;
 mod tree;
 mod upgrade;
 mod uploads;

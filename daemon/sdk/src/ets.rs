@@ -354,8 +354,9 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
         value.map(|value| Ok(read("value of a table", &value)?)).transpose()
     }
 
-    /// Replaces the value of a row if it is `old`, byte for byte; returns whether it was. OTP:
-    /// `ets:select_replace/2`. `[callback]`
+    /// Replaces the value of a row if it is `old`, byte for byte; returns whether it was. A row
+    /// that another version of the app has written may have other bytes than `old`, even if `old`
+    /// was read from it. OTP: `ets:select_replace/2`. `[callback]`
     ///
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NoAccess`].

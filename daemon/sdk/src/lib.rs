@@ -97,6 +97,8 @@
 //! # fn main() {}
 //! ```
 //!
+//! The [guide] explains a second app: clients over TCP, sessions, shared tables and timers.
+//!
 //! In its `Cargo.toml`, set `crate-type = ["cdylib"]` and `panic = "unwind"` (the default). The
 //! file `app.toml` beside it has the name of the app and the module that starts it. From the second
 //! version on, `appup.toml` describes the upgrade.
@@ -290,6 +292,7 @@ mod gen_statem;
 #[cfg(test)]
 mod golden;
 mod guard;
+pub mod guide;
 pub mod harness;
 mod host;
 mod job;

@@ -71,8 +71,8 @@ impl GenServer for Session {
         self.say("bye: no command for too long").map_or_else(Next::Stop, |()| Next::Stop(Exit::Normal))
     }
 
-    /// Up: a running session gets the time of the appup. Down needs no code: the node cuts the added
-    /// field out, because both versions have a schema.
+    /// Up: a running session gets the time of the appup. Down needs no code: the node cuts the
+    /// added field out, because both versions have a schema.
     fn change_code(_from: &str, state: State, extra: Value) -> Result<Self, Exit> {
         let SessionV100 { connection, links, idle_ms } = state.read()?;
         let Up { keep_s } = extra.read()?;

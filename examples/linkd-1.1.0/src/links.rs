@@ -33,16 +33,6 @@ pub(crate) struct Link {
     pub(crate) until_s: Option<u64>,
 }
 
-impl Link {
-    pub(crate) fn new(url: &str, keep_s: u64) -> Self {
-        Self { url: url.to_owned(), until_s: Some(now_s().saturating_add(keep_s)) }
-    }
-}
-
-fn now_s() -> u64 {
-    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
-}
-
 impl Links {
     pub(crate) fn create() -> Result<Self, Error> {
         // Public, because sessions write to the tables and do not own them.
@@ -96,7 +86,8 @@ impl Links {
         Ok(page.into_iter().nth(PAGE - 1).map(|(name, _)| name))
     }
 
-    /// Removes a link. The hits go first: while the link is there, no client can add its name again.
+    /// Removes a link. The hits go first: while the link is there, no client can add its name
+    /// again.
     fn remove(self, name: &String) -> Result<(), Error> {
         self.hits.take(name)?;
         self.links.take(name)?;
@@ -106,4 +97,14 @@ impl Links {
     pub(crate) fn hits(self, name: &str) -> Result<Option<i64>, Error> {
         self.hits.get(&name.to_owned())
     }
+}
+
+impl Link {
+    pub(crate) fn new(url: &str, keep_s: u64) -> Self {
+        Self { url: url.to_owned(), until_s: Some(now_s().saturating_add(keep_s)) }
+    }
+}
+
+fn now_s() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
 }

@@ -1,5 +1,7 @@
 //! The supervisor of the acceptors.
 
+use std::time::Duration;
+
 use reld_sdk::{ChildSpec, Supervisor, SupervisorSpec};
 
 use crate::sockserv_sup::Door;
@@ -14,6 +16,8 @@ impl Supervisor for Acceptors {
 
     fn init(Door { address, acceptors }: Door) -> SupervisorSpec {
         let acceptor = |number| ChildSpec::worker(number, "sockserv_acceptor", &address);
-        (1..=acceptors).map(acceptor).fold(SupervisorSpec::one_for_one(), SupervisorSpec::child)
+        // They share the listener, so they end together if it fails.
+        let spec = SupervisorSpec::one_for_one().intensity(acceptors.into(), Duration::from_secs(5));
+        (1..=acceptors).map(acceptor).fold(spec, SupervisorSpec::child)
     }
 }

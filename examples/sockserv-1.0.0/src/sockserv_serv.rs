@@ -163,8 +163,8 @@ impl Session {
 mod tests {
     use std::collections::BTreeMap;
 
-    use reld_sdk::harness::{Node, Running, connection, pid};
     use reld_sdk::Value;
+    use reld_sdk::harness::{Node, Running, connection, pid};
 
     use super::*;
 

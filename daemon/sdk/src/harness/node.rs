@@ -58,8 +58,8 @@ impl Node {
         self
     }
 
-    /// Starts a simple_one_for_one supervisor with this name. It starts and counts the children that
-    /// the process under test requests; no child runs. [`Process::end_child`] ends one.
+    /// Starts a simple_one_for_one supervisor with this name. It starts and counts the children
+    /// that the process under test requests; no child runs. [`Process::end_child`] ends one.
     #[must_use]
     pub fn simple_one_for_one(self, name: &str) -> Self {
         self.world.add_supervisor(name);

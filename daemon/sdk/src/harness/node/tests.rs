@@ -159,7 +159,8 @@ fn a_receive_timeout_ends_by_any_message_or_by_time() {
     assert_eq!(stepper.ended(), Some(&Exit::shutdown()));
 }
 
-/// A server that keeps the best score of each player, in a table of its own or in one that it finds.
+/// A server that keeps the best score of each player, in a table of its own or in one that it
+/// finds.
 #[derive(Serialize, Deserialize)]
 struct Board {
     scores: Table<String, i64>,
