@@ -126,16 +126,27 @@ pub(crate) fn check_panics(block: &Block, facts: &Facts) -> Result<(), Refusal> 
     if block.built_by.starts_with("reld-sdk ") && !facts.raises { Err(Refusal::PanicAbort) } else { Ok(()) }
 }
 
-/// Compares the expected name and version with those in the library.
+/// Compares the expected name and version with those in the library. The library of a revision
+/// (`0.1.0+dev.3`) has the version that was revised.
 pub(crate) fn check_identity(asked: [&str; 2], found: [&str; 2]) -> Result<(), Refusal> {
     let differs =
-        ["name", "vsn"].into_iter().zip(asked).zip(found).find(|((_, asked), found)| asked != found);
+        ["name", "vsn"].into_iter().zip(asked).zip(found).find(|((field, asked), found)| {
+            asked != found && !(*field == "vsn" && is_revision(asked, found))
+        });
     match differs {
         None => Ok(()),
         Some(((field, asked), found)) => {
             Err(Refusal::Identity { field, asked: asked.to_owned(), found: found.to_owned() })
         }
     }
+}
+
+/// Returns whether `version` is a revision of `revised`: the number of a build was added to its
+/// build metadata.
+fn is_revision(version: &str, revised: &str) -> bool {
+    let begin = if revised.contains('+') { ".dev." } else { "+dev." };
+    let number = version.strip_prefix(revised).and_then(|rest| rest.strip_prefix(begin));
+    number.is_some_and(|number| number.parse::<u64>().is_ok())
 }
 
 /// Checks that the counters lie in the library, so that they are mapped exactly as long as the
@@ -157,5 +168,29 @@ fn load(image: &Image, block: &Block) -> Result<(), Refusal> {
     match fence::cross(image.span().start, "load", load) {
         abi::OK => Ok(()),
         status => Err(Refusal::LoadRefused { status }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(asked: &str, found: &str, fits: bool) {
+        assert_eq!(check_identity(["till", asked], ["till", found]).is_ok(), fits, "{asked} {found}");
+    }
+
+    #[test]
+    fn a_library_is_taken_for_its_own_version_and_for_revisions_of_it() {
+        for (asked, found) in [("0.1.0", "0.1.0"), ("0.1.0+dev.3", "0.1.0"), ("1.0.0+a.dev.12", "1.0.0+a")] {
+            check(asked, found, true);
+            check(found, asked, asked == found);
+        }
+        for asked in
+            ["0.1.1+dev.3", "0.1.0+dev", "0.1.0+dev.x", "0.1.0+other.3", "0.1.0.dev.3", "0.1.00+dev.3"]
+        {
+            check(asked, "0.1.0", false);
+        }
+        assert!(check_identity(["till+dev.1", "0.1.0"], ["till", "0.1.0"]).is_err());
     }
 }

@@ -61,7 +61,7 @@ pub use history::History;
 pub use layout::Root;
 pub use lifecycle::{Action, KnownApp, KnownRelease, Refusal, Status, StatusTable, next};
 pub use manifest::{Abi, FileEntry, MANIFEST, Manifest, Platform};
-pub use pack::{Order, Packed, Probe, Probed, pack};
+pub use pack::{Order, Packed, Probe, Probed, app_folders, pack, pack_revision};
 pub use prune::{Removal, removals};
 pub use store::Store;
 pub use unpack::Unpacked;

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use reld_plan::{
-    App, AppDocs, AppName, Appup, AppupFile, Behaviours, Config, ModuleName, Rel, RelApp, Release, Schemas,
-    Vsn, misfits,
+    App, AppDocs, AppName, Appup, AppupFile, Behaviours, Config, ModuleName, Rel, RelApp, Release, Revision,
+    Schemas, Vsn, misfits,
 };
 
 use crate::error::Error;
@@ -82,30 +82,59 @@ pub trait Probe {
 /// # Errors
 /// An [`Error`] about documents, app folders, cargo, make or libraries. No tarball is written then.
 pub fn pack(order: &Order, probe: &dyn Probe) -> Result<Packed, Error> {
-    let rel = Rel::parse(&order.release.to_string_lossy(), &read(&order.release)?)?;
+    pack_as(order, None, probe)
+}
+
+/// Packs a release with a single app as a revision: with the version of the revision, and with its
+/// appup in place of the author's.
+///
+/// # Errors
+/// As for [`pack`].
+pub fn pack_revision(order: &Order, revision: &Revision, probe: &dyn Probe) -> Result<Packed, Error> {
+    pack_as(order, Some(revision), probe)
+}
+
+fn pack_as(order: &Order, revision: Option<&Revision>, probe: &dyn Probe) -> Result<Packed, Error> {
+    let mut text = read(&order.release)?;
+    let mut rel = Rel::parse(&order.release.to_string_lossy(), &text)?;
     check_without(order, &rel)?;
     check_daemon(order, &rel)?;
     let folders = find(&order.apps)?;
     // Builds are slow, so errors in documents are reported before the first build.
-    let chosen: Vec<Chosen> =
+    let mut chosen: Vec<Chosen> =
         rel.apps.iter().map(|app| choose(order, &folders, app)).collect::<Result<_, _>>()?;
     let mut contents = Contents::default();
     let mut platform = None;
     let (mut apps, mut warnings) = (Vec::new(), Vec::new());
     let mut behaviours = Behaviours::default();
-    for Chosen { folder, appup } in &chosen {
-        let library = contents.add_app(order, folder, appup.as_ref(), probe)?;
+    for Chosen { folder, appup } in &mut chosen {
+        let (file, library) = build_and_check(folder, &order.profile, probe)?;
         check_platform(folder, &library, &mut platform)?;
+        let mut app = App { modules: library.modules.clone(), ..folder.app.clone() };
+        if let Some(revision) = revision {
+            app.version = revision.version.clone();
+            *appup = Some(revision.appup(&app, &library.schemas.behaviours()).to_toml());
+            text = revised(&mut rel, &app);
+        }
+        contents.add_app(order, folder, (&app, appup.as_ref()), file, &library.schemas)?;
         behaviours.extend(library.schemas.behaviours());
         let stays = |why| format!("app {} {} will stay mapped: {why}", library.name, library.version);
         warnings.extend(library.stays.map(stays));
-        apps.push(App { modules: library.modules, ..folder.app.clone() });
+        apps.push(app);
     }
-    let relup = contents.add_release(order, &rel)?;
+    let relup = contents.add_release(order, &rel, text)?;
     check_instructions(&chosen, relup.as_ref(), &apps, &behaviours)?;
     check_release(&rel, apps, &behaviours)?;
     let (tarball, manifest) = write(order, rel, platform, contents)?;
     Ok(Packed { tarball, manifest, warnings })
+}
+
+/// Gives an app its revised version in a release, and returns the text of the release.
+fn revised(rel: &mut Rel, app: &App) -> String {
+    for listed in rel.apps.iter_mut().filter(|listed| listed.name == app.name) {
+        listed.version = app.version.clone();
+    }
+    rel.to_toml()
 }
 
 fn check_without(order: &Order, rel: &Rel) -> Result<(), Error> {
@@ -170,6 +199,16 @@ struct Chosen {
     appup: Option<String>,
 }
 
+/// Returns the folders of the apps of a release, in its order.
+///
+/// # Errors
+/// [`Error::NoApp`], [`Error::AppTwice`], a mistake in an `app.toml`, or the disk failed.
+pub fn app_folders(apps: &Path, rel: &Rel) -> Result<Vec<(PathBuf, App)>, Error> {
+    let folders = find(apps)?;
+    let chosen = rel.apps.iter().map(|wanted| choose_folder(apps, &folders, wanted));
+    chosen.map(|folder| folder.map(|Folder { path, app }| (path, app))).collect()
+}
+
 /// Finds all app folders below `top`. Names and versions come from their `app.toml`, never from
 /// folder names.
 fn find(top: &Path) -> Result<Vec<Folder>, Error> {
@@ -196,11 +235,11 @@ fn subfolders(path: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 fn choose(order: &Order, folders: &[Folder], wanted: &RelApp) -> Result<Chosen, Error> {
-    let folder = choose_folder(order, folders, wanted)?;
+    let folder = choose_folder(&order.apps, folders, wanted)?;
     Ok(Chosen { appup: read_appup(&folder)?, folder })
 }
 
-fn choose_folder(order: &Order, folders: &[Folder], wanted: &RelApp) -> Result<Folder, Error> {
+fn choose_folder(apps: &Path, folders: &[Folder], wanted: &RelApp) -> Result<Folder, Error> {
     let named = || folders.iter().filter(|folder| folder.app.name == wanted.name);
     let mut fitting = named().filter(|folder| folder.app.version == wanted.version);
     match (fitting.next(), fitting.next()) {
@@ -211,7 +250,7 @@ fn choose_folder(order: &Order, folders: &[Folder], wanted: &RelApp) -> Result<F
             folders: [one.path.clone(), other.path.clone()],
         }),
         (None, _) => Err(Error::NoApp {
-            apps: order.apps.clone(),
+            apps: apps.to_owned(),
             name: wanted.name.clone(),
             version: wanted.version.clone(),
             found: named().map(|folder| folder.app.version.clone()).collect(),
@@ -259,28 +298,20 @@ impl Contents {
         &mut self,
         order: &Order,
         folder: &Folder,
-        appup: Option<&String>,
-        probe: &dyn Probe,
-    ) -> Result<Probed, Error> {
-        let app = &folder.app;
-        let built = build(folder, &order.profile)?;
-        let library =
-            probe.probe(&built).map_err(|source| Error::Probe { library: built.clone(), source })?;
-        check_library(folder, &library)?;
-        check_start(folder, &library)?;
-        check_modules(folder, &library)?;
-        let document = App { modules: library.modules.clone(), ..folder.app.clone() };
+        (app, appup): (&App, Option<&String>),
+        library: PathBuf,
+        schemas: &Schemas,
+    ) -> Result<(), Error> {
         let below = layout::app_dir(&app.name, &app.version);
         let not_carried = order.without.contains(&app.name);
-        self.add(layout::library(&app.name, &app.version), Source::File(built), not_carried)?;
-        self.add(format!("{below}/app.toml"), Source::Text(document.to_toml()), not_carried)?;
-        let schemas = Source::Text(library.schemas.to_json());
+        self.add(layout::library(&app.name, &app.version), Source::File(library), not_carried)?;
+        self.add(format!("{below}/app.toml"), Source::Text(app.to_toml()), not_carried)?;
+        let schemas = Source::Text(schemas.to_json());
         self.add(layout::schemas(&app.name, &app.version), schemas, not_carried)?;
         if let Some(appup) = appup {
             self.add(format!("{below}/appup.toml"), Source::Text(appup.clone()), not_carried)?;
         }
-        self.add_priv(folder, &below, not_carried)?;
-        Ok(library)
+        self.add_priv(folder, &below, not_carried)
     }
 
     fn add_priv(&mut self, folder: &Folder, below: &str, not_carried: bool) -> Result<(), Error> {
@@ -291,9 +322,14 @@ impl Contents {
     }
 
     /// Adds the documents of the release; returns the `relup.toml` if there is one.
-    fn add_release(&mut self, order: &Order, rel: &Rel) -> Result<Option<(PathBuf, String)>, Error> {
+    fn add_release(
+        &mut self,
+        order: &Order,
+        rel: &Rel,
+        text: String,
+    ) -> Result<Option<(PathBuf, String)>, Error> {
         let below = layout::release_dir(&rel.version);
-        self.add(format!("{below}/release.toml"), Source::Text(read(&order.release)?), false)?;
+        self.add(format!("{below}/release.toml"), Source::Text(text), false)?;
         let beside = |name| {
             let path = order.release.with_file_name(name);
             Ok::<_, Error>(documents::text_of_file(&path, &path)?.map(|text| (path, text)))
@@ -315,6 +351,17 @@ impl Contents {
         self.sources.insert(path, source);
         Ok(())
     }
+}
+
+/// Builds the app in a folder. Returns the file of its library and the library's description, which
+/// fits the app's documents.
+fn build_and_check(folder: &Folder, profile: &str, probe: &dyn Probe) -> Result<(PathBuf, Probed), Error> {
+    let built = build(folder, profile)?;
+    let library = probe.probe(&built).map_err(|source| Error::Probe { library: built.clone(), source })?;
+    check_library(folder, &library)?;
+    check_start(folder, &library)?;
+    check_modules(folder, &library)?;
+    Ok((built, library))
 }
 
 fn build(Folder { path, app }: &Folder, profile: &str) -> Result<PathBuf, Error> {
