@@ -69,15 +69,19 @@ async fn upgrade(api: Api, request: q::UpgradeApp, body: Body) -> Result<r::Repo
     let file = receive(&api, body).await?;
     let unpack = unpack(&api, file);
     let (app, place) = api.wait(move |_| unpack()).await?;
-    // Keep the folder, because the running app reads its own files there.
+    // Keep the folder, because the running app reads its own files there, even if the client leaves.
     let place = place.keep();
-    let what = format!("upgrade of app {} to {}", app.library.app, app.library.vsn);
+    let name = app.library.app.clone();
+    let what = format!("upgrade of app {name} to {}", app.library.vsn);
     let order = Order::App { app: Box::new(app), options: terms() };
     let moved = go(&api, order, api.entry(what, request.wait), r::HistoryKind::UpgradeApp, false).await;
-    if let Err(ErrorReport { exit_code: ExitCode::Refused | ExitCode::RolledBack, .. }) = &moved {
-        // If the folder cannot be removed, the next daemon removes it.
-        let _ = std::fs::remove_dir_all(place);
-    }
+    let unused = match &moved {
+        Ok(_) => api.shared.lock().places.insert(name, place),
+        Err(ErrorReport { exit_code: ExitCode::Refused | ExitCode::RolledBack, .. }) => Some(place),
+        Err(_) => None,
+    };
+    // If the folder cannot be removed, the next daemon removes it.
+    unused.map(std::fs::remove_dir_all);
     moved
 }
 

@@ -1,6 +1,7 @@
 //! The part of the node's state that the API reads in addition to the runtime.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use reld_handler::{AppName, AppSpec};
@@ -15,4 +16,6 @@ pub(crate) struct Shared {
     pub(crate) old_since: HashMap<String, Instant>,
     /// Whether code was changed by hand since the boot.
     pub(crate) dirty: bool,
+    /// The folder of each app that was upgraded by itself. The next upgrade of the app removes it.
+    pub(crate) places: BTreeMap<AppName, PathBuf>,
 }
