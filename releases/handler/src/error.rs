@@ -157,8 +157,13 @@ pub enum Obstacle {
         reason: String,
     },
     /// New code rejects a start argument, a state or a message that it would receive.
-    #[error("{0}")]
-    NotTaken(String),
+    #[error("{text}")]
+    NotTaken {
+        /// The module of the new code.
+        module: ModuleName,
+        /// The input, and the reason.
+        text: String,
+    },
     /// The running release is not committed, and the order does not return from it to an earlier
     /// release.
     #[error("release {running} runs and is not committed; {}", Boots(.boots.as_ref()))]
@@ -202,7 +207,7 @@ impl Obstacle {
             Self::Orphans { .. } => ErrorCode::Orphans,
             Self::Children(_) => ErrorCode::Children,
             Self::Call { .. } => ErrorCode::Call,
-            Self::NotTaken(_) => ErrorCode::NotTaken,
+            Self::NotTaken { .. } => ErrorCode::NotTaken,
             Self::Unconfirmed { .. } => ErrorCode::Unconfirmed,
         }
     }
@@ -210,9 +215,12 @@ impl Obstacle {
 
 impl Serialize for Obstacle {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
+        let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("class", self.code().as_str())?;
         map.serialize_entry("message", &self.to_string())?;
+        if let Self::NotTaken { module, .. } = self {
+            map.serialize_entry("module", module)?;
+        }
         map.end()
     }
 }

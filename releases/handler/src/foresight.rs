@@ -230,14 +230,14 @@ impl Foresight {
                 )
             }
             Refusable::State => format!(
-                "module {module} {vsn} does not take the state of {process}: {reason}{doubt}; update the module with a change_code"
+                "module {module} {vsn} does not take the state of {process}: {reason}{doubt}; give new fields a default, or update the module with a change_code"
             ),
             Refusable::Message => format!(
                 "module {module} {vsn} does not take a message that waits for {process}, which would crash: {reason}"
             ),
         };
         if stops {
-            self.obstacles.push(Obstacle::NotTaken(text));
+            self.obstacles.push(Obstacle::NotTaken { module, text });
         } else {
             self.warnings.push(text);
         }
