@@ -17,7 +17,7 @@ pub(crate) use self::build::{AppBuild, Build, Diff, Pack, Plan, Window};
 pub(crate) use self::look::{
     Direction, Logs, Top, TopSort, Trace, TraceFormat, Tree, TreeFormat, WaitFor, WaitState,
 };
-pub(crate) use self::new::{Bump, Lang, New};
+pub(crate) use self::new::{Bump, Dev, Lang, Misfits, New};
 pub(crate) use self::release::{
     Check, Downgrade, Going, Install, Policy, Prune, Settle, Timeouts, Upgrade, Version, Wait,
 };
@@ -67,6 +67,13 @@ pub(crate) enum Command {
     /// Start the next version of an app: move its versions and draft its appup
     #[command(allow_missing_positional = true)]
     Bump(Bump),
+    /// Run a release on a temporary node, and load each app anew whenever its sources change
+    #[command(
+        after_help = "Processes keep their states if the new code takes them. If a build fails, the old code runs on. \
+                      Prints the socket of the node, and one line for each app of a round; Ctrl-C stops the node and \
+                      removes its folder."
+    )]
+    Dev(Dev),
     /// Build the apps of a release and pack them into a tarball
     Pack(Pack),
     /// Print the upgrade script between two releases; needs no daemon
@@ -250,6 +257,12 @@ pub(crate) enum Command {
     /// Run a program with the resource limits of a library probe
     #[command(hide = true)]
     Limited {
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        program: Vec<OsString>,
+    },
+    /// Run a program that ends with its parent
+    #[command(hide = true)]
+    Tied {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         program: Vec<OsString>,
     },

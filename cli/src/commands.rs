@@ -5,6 +5,7 @@ mod bump;
 mod child;
 mod code;
 mod demo;
+mod dev;
 mod diff;
 mod explain;
 mod history;
@@ -14,6 +15,7 @@ mod look;
 mod manual;
 mod message;
 mod new;
+mod node;
 mod pack;
 mod plan;
 mod probe;
@@ -21,6 +23,7 @@ mod release;
 mod reports;
 mod spawn;
 mod sys;
+mod tied;
 mod top;
 mod trace;
 mod upgrade;
@@ -82,10 +85,12 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Kill { process, reason } => message::kill(client, process, reason).await,
         Command::Child(args) => child::run(client, args).await,
         Command::App(args) => app::run(client, args).await,
+        Command::Dev(args) => dev::dev(args, json).await,
         Command::Demo { quest } => demo::demo(quest).await,
         Command::Explain { code } => explain::explain(code.as_deref()),
         Command::Completions { shell } => Ok(manual::completions(shell)),
         Command::Man { folder } => manual::pages(&folder),
         Command::Limited { program } => Err(limited::exec(&program)),
+        Command::Tied { program } => Err(tied::exec(&program)),
     }
 }

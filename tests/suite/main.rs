@@ -14,6 +14,7 @@ mod codes;
 mod crowd;
 mod daemon;
 mod damage;
+mod dev;
 mod diff;
 mod doctored;
 mod documents;

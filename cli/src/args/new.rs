@@ -1,4 +1,4 @@
-//! Arguments of the commands that write an app: `new` and `bump`.
+//! Arguments of the commands for the author of an app: `new`, `bump` and `dev`.
 
 use std::path::PathBuf;
 
@@ -36,4 +36,33 @@ pub(crate) struct Bump {
     /// as release.toml names it, in the folder of the app or in this one]
     #[arg(long, value_name = "TARBALL")]
     pub(crate) from: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Dev {
+    /// Path of the release.toml
+    pub(crate) release: PathBuf,
+    /// Folder with the apps, in subfolders
+    #[arg(long, value_name = "DIR")]
+    pub(crate) apps: PathBuf,
+    /// Action for processes whose states the new code does not take
+    #[arg(long, value_name = "ACTION", default_value = "ask")]
+    pub(crate) state: Misfits,
+    /// Cargo profile to build with
+    #[arg(long, default_value = "dev")]
+    pub(crate) profile: String,
+    /// `reld` binary to run, and to inspect libraries with [default: the one next to relctl]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) reld: Option<PathBuf>,
+}
+
+/// The action for processes whose states the new code does not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Misfits {
+    /// Ask on the terminal; without a terminal keep the old code
+    Ask,
+    /// Start these processes anew, and keep the others
+    Restart,
+    /// Keep the old code of the app running
+    KeepOld,
 }

@@ -1,7 +1,6 @@
 //! `relctl demo`: a live upgrade and downgrade of an example on a temporary node, under traffic.
 
 mod build;
-mod node;
 mod quest;
 mod traffic;
 
@@ -11,13 +10,13 @@ use reld_api::response::{Behaviour, Forest, TreeNode};
 use reld_api::{Client, ErrorCode, ErrorReport, ExitCode, request as q};
 use tempfile::TempDir;
 
+use super::node::Node;
 use super::upgrade;
 use crate::args::{AppBuild, Downgrade, Going, Upgrade};
 use crate::error::Failure;
 use crate::shown::Shown;
 use crate::{render, terminal};
 use build::Built;
-use node::Node;
 use traffic::{Tally, Traffic};
 
 const APP: &str = "counter";

@@ -45,7 +45,7 @@ pub(super) async fn upgrade_app(client: &Client, app: &str, args: Upgrade) -> Re
     Ok(Shown::new(&report, render::replaced(&report)))
 }
 
-fn scratch() -> Result<TempDir, Failure> {
+pub(super) fn scratch() -> Result<TempDir, Failure> {
     tempfile::tempdir().map_err(|fault| Failure::io("create", "a temporary folder", &fault))
 }
 
@@ -61,7 +61,7 @@ fn document(dir: &Path) -> Result<App, Failure> {
     Ok(App::parse(&document.to_string_lossy(), &read(&document)?)?)
 }
 
-fn order(dir: &Path, build: &Build, scratch: &TempDir) -> Result<Order, Failure> {
+pub(super) fn order(dir: &Path, build: &Build, scratch: &TempDir) -> Result<Order, Failure> {
     let release = scratch.path().join("release.toml");
     write(&release, &release_of(document(dir)?).to_toml())?;
     Ok(Order {
@@ -90,7 +90,7 @@ fn release_of(app: App) -> Rel {
     }
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|fault| Failure::io("read", path.display(), &fault))
 }
 

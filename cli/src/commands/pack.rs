@@ -1,6 +1,6 @@
 //! `relctl pack`.
 
-use reld_plan::Vsn;
+use reld_plan::{Revision, Vsn};
 use reld_store::{Order, Packed};
 use serde_json::json;
 use tokio::task::spawn_blocking;
@@ -29,6 +29,12 @@ pub(super) async fn pack(args: Pack) -> Result<Shown, Failure> {
 /// Builds and packs on a thread of its own, because cargo blocks.
 pub(super) async fn build(order: Order, probe: ReldProbe) -> Result<Packed, Failure> {
     let packing = spawn_blocking(move || reld_store::pack(&order, &probe));
+    Ok(packing.await.expect("packing neither panics nor is it aborted")?)
+}
+
+/// Builds and packs a revision of one app.
+pub(super) async fn revise(order: Order, revision: Revision, probe: ReldProbe) -> Result<Packed, Failure> {
+    let packing = spawn_blocking(move || reld_store::pack_revision(&order, &revision, &probe));
     Ok(packing.await.expect("packing neither panics nor is it aborted")?)
 }
 

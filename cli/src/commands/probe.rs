@@ -44,13 +44,17 @@ struct PrintedModule {
     schema: Option<Interface>,
 }
 
+/// Returns the daemon's program, by default the one next to relctl.
+pub(super) fn daemon(named: Option<PathBuf>) -> PathBuf {
+    let beside = || env::current_exe().ok().map(|relctl| relctl.with_file_name("reld"));
+    named.or_else(|| beside().filter(|reld| reld.exists())).unwrap_or_else(|| "reld".into())
+}
+
 impl ReldProbe {
     /// Returns a probe that runs this daemon, by default the one next to relctl. Must be created
     /// inside the tokio runtime and used only on its blocking threads.
     pub(super) fn new(reld: Option<PathBuf>) -> Self {
-        let beside = || env::current_exe().ok().map(|relctl| relctl.with_file_name("reld"));
-        let reld = reld.or_else(|| beside().filter(|reld| reld.exists())).unwrap_or_else(|| "reld".into());
-        Self { runtime: Handle::current(), reld }
+        Self { runtime: Handle::current(), reld: daemon(reld) }
     }
 
     async fn output(&self, library: &Path) -> Result<Output, Fault> {

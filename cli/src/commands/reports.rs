@@ -65,18 +65,18 @@ fn print(text: &str) -> Result<ControlFlow<()>, Failure> {
 
 /// The signals that end a command that does not end by itself. [`End::new`] turns off their default
 /// action.
-struct End {
+pub(super) struct End {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl End {
-    fn new() -> Result<Self, Failure> {
+    pub(super) fn new() -> Result<Self, Failure> {
         let wait = |kind| signal(kind).map_err(|fault| Failure::io("wait for", "a signal", &fault));
         Ok(Self { interrupt: wait(SignalKind::interrupt())?, terminate: wait(SignalKind::terminate())? })
     }
 
-    async fn signalled(&mut self) {
+    pub(super) async fn signalled(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

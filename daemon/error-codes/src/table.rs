@@ -296,6 +296,8 @@ codes! {
     OtherApp = "other_app",
     /// The demo failed.
     Demo = "demo",
+    /// The temporary node of a command did not start, or ended.
+    NodeEnded = "node_ended",
 
     // The root of a node.
     /// The root is in use by another daemon.

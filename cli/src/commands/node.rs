@@ -1,5 +1,6 @@
-//! A node that runs during the demo.
+//! A throw-away node: its root, its socket and its log are in one temporary folder.
 
+use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -7,9 +8,10 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use reld_api::Client;
+use reld_api::{Client, ErrorCode, ErrorReport, ExitCode};
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::error::Failure;
@@ -26,6 +28,9 @@ pub(super) struct Node {
     child: Child,
     socket: PathBuf,
     log: PathBuf,
+    /// Reads the notifications after readiness; the daemon would log a warning for each that it
+    /// cannot send.
+    notifications: JoinSet<()>,
 }
 
 impl Node {
@@ -38,7 +43,10 @@ impl Node {
             .map_err(|fault| Failure::io("listen on", notify.display(), &fault))?;
         let output = File::create(&log).map_err(|fault| Failure::io("write", log.display(), &fault))?;
         let error = output.try_clone().map_err(|fault| Failure::io("write", log.display(), &fault))?;
-        let child = Command::new(reld)
+        let relctl = env::current_exe().map_err(|fault| Failure::io("find", "relctl", &fault))?;
+        let child = Command::new(relctl)
+            .args(["tied", "--"])
+            .arg(reld)
             .arg("--root")
             .arg(folder.join("root"))
             .arg("--socket")
@@ -51,13 +59,25 @@ impl Node {
             .kill_on_drop(true)
             .spawn()
             .map_err(|fault| Failure::io("start", reld.display(), &fault))?;
-        let mut node = Self { child, socket, log };
+        let mut node = Self { child, socket, log, notifications: JoinSet::new() };
         node.wait_until_ready(&ready).await?;
+        node.notifications.spawn(async move {
+            let mut buffer = [0; 1024];
+            while ready.recv(&mut buffer).await.is_ok() {}
+        });
         Ok(node)
     }
 
     pub(super) fn client(&self) -> Client {
         Client::new(&self.socket)
+    }
+
+    /// Waits until the daemon ends by itself, and returns the failure.
+    pub(super) async fn ended(&mut self) -> Failure {
+        match self.child.wait().await {
+            Ok(status) => self.complain(&format!("the node ended with {status}")),
+            Err(fault) => Failure::io("wait for", "the node", &fault),
+        }
     }
 
     /// Stops the daemon with SIGTERM and waits for its end.
@@ -88,7 +108,7 @@ impl Node {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = log.lines().collect();
         let tail = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
-        super::failed(format!("{message}\n{tail}"))
+        ErrorReport::new(ErrorCode::NodeEnded, format!("{message}\n{tail}"), ExitCode::Bug).into()
     }
 }
 

@@ -1,0 +1,165 @@
+//! `relctl dev`: saves of an author reach a running node (S150 to S152).
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use reld_tests::{Node, Run, assert_contains, build_here, folder, profile, workshop};
+use serde_json::{Value, json};
+
+/// Time limit for one round.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A running `relctl dev --json` of the app `till`, which `relctl new` has written.
+struct Dev {
+    till: PathBuf,
+    command: Child,
+    lines: Receiver<String>,
+    socket: String,
+}
+
+impl Dev {
+    /// Writes the app, starts the command, and waits until the release is booted.
+    fn start(home: &Path, lang: &str, options: &[&str]) -> Self {
+        let sdk = folder("daemon").to_string_lossy().into_owned();
+        let new = ["new", "till", "--lang", lang, "--sdk", &sdk];
+        Run::of(Command::new(Node::relctl_program()).current_dir(home).args(new)).expect(0);
+        let till = home.join("till");
+        // The test uses no network, so the app takes the versions of the dependencies from here.
+        fs::copy(folder("Cargo.lock"), till.join("Cargo.lock")).expect("a file can be copied");
+        let errors = File::create(home.join("errors")).expect("a file can be made");
+        let mut command = Command::new(Node::relctl_program());
+        build_here(&mut command).current_dir(&till).args(["dev", "release.toml", "--apps", ".", "--json"]);
+        command.args(["--profile", &profile()]).args(options);
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn();
+        let mut command = command.expect("relctl can be run");
+        let stdout = command.stdout.take().expect("stdout is a pipe");
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        let mut dev = Self { till, command, lines, socket: String::new() };
+        dev.socket = dev.line("started")["socket"].as_str().expect("a path").to_owned();
+        dev.line("booted");
+        dev
+    }
+
+    /// Waits for the next line, which must have this outcome.
+    #[track_caller]
+    fn line(&self, outcome: &str) -> Value {
+        let line = self.lines.recv_timeout(PATIENCE).expect("a line comes in time");
+        let line: Value = serde_json::from_str(&line).expect("a line is a document");
+        assert_eq!(line["outcome"], outcome, "{line}\n{}", self.errors());
+        line
+    }
+
+    fn errors(&self) -> String {
+        fs::read_to_string(self.till.with_file_name("errors")).expect("it is there")
+    }
+
+    /// Saves a file of the app with one text replaced by another.
+    #[track_caller]
+    fn save(&self, file: &str, old: &str, new: &str) {
+        let path = self.till.join(file);
+        let text = fs::read_to_string(&path).expect("it is there");
+        assert!(text.contains(old), "no {old:?} in {text}");
+        fs::write(path, text.replace(old, new)).expect("it can be written");
+    }
+
+    /// Runs relctl against the node and reads its JSON.
+    #[track_caller]
+    fn ask(&self, args: &[&str]) -> Value {
+        let mut relctl = Command::new(Node::relctl_program());
+        Run::of(relctl.env("RELD_SOCKET", &self.socket).arg("--json").args(args)).expect(0).json()
+    }
+
+    #[track_caller]
+    fn call(&self, request: &str) -> Value {
+        self.ask(&["call", "till_server", request])["reply"].clone()
+    }
+
+    #[track_caller]
+    fn pid(&self) -> Value {
+        self.ask(&["proc", "till_server"])["pid"].clone()
+    }
+
+    /// Ends the command as `kill` does. It must stop its node and remove the folder.
+    #[track_caller]
+    fn end(mut self) {
+        Run::of(Command::new("kill").args(["-TERM", &self.command.id().to_string()])).expect(0);
+        assert!(self.command.wait().expect("it ends").success(), "{}", self.errors());
+        let node = Path::new(&self.socket).parent().expect("a socket lies in a folder");
+        assert!(!node.parent().expect("a node lies in a folder").exists(), "nothing is left");
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // The test has failed, or the command has ended.
+        let _ = self.command.kill();
+        let _ = self.command.wait();
+    }
+}
+
+#[test]
+fn s150_a_save_reaches_the_processes_and_a_state_that_does_not_fit_is_named() {
+    let dev = Dev::start(&workshop("dev"), "rust", &[]);
+    assert_eq!(dev.call(r#"{"add": 5}"#), 5);
+    let pid = dev.pid();
+
+    dev.save("src/lib.rs", "self.sum += number", "self.sum += 10 * number");
+    let line = dev.line("reloaded");
+    assert_eq!([&line["app"], &line["kept"], &line["anew"]], [&json!("till"), &json!(3), &json!(0)]);
+    assert_eq!([dev.call(r#"{"add": 1}"#), dev.pid()], [json!(15), pid.clone()]);
+
+    // S151
+    dev.save("src/lib.rs", "10 * number", "10 * numbr");
+    dev.line("failed");
+    assert_contains(&dev.errors(), &["cannot find value `numbr` in this scope"]);
+    assert_eq!(dev.call(r#"{"add": 1}"#), 25);
+    dev.save("src/lib.rs", "10 * numbr", "100 * number");
+    dev.line("reloaded");
+    assert_eq!(dev.call(r#"{"add": 1}"#), 125);
+    dev.save("src/lib.rs", "#[cfg(test)]", "// The tests.\n#[cfg(test)]");
+    dev.line("unchanged");
+
+    // S152
+    dev.save("src/lib.rs", "sum: u64,\n", "sum: u64,\n    name: String,\n");
+    dev.line("failed");
+    dev.save("src/lib.rs", "Self { sum: 0 }", "Self { sum: 0, name: String::new() }");
+    let line = dev.line("kept_old");
+    assert_contains(&line["reasons"].to_string(), &["till_server", "missing field `name`"]);
+    assert_eq!(dev.call("sum"), 125);
+    dev.save("src/lib.rs", "    name: String", "    #[serde(default)]\n    name: String");
+    assert_eq!(dev.line("reloaded")["kept"], 3);
+    assert_eq!([dev.call("sum"), dev.pid()], [json!(125), pid]);
+    dev.end();
+}
+
+#[test]
+fn s152_processes_start_anew_with_restart_and_no_round_leaves_a_library() {
+    let home = tempfile::tempdir().expect("a temporary folder can be made");
+    let dev = Dev::start(home.path(), "c", &["--state", "restart"]);
+    dev.call(r#"{"add": 5}"#);
+    let pid = dev.pid();
+    let mut sum = "+= add".to_owned();
+    for factor in 2..=6 {
+        let new = format!("+= {factor} * add");
+        dev.save("till.c", &sum, &new);
+        assert_eq!(dev.line("reloaded")["kept"], 3);
+        sum = new;
+    }
+    assert_eq!([dev.call("sum"), dev.pid()], [json!(5), pid]);
+
+    dev.save("till.c", "\"sum\"", "\"total\"");
+    let line = dev.line("reloaded");
+    assert_eq!([&line["kept"], &line["anew"]], [2, 1], "{line}");
+    assert_contains(&line["reasons"].to_string(), &["till_server", "the state is not {sum: n}"]);
+    assert_eq!(dev.call("total"), 0);
+    let code = dev.ask(&["code"]);
+    assert_eq!(code["residents"], json!([]), "{code}");
+    dev.end();
+}
