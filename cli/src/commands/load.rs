@@ -69,6 +69,7 @@ pub(super) fn order(dir: &Path, build: &Build, scratch: &TempDir) -> Result<Orde
         apps: dir.to_owned(),
         output: Some(scratch.path().join("app.tar.gz")),
         profile: build.profile.clone(),
+        shared_build: pack::shared_build(),
         without: [].into(),
         reld: pack::least_reld(),
     })

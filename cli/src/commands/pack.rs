@@ -1,5 +1,8 @@
 //! `relctl pack`.
 
+use std::env;
+use std::path::PathBuf;
+
 use reld_plan::{Revision, Vsn};
 use reld_store::{Order, Packed};
 use serde_json::json;
@@ -20,6 +23,7 @@ pub(super) async fn pack(args: Pack) -> Result<Shown, Failure> {
         apps: args.apps,
         output: args.output,
         profile: args.build.profile,
+        shared_build: shared_build(),
         without: without.map_err(|fault| Failure::usage(fault.to_string()))?,
         reld: least_reld(),
     };
@@ -42,6 +46,13 @@ pub(super) async fn revise(order: Order, revision: Revision, probe: ReldProbe) -
 /// of its features.
 pub(super) fn least_reld() -> Vsn {
     env!("CARGO_PKG_VERSION").parse().expect("cargo takes semver only")
+}
+
+/// Returns the folder in which the dependencies of all apps are built, or `None` without a home.
+pub(super) fn shared_build() -> Option<PathBuf> {
+    let named = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = named.or_else(|| Some(env::home_dir()?.join(".cache")))?;
+    Some(cache.join("reld/build"))
 }
 
 fn show(packed: &Packed) -> Shown {

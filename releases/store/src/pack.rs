@@ -28,6 +28,9 @@ pub struct Order {
     pub output: Option<PathBuf>,
     /// The cargo profile, such as `release`.
     pub profile: String,
+    /// The folder in which the dependencies of all apps are built, unless the author has chosen one
+    /// with cargo's settings.
+    pub shared_build: Option<PathBuf>,
     /// The apps to leave out. Only nodes that already have these apps accept the tarball.
     pub without: BTreeSet<AppName>,
     /// The minimum version of reld that may run the release.
@@ -108,7 +111,7 @@ fn pack_as(order: &Order, revision: Option<&Revision>, probe: &dyn Probe) -> Res
     let (mut apps, mut warnings) = (Vec::new(), Vec::new());
     let mut behaviours = Behaviours::default();
     for Chosen { folder, appup } in &mut chosen {
-        let (file, library) = build_and_check(folder, &order.profile, probe)?;
+        let (file, library) = build_and_check(folder, order, probe)?;
         check_platform(folder, &library, &mut platform)?;
         let mut app = App { modules: library.modules.clone(), ..folder.app.clone() };
         if let Some(revision) = revision {
@@ -355,8 +358,8 @@ impl Contents {
 
 /// Builds the app in a folder. Returns the file of its library and the library's description, which
 /// fits the app's documents.
-fn build_and_check(folder: &Folder, profile: &str, probe: &dyn Probe) -> Result<(PathBuf, Probed), Error> {
-    let built = build(folder, profile)?;
+fn build_and_check(folder: &Folder, order: &Order, probe: &dyn Probe) -> Result<(PathBuf, Probed), Error> {
+    let built = build(folder, order)?;
     let library = probe.probe(&built).map_err(|source| Error::Probe { library: built.clone(), source })?;
     check_library(folder, &library)?;
     check_start(folder, &library)?;
@@ -364,12 +367,12 @@ fn build_and_check(folder: &Folder, profile: &str, probe: &dyn Probe) -> Result<
     Ok((built, library))
 }
 
-fn build(Folder { path, app }: &Folder, profile: &str) -> Result<PathBuf, Error> {
+fn build(Folder { path, app }: &Folder, order: &Order) -> Result<PathBuf, Error> {
     if path.join("Cargo.toml").is_file() {
-        return cargo::build(path, profile);
+        return cargo::build(path, &order.profile, order.shared_build.as_deref());
     }
     if path.join("Makefile").is_file() {
-        return make::build(path, &app.name, profile);
+        return make::build(path, &app.name, &order.profile);
     }
     Err(Error::NotBuildable { folder: path.clone() })
 }

@@ -67,6 +67,7 @@ async fn release(examples: &Path, name: &str, folder: &Path, reld: &Path) -> Res
         apps: examples.to_owned(),
         output: Some(folder.join(format!("{name}.tar.gz"))),
         profile: PROFILE.to_owned(),
+        shared_build: pack::shared_build(),
         without: [].into(),
         reld: pack::least_reld(),
     };

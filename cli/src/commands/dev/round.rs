@@ -99,6 +99,7 @@ impl Workshop {
             apps: self.apps.clone(),
             output: Some(self.tarball.clone()),
             profile: self.profile.clone(),
+            shared_build: pack::shared_build(),
             without: [].into(),
             reld: pack::least_reld(),
         };

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod builds;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -64,6 +66,7 @@ fn author(app: &str) -> (tempfile::TempDir, Order) {
         apps: folder.path().join("apps"),
         output: Some(folder.path().join("out.tar.gz")),
         profile: "dev".to_owned(),
+        shared_build: None,
         without: BTreeSet::new(),
         reld: "1.0.0".parse().unwrap(),
     };
