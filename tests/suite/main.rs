@@ -41,6 +41,7 @@ mod output;
 mod packaging;
 mod policy;
 mod ports;
+mod publish;
 mod quest;
 mod relup;
 mod room;
