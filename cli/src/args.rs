@@ -6,11 +6,11 @@ mod new;
 mod release;
 mod touch;
 
-use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use reld_api::Defaults;
 use serde_json::Value;
 
 pub(crate) use self::build::{AppBuild, Build, Diff, Pack, Plan, Window};
@@ -39,12 +39,10 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
-/// The socket when neither `--socket` nor `RELD_SOCKET` is set.
-const SOCKET: &str = "/run/reld/reld.sock";
-
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Global {
-    /// The daemon's socket [env: RELD_SOCKET] [default: /run/reld/reld.sock]
+    /// The daemon's socket [env: RELD_SOCKET] [default: /run/reld/reld.sock for root,
+    /// $XDG_RUNTIME_DIR/reld/reld.sock for another user]
     // Not clap's `env`: with the variable set, usage lines would show the option as required.
     #[arg(long, global = true, value_name = "PATH")]
     socket: Option<PathBuf>,
@@ -55,8 +53,7 @@ pub(crate) struct Global {
 
 impl Global {
     pub(crate) fn socket(&self) -> PathBuf {
-        let named = || env::var_os("RELD_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from);
-        self.socket.clone().or_else(named).unwrap_or_else(|| SOCKET.into())
+        self.socket.clone().unwrap_or_else(|| Defaults::of_user().socket)
     }
 }
 

@@ -91,7 +91,9 @@ fn no_daemon(fault: &io::Error) -> &'static str {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
             "the daemon does not accept connections: its log may show why; `kill -TERM` stops it"
         }
-        _ => "start one with `reld --root DIR`, or name its socket with --socket",
+        _ => {
+            "start one with `reld`, or name its socket with --socket or RELD_SOCKET; that of an installed service is /run/reld/reld.sock"
+        }
     }
 }
 

@@ -105,7 +105,7 @@ fn without_a_daemon_the_exit_code_is_3() {
     ! error[no_daemon]: cannot reach a daemon on /nonexistent/reld.sock
     !   caused by: No such file or directory (os error 2)
     !
-    ! hint: start one with `reld --root DIR`, or name its socket with --socket
+    ! hint: start one with `reld`, or name its socket with --socket or RELD_SOCKET; that of an installed service is /run/reld/reld.sock
     exit 3
     ");
 }
@@ -227,6 +227,18 @@ fn with_json_every_failure_is_a_document_on_stdout() {
         let message = labels.iter().find_map(|label| text.strip_prefix(label.as_str()));
         assert!(message.is_some_and(|text| text.starts_with(&body.error.message)), "{args:?}: {text}");
     }
+}
+
+#[test]
+fn the_demo_names_the_folder_that_it_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    // The relctl of the build lies in a clone, perhaps.
+    let relctl = folder.path().join("relctl");
+    std::fs::copy(env!("CARGO_BIN_EXE_relctl"), &relctl).unwrap();
+    let output = std::process::Command::new(relctl).current_dir("/").arg("demo").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("/ is not in a clone of reld's repository"), "{text}");
 }
 
 #[test]

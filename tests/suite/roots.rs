@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 use reld_api::response::NodeStatus;
 use reld_tests::{Node, Run, assert_contains, eventually, release};
 use tempfile::TempDir;
@@ -226,4 +227,68 @@ fn a_forked_child_that_holds_the_root_of_an_ended_daemon_is_named() {
     eventually("it has ended", || (!Path::new(&format!("/proc/{child}/fd/0")).exists()).then_some(()));
     node.kill_9_and_restart();
     assert_eq!(node.version(), "1.0.0");
+}
+
+/// Programs of a plain user, with the user's own folders and no options.
+struct PlainUser(TempDir);
+
+impl PlainUser {
+    fn new() -> Self {
+        let user = Self(scratch());
+        // The build's folder may be hidden from other users.
+        let daemon = Node::daemon_in(Path::new("/"));
+        for program in [Path::new(daemon.get_program()), Node::relctl_program()] {
+            let name = program.file_name().expect("a program is a file");
+            fs::copy(program, user.path("").join(name)).expect("a program can be copied");
+        }
+        for (folder, mode) in [("", 0o755), ("state", 0o777), ("run", 0o777), ("home", 0o777)] {
+            fs::create_dir_all(user.path(folder)).expect("a folder can be made");
+            fs::set_permissions(user.path(folder), fs::Permissions::from_mode(mode)).expect("it is ours");
+        }
+        user
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn program(&self, name: &str, variables: &[(&str, &str)]) -> Command {
+        let mut program = Command::new(self.path(name));
+        if geteuid().is_root() {
+            program.uid(65_534).gid(65_534);
+        }
+        for variable in ["RELD_SOCKET", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"] {
+            program.env_remove(variable);
+        }
+        program.env("HOME", self.path("home"));
+        program.envs(variables.iter().map(|(variable, folder)| (variable, self.path(folder))));
+        program.stdin(Stdio::null());
+        program
+    }
+
+    /// Starts a daemon and checks that relctl finds it, and that only the user may enter its
+    /// folders.
+    fn meets(&self, variables: &[(&str, &str)], root: &str, socket: &str) {
+        let mut daemon = self.program("reld", variables);
+        let _daemon = Daemon(daemon.stderr(Stdio::null()).spawn().expect("the daemon can be run"));
+        let status = || Run::of(self.program("relctl", variables).arg("status")).code;
+        eventually("it answers", || (status() == 0).then_some(()));
+        assert!(self.path(root).join("reld.toml").is_file() && self.path(socket).exists());
+        for folder in [&self.path(root), self.path(socket).parent().expect("it lies in a folder")] {
+            let mode = fs::metadata(folder).expect("it is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{}", folder.display());
+        }
+    }
+}
+
+#[test]
+fn the_programs_of_a_plain_user_meet_in_the_users_own_folders() {
+    let user = PlainUser::new();
+    let variables = [("XDG_STATE_HOME", "state"), ("XDG_RUNTIME_DIR", "run")];
+    user.meets(&variables, "state/reld", "run/reld/reld.sock");
+    user.meets(&[], "home/.local/state/reld", "home/.local/state/reld/reld.sock");
+    let another = [("RELD_SOCKET", "elsewhere"), variables[1]];
+    let missed = Run::of(user.program("relctl", &another).arg("status")).expect(3).stderr;
+    let words = ["cannot reach a daemon on ", "/elsewhere", "name its socket with --socket or RELD_SOCKET"];
+    assert_contains(&missed, &words);
 }

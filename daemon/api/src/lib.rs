@@ -39,12 +39,14 @@
 
 mod child_spec;
 mod client;
+mod defaults;
 mod error;
 pub mod request;
 pub mod response;
 pub mod term;
 
 pub use client::{Client, ClientError};
+pub use defaults::Defaults;
 pub use error::{ErrorBody, ErrorReport, ExitCode, FailedStep};
 pub use reld_error_codes::ErrorCode;
 pub use request::{Method, Request, decode};

@@ -7,7 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use nix::unistd::geteuid;
+use reld_api::Defaults;
 use reld_plan::{Config, DocError};
+use reld_store::make_folder;
 
 /// The node daemon.
 #[derive(Debug, Parser)]
@@ -23,10 +26,10 @@ pub(crate) struct Arguments {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Daemon {
     /// The folder of the node: releases, apps, status table. Created if it is missing.
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/reld")]
+    #[arg(long, value_name = "DIR", default_value_os_t = Defaults::of_user().root)]
     pub(crate) root: PathBuf,
-    /// The socket of the control API.
-    #[arg(long, value_name = "PATH", default_value = "/run/reld/reld.sock")]
+    /// The socket of the control API [env: RELD_SOCKET].
+    #[arg(long, value_name = "PATH", default_value_os_t = Defaults::of_user().socket)]
     pub(crate) socket: PathBuf,
     /// The number of threads that run app code [default: the number of cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -54,6 +57,22 @@ impl Daemon {
                 .with_context(|| format!("cannot make {} an absolute path", path.display()))
         };
         Ok(Self { root: absolute(&self.root)?, socket: absolute(&self.socket)?, ..self })
+    }
+
+    /// Creates the folders for the places that a plain user has by default. Only that user may
+    /// enter them; folders that an option names are created later, for other users too.
+    pub(crate) fn make_private_folders(&self) -> anyhow::Result<()> {
+        if geteuid().is_root() {
+            return Ok(());
+        }
+        let own = Defaults::of_user();
+        let root = Some(&*self.root).filter(|root| *root == own.root);
+        let run = self.socket.parent().filter(|_| self.socket == own.socket);
+        for folder in root.into_iter().chain(run) {
+            make_folder(folder, 0o700)
+                .with_context(|| format!("cannot create the folder {}", folder.display()))?;
+        }
+        Ok(())
     }
 
     /// Returns the environment keys that the command line sets. The last value of a repeated key

@@ -92,6 +92,7 @@ async fn serve(
 ) -> anyhow::Result<Next> {
     let signals = Signals::new()?;
     reld_loader::own_signals();
+    config.make_private_folders()?;
     let mut store = Store::open(&config.root)
         .with_context(|| format!("cannot use the node's root {}", config.root.display()))?;
     // The store now holds the lock on the root.

@@ -51,8 +51,9 @@ fn main() -> ExitCode {
     // This must precede the start of any thread. Threads inherit the signal mask, which the parent
     // OS process has chosen.
     reld_loader::reset_signals();
-    let environment = Environment::take();
+    // The defaults of the options depend on the environment.
     let arguments = Arguments::parse();
+    let environment = Environment::take();
     let result = match arguments.command {
         Some(Command::Probe { file, ask: Some(folder), .. }) => ask::answer(&file, &folder),
         Some(Command::Probe { file, json, of, modules, report, ask: None }) => {

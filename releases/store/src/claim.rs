@@ -38,9 +38,9 @@ struct Mark {
 /// The lock file of early daemons, which wrote no marks. Such a daemon may still run.
 const FORMER_LOCK: &str = "reld.lock";
 
-/// Names that an empty folder may contain: those of a fresh file system and of an interrupted
-/// claim.
-const NOTHING: [&str; 2] = ["lost+found", "reld.toml.new"];
+/// Names that an empty folder may contain: those of a fresh file system, of an interrupted claim,
+/// and the default socket of a user without a folder for sockets, whose node may have another root.
+const NOTHING: [&str; 3] = ["lost+found", "reld.toml.new", "reld.sock"];
 
 /// The lock on a root, held until this value is dropped or the OS process ends.
 #[derive(Debug)]

@@ -28,7 +28,7 @@ pub(super) struct Built {
 }
 
 pub(super) async fn build(folder: &Path, [first, second]: [&str; 2]) -> Result<Built, Failure> {
-    let workspace = workspace().await?;
+    let workspace = sources()?;
     let reld = daemon(&workspace).await?;
     let examples = workspace.join("examples");
     let first = release(&examples, first, folder, &reld).await?;
@@ -36,15 +36,17 @@ pub(super) async fn build(folder: &Path, [first, second]: [&str; 2]) -> Result<B
     Ok(Built { reld, first, second })
 }
 
-async fn workspace() -> Result<PathBuf, Failure> {
-    let elsewhere = || {
-        Failure::usage("cannot build the demo here: it needs the sources of reld")
-            .or_hint("run it in a clone of reld's repository")
-    };
-    let locate = ["locate-project", "--workspace", "--message-format", "plain"];
-    let located = cargo(&locate, Path::new(".")).await.map_err(|_| elsewhere())?;
-    let workspace = Path::new(located.trim_end()).parent().unwrap_or(Path::new("."));
-    if workspace.join("examples/releases").is_dir() { Ok(workspace.to_owned()) } else { Err(elsewhere()) }
+/// Returns the clone that the working folder or `relctl` itself lies in.
+fn sources() -> Result<PathBuf, Failure> {
+    let here = env::current_dir().map_err(|fault| Failure::io("find", "the working folder", &fault))?;
+    let program = env::current_exe().map_err(|fault| Failure::io("find", "the path of relctl", &fault))?;
+    let is_clone = |folder: &&Path| folder.join("examples/releases/shop-1.0.0.toml").is_file();
+    let found = here.ancestors().chain(program.ancestors()).find(is_clone);
+    found.map(Path::to_owned).ok_or_else(|| {
+        let message =
+            format!("cannot build the demo: {} is not in a clone of reld's repository", here.display());
+        Failure::usage(message).or_hint("call `relctl demo` in a clone")
+    })
 }
 
 async fn daemon(workspace: &Path) -> Result<PathBuf, Failure> {
