@@ -1,6 +1,7 @@
 //! The clap definition of the command line.
 
 mod build;
+mod env;
 mod look;
 mod new;
 mod release;
@@ -14,6 +15,7 @@ use reld_api::Defaults;
 use serde_json::Value;
 
 pub(crate) use self::build::{AppBuild, Build, Diff, Pack, Plan, Window};
+pub(crate) use self::env::{Env, EnvCommand, EnvHow, Key as EnvKey};
 pub(crate) use self::look::{
     Direction, Logs, Top, TopSort, Trace, TraceFormat, Tree, TreeFormat, WaitFor, WaitState,
 };
@@ -155,6 +157,9 @@ pub(crate) enum Command {
     Proc(Process),
     /// List the apps
     Apps,
+    /// Show the environments of the apps with the origin of each value, and change those of the
+    /// node
+    Env(Env),
     /// List the sockets that apps hold
     Ports,
     /// List the shared tables
@@ -245,7 +250,7 @@ pub(crate) enum Command {
         /// Name of the shell
         shell: clap_complete::Shell,
     },
-    /// Write one manual page per command into a folder
+    /// Write one manual page per command and per document into a folder
     #[command(hide = true)]
     Man {
         /// Folder for the pages, created if missing

@@ -7,6 +7,7 @@ mod code;
 mod demo;
 mod dev;
 mod diff;
+mod env;
 mod explain;
 mod history;
 mod limited;
@@ -65,6 +66,7 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Top(args) => top::top(client, args, json).await,
         Command::Proc(args) => look::proc(client, args.process).await,
         Command::Apps => look::apps(client).await,
+        Command::Env(args) => env::run(client, args).await,
         Command::Ports => look::ports(client).await,
         Command::Tables => look::tables(client).await,
         Command::Code { module } => look::code(client, module).await,

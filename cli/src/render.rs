@@ -2,6 +2,7 @@
 //! would carry a meaning.
 
 pub(crate) mod duration;
+mod env;
 mod files;
 pub(crate) mod history;
 mod mermaid;
@@ -22,6 +23,7 @@ use reld_api::response::{
 use reld_api::{ErrorCode, ErrorReport};
 use serde_json::Value;
 
+pub(crate) use env::{env, env_changed};
 pub(crate) use files::{pruned, repaired, verified};
 pub(crate) use report::{checked, ended, lingering, replaced, report, warnings};
 pub(crate) use table::table;

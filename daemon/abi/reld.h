@@ -171,7 +171,7 @@ typedef struct reld_event {
 #define RELD_EVENT_DOWN 5u      /* a monitored process ended; gen_server */
 #define RELD_EVENT_TERMINATE 6u /* about to end; gen_server, and application after its supervision tree has stopped */
 #define RELD_EVENT_PREP_STOP 7u /* about to be stopped; body {root, cause}, before ABI 1.3 the root's pid or nil; application */
-#define RELD_EVENT_CONFIG_CHANGE 8u /* environment changed; body {changed, new, removed}; application, since ABI 1.1 */
+#define RELD_EVENT_CONFIG_CHANGE 8u /* environment changed; body {changed, new, removed}; application, since ABI 1.1; a text as the reply refuses the change, since ABI 1.6 */
 #define RELD_EVENT_CONTINUE 9u /* sent by the process to itself, before all other messages; gen_server, since ABI 1.2 */
 #define RELD_EVENT_TIMEOUT 10u /* no message came within the time set by `send`; gen_server, since ABI 1.2 */
 #define RELD_EVENT_START_PHASE 11u /* a start phase of app.toml; body {phase, type, arg}; application, since ABI 1.3 */

@@ -19,6 +19,7 @@ mod diff;
 mod doctored;
 mod documents;
 mod elders;
+mod env;
 mod events;
 mod first_app;
 mod floors;

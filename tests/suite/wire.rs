@@ -333,12 +333,35 @@ fn ports_and_tables(wire: &mut Wire) {
     wire.get(&node, "/tables", &[]);
 }
 
+fn environment(wire: &mut Wire) {
+    let node = running("yard-1.0.0");
+    let set = json!({"yard": {"speed": 2, "fresh": 3}, "shed": {"gone": true}});
+    wire.post(&node, "/env/set", &json!({"set": set, "dry_run": false, "timeout_ms": 5000}));
+    wire.post(&node, "/env/set", &json!({"set": {"yard": {"speed": 4}}, "unset": {"shed": ["gone"]}}));
+    fs::write(node.root().join("config.toml"), "").expect("the root is ours");
+    wire.get(&node, "/env", &[("app", "yard")]);
+    wire.fail(
+        &node,
+        "a refused change of the configuration",
+        "/env/set",
+        &json!({"set": {"yard": {"speed": "refuse"}}}),
+    );
+}
+
 #[test]
 fn every_route_answers_with_the_recorded_keys() {
     let mut wire = Wire::default();
-    for scenario in
-        [releases, ends_of_upgrades, single_app, code, processes, supervisors, reports, ports_and_tables]
-    {
+    for scenario in [
+        releases,
+        ends_of_upgrades,
+        single_app,
+        code,
+        processes,
+        supervisors,
+        reports,
+        ports_and_tables,
+        environment,
+    ] {
         scenario(&mut wire);
     }
     let routes: BTreeSet<_> = ROUTES.iter().map(|(_, path)| (*path).to_owned()).collect();

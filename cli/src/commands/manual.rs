@@ -1,9 +1,13 @@
-//! Shell completions and manual pages, generated from the clap definition.
+//! Shell completions and manual pages, generated from the clap definition and from the tables of
+//! documents.
+
+mod section5;
 
 use std::path::Path;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
+use reld_plan::DOCUMENTS;
 
 use crate::args::Args;
 use crate::error::Failure;
@@ -16,11 +20,16 @@ pub(crate) fn completions(shell: Shell) -> Shown {
     Shown { text, ..Shown::nothing() }
 }
 
-/// Writes `relctl.1` and a page for each command that is not hidden, such as `relctl-upgrade.1`.
+/// Writes `relctl.1`, a page for each command that is not hidden, such as `relctl-upgrade.1`, and a
+/// page for each document, such as `app.toml.5`.
 pub(crate) fn pages(folder: &Path) -> Result<Shown, Failure> {
     let write = || {
         std::fs::create_dir_all(folder)?;
-        clap_mangen::generate_to(Args::command().disable_help_subcommand(true), folder)
+        clap_mangen::generate_to(Args::command().disable_help_subcommand(true), folder)?;
+        DOCUMENTS
+            .iter()
+            .map(section5::page)
+            .try_for_each(|(file, text)| std::fs::write(folder.join(file), text))
     };
     write().map_err(|fault| Failure::io("write", folder.display(), &fault))?;
     Ok(Shown::nothing())

@@ -28,6 +28,8 @@ fn words(what: &What) -> (String, String) {
         }
         What::TakeBack { version, fault } => (version.clone(), fault.clone()),
         What::Committed { version } => (version.clone(), String::new()),
+        What::EnvChanged { keys, uid } => (keys.clone(), by(*uid)),
+        What::EnvRefused { keys, uid, error } => (keys.clone(), format!("{}: {error}", by(*uid))),
         What::AppStarted { app, version }
         | What::CodeLoaded { app, version }
         | What::CodeUnmapped { app, version } => (format!("{app} {version}"), String::new()),
@@ -47,6 +49,10 @@ fn words(what: &What) -> (String, String) {
         What::AlarmRaised { text, .. } | What::AlarmCleared { text, .. } => (text.clone(), String::new()),
         What::Dropped { missed, restarted } => (missing(*missed, *restarted, "events"), String::new()),
     }
+}
+
+fn by(uid: Option<u32>) -> String {
+    uid.map_or_else(String::new, |uid| format!("by uid {uid}"))
 }
 
 fn missing(missed: u64, restarted: bool, what: &str) -> String {

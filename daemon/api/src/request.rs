@@ -10,11 +10,13 @@ use serde::de::DeserializeOwned;
 use crate::error::{ErrorReport, ExitCode};
 use crate::response as r;
 
+mod env;
 mod look;
 mod release;
 mod touch;
 
 pub use crate::child_spec::{ChildSpec, ChildType, Restart, Shutdown};
+pub use env::{Env, SetEnv};
 pub use look::{
     Apps, ChildSpecOf, Children, Code, Events, FollowLogs, Logs, MessageLog, Ports, Process, Processes,
     State, Statistics, Status, SysStatus, Tables, Top, TopSort, Tree,
@@ -108,6 +110,7 @@ routes! {
     Get    "/process"             Process        -> ProcessDetails within QUICK;
     Get    "/top"                 Top            -> TopList        within LONG;
     Get    "/apps"                Apps           -> AppList        within QUICK;
+    Get    "/env"                 Env            -> EnvList        within QUICK;
     Get    "/code"                Code           -> CodeTable      within QUICK;
     Get    "/ports"               Ports          -> PortList       within QUICK;
     Get    "/tables"              Tables         -> TableList      within QUICK;
@@ -121,6 +124,7 @@ routes! {
     Get    "/logs"                Logs           -> LogList        within QUICK;
     Watch  "/logs/follow"         FollowLogs     -> Followed       within QUICK;
 
+    Post   "/env/set"             SetEnv         -> EnvChanged     within LONG;
     Post   "/call"                Call           -> Replied        within QUICK;
     Post   "/cast"                Cast           -> Sent           within QUICK;
     Post   "/spawn"               Spawn          -> Spawned        within QUICK;

@@ -1,11 +1,13 @@
 //! All answers. Later versions may add fields, so clients must skip unknown ones.
 
+mod env;
 mod events;
 mod history;
 mod look;
 mod release;
 mod touch;
 
+pub use env::{ChangedEnv, EnvChanged, EnvList, EnvOrigin, EnvValue};
 pub use events::{Event, Followed, LogLevel, LogLine, LogList, What};
 pub use history::{Attached, HistoryEntry, HistoryKind, HistoryList};
 pub use look::{

@@ -304,6 +304,8 @@ codes! {
     RootInUse = "root_in_use",
     /// The folder is not a root that this daemon can use.
     BadRoot = "bad_root",
+    /// The node's own configuration is invalid, or cannot be written.
+    BadConfig = "bad_config",
 
     // Processes, apps and modules of a node.
     /// There is no such process.
@@ -354,7 +356,7 @@ codes! {
     NotPurged = "not_purged",
     /// The process is in old code that must be purged first.
     Lingering = "lingering",
-    /// An app failed in `config_change`.
+    /// An app or the disk did not take a new configuration.
     ConfigChange = "config_change",
 
     // The command line and the API.

@@ -38,7 +38,8 @@ pub(crate) struct Daemon {
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub(crate) residents: u16,
     /// Set a key of an app's environment in every release: `counter.interval_ms=250`, with a TOML
-    /// value. Overrides `config.toml`, which overrides `app.toml`.
+    /// value; a bare word is a string. Takes precedence over `config.toml` below the root, which
+    /// overrides that of the release, which overrides `app.toml`.
     #[arg(long, value_name = "APP.KEY=VALUE", value_parser = env)]
     pub(crate) env: Vec<Config>,
     /// Write the log as JSON lines.
@@ -109,7 +110,7 @@ pub(crate) enum Command {
 }
 
 fn env(text: &str) -> Result<Config, DocError> {
-    Config::parse("--env", text)
+    Config::setting("--env", text)
 }
 
 /// Prints the description of a library.

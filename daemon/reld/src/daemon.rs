@@ -262,8 +262,8 @@ impl Signals {
     }
 
     /// Waits for a signal that ends the daemon. A daemon without a terminal ignores SIGHUP. For a
-    /// service, SIGHUP means "reload the configuration"; the daemon has nothing to reload, and
-    /// ending would lose the states of all processes.
+    /// service, SIGHUP means "reload the configuration"; ending would lose the states of all
+    /// processes, and a reload by signal could report no mistake.
     async fn end(&mut self) {
         loop {
             tokio::select! {
@@ -273,7 +273,7 @@ impl Signals {
                     if self.at_terminal {
                         return;
                     }
-                    tracing::warn!(name: "daemon.hangup", "SIGHUP ignored: there is nothing to reload; use `relctl upgrade`");
+                    tracing::warn!(name: "daemon.hangup", "SIGHUP ignored; use `relctl upgrade` or `relctl env reload`");
                 }
             }
         }

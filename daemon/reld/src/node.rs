@@ -27,6 +27,7 @@ use reld_handler::{
 };
 use reld_loader::Loader;
 use reld_runtime::{self as runtime, Runtime};
+use serde_json::{Map, Value};
 
 use self::apps::{Apps, Environments};
 use self::foresee::Forecast;
@@ -297,6 +298,15 @@ impl Node for RuntimeNode {
     fn config_change(&mut self, deadline: Instant) -> Vec<String> {
         let before = std::mem::take(&mut self.environments);
         self.apps().announce(before, deadline)
+    }
+
+    fn configure(
+        &mut self,
+        app: &AppName,
+        env: &Map<String, Value>,
+        deadline: Instant,
+    ) -> Result<(), NodeError> {
+        self.apps().configure(app, env, deadline)
     }
 
     fn raise(

@@ -105,6 +105,11 @@ pub(crate) fn error(error: &handler::Error) -> ErrorReport {
         ),
         handler::Error::Bug(_) => ErrorReport::new(ErrorCode::Bug, chain(error), ExitCode::Bug)
             .with_hint("the daemon's log has the panic; `relctl status` shows the running release"),
+        handler::Error::NoSuchApp { .. } => ErrorReport::refused(ErrorCode::NoSuchApplication, chain(error)),
+        handler::Error::BadValue { .. } => ErrorReport::refused(ErrorCode::BadConfig, chain(error)),
+        handler::Error::NotConfigured { .. } => {
+            ErrorReport::new(ErrorCode::ConfigChange, chain(error), ExitCode::RolledBack)
+        }
         handler::Error::NeedsRestart => ErrorReport::refused(ErrorCode::NeedsRestart, chain(error)),
         handler::Error::NoRoom { .. } => ErrorReport::refused(ErrorCode::NoRoom, chain(error)),
     }

@@ -52,7 +52,19 @@ pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
         ready(())
     }
 
-    /// Called after an upgrade or a downgrade that changed the app's environment;
+    /// Called before [`config_change`](Self::config_change), to check the new values, which
+    /// [`env`](crate::env) already returns. OTP has no such callback.
+    ///
+    /// # Errors
+    /// An error refuses the change: `config_change` is not called, and the app runs on. `relctl env
+    /// set` then takes the change back. After an upgrade the new values stay, and the report has
+    /// the error.
+    fn accept_config(&self, change: &EnvChange) -> Result<(), Exit> {
+        let _ = change;
+        Ok(())
+    }
+
+    /// Called after an upgrade, a downgrade or `relctl env set` that changed the app's environment;
     /// [`env`](crate::env) already returns the new values. It is not called for an app that the
     /// release adds or restarts. OTP: `config_change/3`.
     fn config_change(&mut self, change: EnvChange) -> impl Future<Output = ()> + Send {
@@ -107,7 +119,8 @@ impl StartArgs {
         self.start_type
     }
 
-    /// Reads the app's environment: `[env]` of app.toml, with the release's configuration on top.
+    /// Reads the app's environment: `[env]` of app.toml, with the configuration of the release and
+    /// of the node on top.
     ///
     /// # Errors
     /// A key that `T` needs is missing or of another type.
@@ -175,7 +188,7 @@ face! {
     }
 }
 
-/// The keys of an app's environment that an upgrade changed. OTP passes the values too; here you
+/// The keys of an app's environment that were changed. OTP passes the values too; here you
 /// read them with [`env`](crate::env).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "wire::EnvChange<IgnoredAny>")]
@@ -290,6 +303,10 @@ async fn prep_stop<A: Application>(mut state: Box<A>, stopping: Stopping) -> Res
 }
 
 async fn config_change<A: Application>(mut state: Box<A>, change: EnvChange) -> Result<Done<A>, Exit> {
+    if let Err(refusal) = state.accept_config(&change) {
+        let reply = codec::encode(&refusal.to_string()).map_err(|error| error.of("refusal"))?;
+        return Ok(Done { reply: Some(reply), ..Done::go_on(state) });
+    }
     state.config_change(change).await;
     Ok(Done::go_on(state))
 }

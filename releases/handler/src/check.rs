@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use reld_plan::{
-    Action as PlanAction, Finding, MemberChange, Mode, ModuleName, Moved, PackedRelease, PlanError,
+    Action as PlanAction, Finding, MemberChange, Mode, ModuleName, Moved, Origin, PackedRelease, PlanError,
     PurgeMethod, Release, ReleaseApp, Script, StartType, Vsn, Warning, Windows, detour, diff, plan_windows,
 };
 use reld_store::{Action, Documents, Manifest, Store, next};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::action::{pre_purges, restarts};
 use crate::boot::{Ends, Tables, not_bootable, plan_boot};
@@ -82,7 +82,7 @@ pub(crate) fn prepare<N: Node>(
 ) -> Result<Prepared, Error> {
     let running = from.map(|from| &from.vsn);
     let mut prepared = Prepared::new(running, &to.vsn);
-    prepared.check.changed = from != Some(to);
+    prepared.check.changed = from.is_none_or(|from| !from.is_same_code(to));
     // The status table does not change if only an app of the running release is replaced, or such a
     // replacement is undone.
     let moves = running != Some(&to.vsn);
@@ -93,6 +93,7 @@ pub(crate) fn prepare<N: Node>(
     let left = from.map(|from| from.documents(store)).transpose()?;
     match candidate(store, to) {
         Ok((documents, mut material)) => {
+            prepared.check.warnings.extend(unknown_in_config(&documents));
             let (old, new) = (left.map(packed), packed(documents));
             let script = match &old {
                 Some(old) => plan_windows(&old.release, &new.release, options.windows),
@@ -102,7 +103,6 @@ pub(crate) fn prepare<N: Node>(
                 script.as_ref().map_or(true, |script| restarts(script) || script.loads(module))
             };
             prepared.check.warnings.extend(old.iter().flat_map(|old| not_taken(old, &new, moves)));
-            prepared.check.warnings.extend(unknown_in_config(&new));
             if let (Some(old), Ok(script)) = (&old, &script) {
                 let Outlook { obstacle, warning, back } =
                     Outlook::new(&old.release, &new.release, script, options);
@@ -146,7 +146,7 @@ fn way_through(store: &Store, from: &Release, to: &Release) -> Option<Vec<Vsn>> 
 
 /// Returns a release in the form that `diff` compares.
 fn packed(documents: Documents) -> PackedRelease {
-    PackedRelease { release: documents.release, config: documents.config, libraries: BTreeMap::new() }
+    PackedRelease { release: documents.release, config: documents.config.release, libraries: BTreeMap::new() }
 }
 
 /// Returns warnings about messages that replaced modules no longer accept, according to the schemas
@@ -167,9 +167,15 @@ fn not_taken(left: &PackedRelease, to: &PackedRelease, moves: impl Fn(&ModuleNam
 
 /// Returns a warning for each configured app that the release does not have. OTP ignores such a
 /// configuration.
-fn unknown_in_config(to: &PackedRelease) -> impl Iterator<Item = String> {
-    let names = to.config.apps.keys().filter(|name| to.release.app(name).is_none());
-    names.map(|name| format!("config.toml has a section {name}, which is not an app of the release"))
+pub(crate) fn unknown_in_config(to: &Documents) -> impl Iterator<Item = String> + use<> {
+    to.config.unknown(|name| to.release.app(name).is_some()).into_iter().map(|(app, origin)| {
+        let place = match origin {
+            Origin::App | Origin::Release => "config.toml",
+            Origin::Node => "the node's config.toml",
+            Origin::CommandLine => "the daemon's command line",
+        };
+        format!("{place} has a section {app}, which is not an app of the release")
+    })
 }
 
 /// Prepares the way back from an upgrade that was carried out in part, so the node is between two
@@ -219,7 +225,11 @@ pub(crate) fn bootable<N: Node>(node: &N, store: &Store, vsn: &Vsn) -> Vec<Obsta
     if let Err(error) = store.release(vsn) {
         return vec![files(error)];
     }
-    match candidate(store, &Lineup::of(vsn.clone())) {
+    let config = match store.read_config() {
+        Ok(read) => read.config,
+        Err(error) => return vec![files(error)],
+    };
+    match candidate(store, &Lineup::of(vsn.clone(), config)) {
         Ok((documents, material)) => {
             let to = packed(documents);
             let Tables { behaviours, refused, .. } =
@@ -290,7 +300,7 @@ fn material(store: &Store, manifest: &Manifest, documents: &Documents, lineup: &
     }
 }
 
-fn spec(dir: PathBuf, documents: &Documents, app: &ReleaseApp) -> AppSpec {
+pub(crate) fn spec(dir: PathBuf, documents: &Documents, app: &ReleaseApp) -> AppSpec {
     let doc = &app.docs.app;
     AppSpec {
         name: doc.name.clone(),
@@ -300,15 +310,8 @@ fn spec(dir: PathBuf, documents: &Documents, app: &ReleaseApp) -> AppSpec {
         start_type: documents.release.boot_type(app),
         applications: documents.release.needs(app).into_iter().cloned().collect(),
         start_phases: doc.start_phases.clone(),
-        env: environment(documents, app),
+        env: documents.config.environment(doc),
     }
-}
-
-/// Returns the environment of an app. OTP: `sys.config` overrides the `.app` file.
-fn environment(documents: &Documents, app: &ReleaseApp) -> Map<String, Value> {
-    let mut env = app.docs.app.env.clone();
-    env.extend(documents.config.apps.get(app.name()).cloned().unwrap_or_default());
-    env
 }
 
 /// Finds libraries that would be replaced while threads that they started run.

@@ -291,6 +291,32 @@ pub enum Error {
         /// The release.
         vsn: Vsn,
     },
+    /// The running release lacks an app that is to be configured.
+    #[error("cannot configure {app}: release {vsn} has no such app; its apps: {}", Names(.apps))]
+    NoSuchApp {
+        /// The app.
+        app: AppName,
+        /// The running release.
+        vsn: Vsn,
+        /// The apps of the release.
+        apps: Vec<AppName>,
+    },
+    /// A value cannot be handed over to its app.
+    #[error("cannot configure {app}: {reason}")]
+    BadValue {
+        /// The app.
+        app: AppName,
+        /// The value and the reason.
+        reason: String,
+    },
+    /// An app or the disk did not take a new configuration. The node's configuration is as before.
+    #[error("cannot change the configuration of the node: {cause}; it is as before{}", But(.not_undone))]
+    NotConfigured {
+        /// The error.
+        cause: String,
+        /// The errors of apps that did not take their previous environment again.
+        not_undone: Vec<String>,
+    },
     /// The daemon panicked.
     #[error("the daemon panicked: {0}; this is a bug of reld")]
     Bug(String),
@@ -310,6 +336,25 @@ impl fmt::Display for AsBefore<'_> {
             Some(vsn) => write!(f, "the node runs {vsn} as before"),
             None => f.write_str("the node is idle as before"),
         }
+    }
+}
+
+/// Prints names in one line.
+struct Names<'a>(&'a [AppName]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.0.iter().map(AppName::as_str).collect();
+        f.write_str(&names.join(", "))
+    }
+}
+
+/// Prints the exceptions to an undo.
+struct But<'a>(&'a [String]);
+
+impl fmt::Display for But<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|error| write!(f, ", but {error}; restart the app"))
     }
 }
 

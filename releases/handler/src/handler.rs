@@ -2,6 +2,7 @@
 
 mod booting;
 mod carry_out;
+mod configuring;
 mod settling;
 mod travel;
 mod way_back;
@@ -164,7 +165,13 @@ impl<N: Node> ReleaseHandler<N> {
     /// Returns the running release with its replaced apps.
     fn lineup(&self) -> Option<Lineup> {
         let replaced = self.replaced.clone();
-        self.running().map(|vsn| Lineup { vsn: vsn.clone(), replaced })
+        let config = self.store.config().clone();
+        self.running().map(|vsn| Lineup { vsn: vsn.clone(), replaced, config })
+    }
+
+    /// Returns the lineup of a release to move to, with the node's configuration as it is on disk.
+    fn target(&self, vsn: &Vsn) -> Result<Lineup, Error> {
+        Ok(Lineup::of(vsn.clone(), self.store.read_config()?.config))
     }
 
     /// Returns a snapshot that checks installs against `node`, on any thread.
@@ -205,9 +212,9 @@ impl<N: Node> ReleaseHandler<N> {
     /// Changes nothing. (OTP executes the script up to the point of no return, including `apply`.)
     ///
     /// # Errors
-    /// The running release cannot be read, or the node has to restart.
+    /// The running release or the node's configuration cannot be read, or the node has to restart.
     pub fn check_install(&self, vsn: &Vsn, options: InstallOptions) -> Result<Check, Error> {
-        let mut check = self.prepare(&Lineup::of(vsn.clone()), options, Some(Look::Moment))?.check;
+        let mut check = self.prepare(&self.target(vsn)?, options, Some(Look::Moment))?.check;
         if check.restarts {
             let release = self.store.docs(vsn)?.release;
             check.obstacles.extend(other_daemon(&release, self.node.successor()));
@@ -245,13 +252,14 @@ impl<N: Node> ReleaseHandler<N> {
         let Some(from) = known else {
             return Err(reld_store::Error::from(PlanError::NoSuchApplication { app: name }).into());
         };
-        Ok((running.with(app), ReplacedApp { app: name, from, to }))
+        let lineup = Lineup { config: self.store.read_config()?.config, ..running.with(app) };
+        Ok((lineup, ReplacedApp { app: name, from, to }))
     }
 
     fn prepare(&self, to: &Lineup, options: InstallOptions, look: Option<Look>) -> Result<Prepared, Error> {
         match (self.life, self.lineup()) {
             (Life::NeedsRestart, _) => Err(Error::NeedsRestart),
-            (_, Some(running)) if running == *to => Ok(Prepared::new(Some(&to.vsn), &to.vsn)),
+            (_, Some(running)) if running.is_same_code(to) => Ok(Prepared::new(Some(&to.vsn), &to.vsn)),
             (_, running) => {
                 let mut prepared = prepare(&self.node, &self.store, running.as_ref(), to, options, look)?;
                 prepared.check.obstacles.extend(self.unwanted(&to.vsn, options));

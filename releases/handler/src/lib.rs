@@ -31,6 +31,7 @@ mod back;
 mod boot;
 mod check;
 mod children;
+mod configure;
 mod error;
 mod event;
 mod foresight;
@@ -60,6 +61,8 @@ mod boot_test;
 #[cfg(test)]
 mod check_test;
 #[cfg(test)]
+mod configuring_test;
+#[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod fixture;
@@ -85,6 +88,7 @@ mod site;
 mod windows_test;
 
 pub use check::Check;
+pub use configure::{ChangedApp, Configure, Configured};
 pub use error::{AsBefore, Error, Obstacle};
 pub use event::{Event, Journey, Observer, Progress};
 pub use foresight::Foresight;
@@ -104,8 +108,8 @@ pub use process::{Pid, Process};
 pub use back::Need;
 pub use options::InstallOptions;
 pub use reld_plan::{
-    AppName, Apply, Behaviours, BuiltIn, Dropped, MemberChange, Mode, ModuleName, PurgeMethod, Script,
-    StartPhase, StartType, Step, Vsn, Windows,
+    AppName, Apply, Behaviours, BuiltIn, Config, ConfigEdit, Dropped, Layers, MemberChange, Mode, ModuleName,
+    Origin, PurgeMethod, Script, StartPhase, StartType, Step, Vsn, Windows,
 };
 pub use reld_store::{
     Abi, GaveWay, History, KnownApp, KnownRelease, Platform, Refusal, Removal, Status, StatusTable, Store,

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use reld_plan::{AppDocs, AppName, ReleaseApp, Vsn};
+use reld_plan::{AppDocs, AppName, Config, ReleaseApp, Vsn};
 use reld_store::{Documents, Manifest, Platform, Store};
 use serde::Serialize;
 
@@ -35,11 +35,13 @@ pub struct ReplacedApp {
     pub to: Vsn,
 }
 
-/// A release with replaced apps.
+/// A release with replaced apps, and the node's own configuration. A way back therefore leads to
+/// the configuration that was in force, even if the file was changed since.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Lineup {
     pub(crate) vsn: Vsn,
     pub(crate) replaced: BTreeMap<AppName, SingleApp>,
+    pub(crate) config: Config,
 }
 
 impl SingleApp {
@@ -79,8 +81,13 @@ pub(crate) fn library(store: &Store, manifest: &Manifest, app: &ReleaseApp) -> O
 
 impl Lineup {
     /// Returns the lineup of a release without replaced apps.
-    pub(crate) const fn of(vsn: Vsn) -> Self {
-        Self { vsn, replaced: BTreeMap::new() }
+    pub(crate) const fn of(vsn: Vsn, config: Config) -> Self {
+        Self { vsn, replaced: BTreeMap::new(), config }
+    }
+
+    /// Returns whether two lineups have the same code.
+    pub(crate) fn is_same_code(&self, other: &Self) -> bool {
+        (&self.vsn, &self.replaced) == (&other.vsn, &other.replaced)
     }
 
     /// Returns the lineup with another app replaced.
@@ -93,6 +100,7 @@ impl Lineup {
     /// Reads the documents of the lineup.
     pub(crate) fn documents(&self, store: &Store) -> Result<Documents, reld_store::Error> {
         let mut documents = store.docs(&self.vsn)?;
+        documents.config.node = self.config.clone();
         for app in self.replaced.values() {
             documents.release = documents.release.with_app(app.docs.clone())?;
         }

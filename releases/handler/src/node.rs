@@ -44,6 +44,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use reld_plan::{AppName, Apply, BuiltIn, ModuleName, PurgeMethod, Vsn};
+use serde_json::{Map, Value};
 
 pub use app::{AppSpec, Staging};
 pub use conversion::{ChangedChildren, Conversion, Converted, Passage, StateChange};
@@ -230,6 +231,19 @@ pub trait Node {
     /// Notifies each app that ran across the switch of changes in its environment. Returns the
     /// errors of the apps. OTP: `config_change`.
     fn config_change(&mut self, deadline: Instant) -> Vec<String>;
+
+    /// Replaces the environment of an app outside an upgrade, and notifies the app if it runs.
+    /// OTP: `config_change`.
+    ///
+    /// # Errors
+    /// [`NodeError::Configure`] if the app refuses the change, crashes or exceeds the deadline, or
+    /// a value cannot be handed over. The app has its previous environment again.
+    fn configure(
+        &mut self,
+        app: &AppName,
+        env: &Map<String, Value>,
+        deadline: Instant,
+    ) -> Result<(), NodeError>;
 
     /// Converts the states of a gate's members to shadow states while all processes run, so that
     /// few conversions are left for the pause.

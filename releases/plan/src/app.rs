@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::doc_error::DocError;
+use crate::keys;
 use crate::name::{AppName, ModuleName};
 use crate::print::Printer;
 use crate::read::{self, Fault, Fields, Node};
@@ -36,20 +37,6 @@ pub struct App {
     pub env: Map<String, Value>,
 }
 
-const KEYS: [&str; 11] = [
-    "name",
-    "version",
-    "modules",
-    "start",
-    "applications",
-    "optional_applications",
-    "included_applications",
-    "registered",
-    "threads",
-    "start_phases",
-    "env",
-];
-
 /// A phase of an application's start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StartPhase {
@@ -61,7 +48,7 @@ pub struct StartPhase {
 
 impl StartPhase {
     fn read(node: Node<'_>) -> Result<Self, Fault> {
-        let mut fields = Fields::of(node, &["name", "arg"])?;
+        let mut fields = Fields::of(node, &keys::START_PHASE)?;
         Ok(Self {
             name: fields.required("name", read::string)?,
             arg: fields.optional("arg", read::data)?.unwrap_or_default(),
@@ -79,7 +66,7 @@ impl App {
     }
 
     fn read(text: &str) -> Result<Self, Fault> {
-        let mut fields = Fields::document(text, &KEYS)?;
+        let mut fields = Fields::document(text, &keys::APP)?;
         Ok(Self {
             name: fields.required("name", AppName::read)?,
             version: fields.required("version", Vsn::read)?,

@@ -8,6 +8,7 @@ use crate::doc_error::DocError;
 use crate::instr::{Instruction, Mode};
 use crate::instr_print;
 use crate::instr_read::{self, Bad};
+use crate::keys::{self, Table};
 use crate::name::{AppName, ModuleName};
 use crate::print::Printer;
 use crate::quote::Quoted;
@@ -162,18 +163,20 @@ struct File<'a> {
 
 impl<'a> File<'a> {
     fn read(&self) -> Result<Appup, Fault> {
-        let mut fields = Fields::document(self.text, &["app", "version", "up", "down"])?;
+        let mut fields = Fields::document(self.text, &keys::APPUP)?;
         let app = fields.required("app", AppName::read)?;
         Ok(Appup {
             version: fields.required("version", Vsn::read)?,
-            up: fields.or_default("up", read::list(|node| self.entry(node, &app, "up", "from")))?,
-            down: fields.or_default("down", read::list(|node| self.entry(node, &app, "down", "to")))?,
+            up: fields.or_default("up", read::list(|node| self.entry(node, &app, "up", &keys::APPUP_UP)))?,
+            down: fields
+                .or_default("down", read::list(|node| self.entry(node, &app, "down", &keys::APPUP_DOWN)))?,
             app,
         })
     }
 
-    fn entry(&self, node: Node<'a>, app: &AppName, header: &str, key: &str) -> Result<Entry, Fault> {
-        let mut fields = Fields::of(node, &[key, "instructions", "keep"])?;
+    fn entry(&self, node: Node<'a>, app: &AppName, header: &str, table: &Table) -> Result<Entry, Fault> {
+        let mut fields = Fields::of(node, table)?;
+        let key = table.first();
         let versions = fields.required(key, VsnMatch::read)?;
         let place = format!("{app}, {header} {key} {versions}");
         Ok(Entry {

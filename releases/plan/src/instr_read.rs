@@ -11,6 +11,7 @@ use crate::instr::{
     Apply, Change, CodeChange, HighLevel, Instruction, LowLevel, ModType, Mode, PurgeMethod, PurgeWords,
     Suspend, SyncWith, Timeout,
 };
+use crate::keys::{ADVANCED, CODE_CHANGED, INSTRUCTIONS, SUSPENDED, Table, UNDO};
 use crate::name::{AppName, ModuleName};
 use crate::quote::Quoted;
 use crate::read::{self, Fault, Fields, Node, ticked};
@@ -27,28 +28,6 @@ pub(crate) struct Bad {
 
 type Read<T> = Result<T, Bad>;
 
-/// The instructions written as a table, each with its allowed keys. The first key is the keyword.
-const TABLES: [(&str, &[&str]); 18] = [
-    ("update", &["update", "change", "mod_type", "timeout", "pre_purge", "post_purge", "deps"]),
-    ("load_module", &["load_module", "pre_purge", "post_purge", "deps"]),
-    ("add_module", &["add_module", "deps"]),
-    ("delete_module", &["delete_module", "deps"]),
-    ("add_application", &["add_application", "type"]),
-    ("remove_application", &["remove_application"]),
-    ("restart_application", &["restart_application"]),
-    ("load_object_code", &["load_object_code", "app", "vsn"]),
-    ("load", &["load", "pre_purge", "post_purge"]),
-    ("remove", &["remove", "pre_purge", "post_purge"]),
-    ("purge", &["purge"]),
-    ("suspend", &["suspend"]),
-    ("resume", &["resume"]),
-    ("stop", &["stop"]),
-    ("start", &["start"]),
-    ("code_change", &["code_change", "mode"]),
-    ("apply", &["apply", "args", "undo"]),
-    ("sync_nodes", &["sync_nodes", "nodes", "from", "args"]),
-];
-
 /// The instructions written as a bare keyword.
 const WORDS: [(&str, LowLevel); 3] = [
     ("point_of_no_return", LowLevel::PointOfNoReturn),
@@ -60,14 +39,14 @@ const WORDS: [(&str, LowLevel); 3] = [
 pub(crate) fn word_of(node: &Node<'_>) -> Option<String> {
     match node.get_ref() {
         DeValue::String(word) => Some(word.clone().into_owned()),
-        DeValue::Table(_) => table_of(&Fields::any(node.clone()).ok()?).map(|(word, _)| word.to_owned()),
+        DeValue::Table(_) => table_of(&Fields::any(node.clone()).ok()?).map(|table| table.first().to_owned()),
         _ => None,
     }
 }
 
 /// Finds the instruction's keyword among its keys: no keyword is also a key of another instruction.
-fn table_of(fields: &Fields<'_>) -> Option<(&'static str, &'static [&'static str])> {
-    fields.keys().find_map(|(key, _)| TABLES.into_iter().find(|(word, _)| *word == key))
+fn table_of(fields: &Fields<'_>) -> Option<Table> {
+    fields.keys().find_map(|(key, _)| INSTRUCTIONS.into_iter().find(|table| table.first() == key))
 }
 
 /// Reads one instruction.
@@ -96,10 +75,11 @@ fn bare_word(node: Node<'_>) -> Read<LowLevel> {
 fn table(node: Node<'_>) -> Read<Instruction> {
     let whole = |fault: Fault| bad(ErrorCode::BadInstruction, &node, fault);
     let mut fields = Fields::any(node.clone()).map_err(whole)?;
-    let Some((word, keys)) = table_of(&fields) else {
+    let Some(table) = table_of(&fields) else {
         return Err(whole(unknown(&node, &fields)));
     };
-    fields.only(keys).map_err(whole)?;
+    fields.only(table.keys).map_err(whole)?;
+    let word = table.first();
     let mut parts = Parts { whole: &node, fields: &mut fields };
     let instruction = match high(word, &mut parts)? {
         Some(high) => Instruction::High(high),
@@ -111,7 +91,7 @@ fn table(node: Node<'_>) -> Read<Instruction> {
 }
 
 fn unknown(node: &Node<'_>, fields: &Fields<'_>) -> Fault {
-    let words = ticked(&TABLES.map(|(word, _)| word));
+    let words = ticked(&INSTRUCTIONS.map(|table| table.first()));
     match fields.keys().next() {
         Some((key, span)) => {
             Fault { span, message: format!("unknown instruction `{}`; allowed: {words}", Quoted(key)) }
@@ -189,7 +169,7 @@ fn apply(key: &str, parts: &mut Parts<'_, '_>) -> Read<Apply> {
 
 fn undo(node: Node<'_>) -> Read<Apply> {
     let whole = |fault: Fault| bad(ErrorCode::BadInstruction, &node, fault);
-    let mut fields = Fields::of(node.clone(), &["apply", "args"]).map_err(whole)?;
+    let mut fields = Fields::of(node.clone(), &UNDO).map_err(whole)?;
     apply("apply", &mut Parts { whole: &node, fields: &mut fields })
 }
 
@@ -330,7 +310,7 @@ fn read_change(node: Node<'_>) -> Result<Change, Fault> {
             Err(Fault::at(&node, format!("unknown word {:?}; allowed: {allowed}", Quoted(word))))
         }
         DeValue::Table(_) => {
-            Fields::of(node, &["advanced"])?.required("advanced", read::data).map(Change::Advanced)
+            Fields::of(node, &ADVANCED)?.required("advanced", read::data).map(Change::Advanced)
         }
         _ => Err(Fault::at(&node, format!("expected {allowed}"))),
     }
@@ -340,8 +320,7 @@ fn suspend(node: Node<'_>) -> Read<Suspend> {
     if matches!(node.get_ref(), DeValue::String(_)) {
         return Ok(Suspend { module: module(node)?, timeout: Timeout::Default });
     }
-    let mut fields =
-        part(ErrorCode::BadModule, node.clone(), |node| Fields::of(node, &["module", "timeout"]))?;
+    let mut fields = part(ErrorCode::BadModule, node.clone(), |node| Fields::of(node, &SUSPENDED))?;
     let named = part(ErrorCode::BadModule, node, |_| fields.take_required("module"))?;
     let module = module(named)?;
     let timeout = fields.take("timeout").map(timeout).transpose()?.unwrap_or_default();
@@ -357,7 +336,7 @@ fn code_change(node: Node<'_>) -> Read<CodeChange> {
 
 /// Checks that an element of a code_change has exactly its two parts.
 fn pair(node: Node<'_>) -> Result<(), Fault> {
-    let mut fields = Fields::of(node, &["module", "extra"])?;
+    let mut fields = Fields::of(node, &CODE_CHANGED)?;
     fields.take_required("module")?;
     fields.take_required("extra")?;
     Ok(())

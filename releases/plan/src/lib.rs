@@ -42,6 +42,7 @@ mod detour;
 mod diff;
 mod doc_error;
 mod dropped;
+mod environment;
 mod error;
 mod facts;
 mod graph;
@@ -49,6 +50,7 @@ mod group;
 mod instr;
 mod instr_print;
 mod instr_read;
+mod keys;
 mod misfit;
 mod name;
 mod order;
@@ -83,16 +85,18 @@ pub use appup::{Appup, Entry, Written, WrongInstruction};
 pub use behaviours::Behaviours;
 pub use boot_error::BootError;
 pub use check::{CheckError, Rule};
-pub use config::Config;
+pub use config::{Config, ConfigEdit};
 pub use detour::detour;
 pub use diff::{AppChange, AppDiff, Diff, Finding, KeyDiff, ModuleChange, ModuleDiff, PackedRelease, diff};
 pub use doc_error::DocError;
 pub use dropped::Dropped;
+pub use environment::{Layers, Origin};
 pub use error::PlanError;
 pub use instr::{
     Apply, Change, CodeChange, HighLevel, Instruction, LowLevel, ModType, Mode, PurgeMethod, PurgeWords,
     Suspend, SyncWith, Timeout,
 };
+pub use keys::{DOCUMENTS, Document, Key, Table};
 pub use misfit::misfits;
 pub use name::{AppName, ModuleName, NameError};
 pub use plan::{pick_direction, plan, plan_direction, plan_windows};

@@ -12,6 +12,7 @@ use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::keys::{Key, Table};
 use crate::quote::Quoted;
 
 /// Byte range in a document.
@@ -45,10 +46,10 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Reads a whole document that may have only the allowed top-level keys.
-    pub(crate) fn document(text: &'a str, allowed: &[&str]) -> Result<Self, Fault> {
+    /// Reads a whole document that may have only the keys of a table at its top level.
+    pub(crate) fn document(text: &'a str, table: &Table) -> Result<Self, Fault> {
         let fields = Self::any_document(text)?;
-        fields.only(allowed)?;
+        fields.only(table.keys)?;
         Ok(fields)
     }
 
@@ -61,10 +62,10 @@ impl<'a> Fields<'a> {
         Ok(Self::collect(0..0, table.into_inner()))
     }
 
-    /// Reads a table that may have only the allowed keys.
-    pub(crate) fn of(node: Node<'a>, allowed: &[&str]) -> Result<Self, Fault> {
+    /// Reads a table that may have only the keys of `table`.
+    pub(crate) fn of(node: Node<'a>, table: &Table) -> Result<Self, Fault> {
         let fields = Self::any(node)?;
-        fields.only(allowed)?;
+        fields.only(table.keys)?;
         Ok(fields)
     }
 
@@ -84,15 +85,18 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses keys that are not in the list.
-    pub(crate) fn only(&self, allowed: &[&str]) -> Result<(), Fault> {
-        let Some((key, _)) = self.entries.iter().find(|(key, _)| !allowed.contains(&key.get_ref().as_ref()))
-        else {
+    pub(crate) fn only(&self, allowed: &[Key]) -> Result<(), Fault> {
+        let is_allowed = |name: &str| allowed.iter().any(|key| key.name == name);
+        let Some((key, _)) = self.entries.iter().find(|(key, _)| !is_allowed(key.get_ref())) else {
             return Ok(());
         };
         let key_name = Quoted(key.get_ref());
         let message = match allowed {
             [] => format!("key `{key_name}` has no meaning here"),
-            allowed => format!("unknown key `{key_name}`; allowed: {}", ticked(allowed)),
+            allowed => {
+                let names: Vec<&str> = allowed.iter().map(|key| key.name).collect();
+                format!("unknown key `{key_name}`; allowed: {}", ticked(&names))
+            }
         };
         Err(Fault { span: key.span(), message })
     }

@@ -6,6 +6,7 @@ use reld_error_codes::ErrorCode;
 use serde::{Deserialize, Serialize};
 
 use crate::doc_error::DocError;
+use crate::keys;
 use crate::name::AppName;
 use crate::print::Printer;
 use crate::read::{self, Fault, Fields, Node};
@@ -99,7 +100,7 @@ impl Rel {
     pub fn parse(path: &str, text: &str) -> Result<Self, DocError> {
         let error = |fault| DocError::new(path, text, &fault);
         let illegal = |fault| error(fault).with_code(ErrorCode::IllegalApplications);
-        let mut fields = Fields::document(text, &["name", "version", "daemon", "app"]).map_err(error)?;
+        let mut fields = Fields::document(text, &keys::REL).map_err(error)?;
         let mut rel = Self::head(&mut fields).map_err(error)?;
         let nodes = fields.or_default("app", read::nodes).map_err(illegal)?;
         rel.apps = nodes.iter().cloned().map(read_app).collect::<Result<_, _>>().map_err(illegal)?;
@@ -154,7 +155,7 @@ fn named_once(nodes: &[Node<'_>], apps: &[RelApp]) -> Result<(), Fault> {
 }
 
 fn read_app(node: Node<'_>) -> Result<RelApp, Fault> {
-    let mut fields = Fields::of(node, &["name", "version", "type", "included"])?;
+    let mut fields = Fields::of(node, &keys::REL_APP)?;
     Ok(RelApp {
         name: fields.required("name", AppName::read)?,
         version: fields.required("version", Vsn::read)?,

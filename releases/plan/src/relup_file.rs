@@ -8,6 +8,7 @@ use crate::doc_error::DocError;
 use crate::instr::{Apply, Instruction, LowLevel, Mode};
 use crate::instr_print;
 use crate::instr_read;
+use crate::keys::{self, Table};
 use crate::name::{AppName, ModuleName};
 use crate::print::Printer;
 use crate::read::{self, Fault, Fields, Node};
@@ -92,18 +93,18 @@ fn print_entry(printer: &mut Printer, header: &str, key: &str, entry: &RelupEntr
 }
 
 fn read_file(text: &str) -> Result<RelupFile, Fault> {
-    let mut fields = Fields::document(text, &["version", "up", "down"])?;
+    let mut fields = Fields::document(text, &keys::RELUP)?;
     Ok(RelupFile {
         version: fields.required("version", Vsn::read)?,
-        up: fields.or_default("up", read::list(|node| read_entry(node, "from")))?,
-        down: fields.or_default("down", read::list(|node| read_entry(node, "to")))?,
+        up: fields.or_default("up", read::list(|node| read_entry(node, &keys::RELUP_UP)))?,
+        down: fields.or_default("down", read::list(|node| read_entry(node, &keys::RELUP_DOWN)))?,
     })
 }
 
-fn read_entry(node: Node<'_>, key: &str) -> Result<RelupEntry, Fault> {
-    let mut fields = Fields::of(node, &[key, "instructions", "keep"])?;
+fn read_entry(node: Node<'_>, table: &Table) -> Result<RelupEntry, Fault> {
+    let mut fields = Fields::of(node, table)?;
     Ok(RelupEntry {
-        other: fields.required(key, Vsn::read)?,
+        other: fields.required(table.first(), Vsn::read)?,
         instructions: fields.required("instructions", read_instructions)?,
         keep: fields.or_default("keep", read::list(ModuleName::read))?,
     })

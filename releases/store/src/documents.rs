@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use reld_plan::{AppDocs, AppupFile, Config, Rel, RelApp, Release, RelupFile, Schemas, Vsn};
+use reld_plan::{AppDocs, AppupFile, Config, Layers, Rel, RelApp, Release, RelupFile, Schemas, Vsn};
 
 use crate::error::Error;
 use crate::layout::{self, Root};
@@ -19,8 +19,8 @@ pub struct Documents {
     /// The `release.toml` and `relup.toml`, and the `app.toml`, `appup.toml` and `schema.json` of
     /// every app, which fit together.
     pub release: Release,
-    /// `config.toml`; empty if there is none.
-    pub config: Config,
+    /// The configuration: the release's `config.toml`, and that of the node where there is one.
+    pub config: Layers,
 }
 
 /// Reads the documents of a release on a node. No lock is needed, because this only reads.
@@ -30,6 +30,14 @@ pub struct Documents {
 /// [`Error::Io`].
 pub fn docs(root: &Root, vsn: &Vsn) -> Result<Documents, Error> {
     read(&Folder(root.path()), vsn)
+}
+
+/// Reads only the configuration of a release on a node.
+///
+/// # Errors
+/// [`Error::Document`] and [`Error::Io`].
+pub(crate) fn config(root: &Root, vsn: &Vsn) -> Result<Config, Error> {
+    read_config(&Folder(root.path()), vsn)
 }
 
 /// Reads the manifest and the documents of a tarball, and verifies the whole tarball.
@@ -162,16 +170,21 @@ pub(crate) fn read(texts: &dyn Texts, vsn: &Vsn) -> Result<Documents, Error> {
     let rel = Rel::parse(&path.to_string_lossy(), &rel)?;
     expect(&path, &format!("release {vsn}"), &format!("release {}", rel.version))?;
     let apps = rel.apps.iter().map(|app| read_app(texts, app)).collect::<Result<Vec<_>, _>>()?;
-    let config = match texts.find(&format!("{folder}/config.toml"))? {
-        (path, Some(text)) => Config::parse(&path.to_string_lossy(), &text)?,
-        (_, None) => Config::default(),
-    };
+    let config = Layers { release: read_config(texts, vsn)?, ..Layers::default() };
     let release = Release::new(rel, apps)?;
     let release = match texts.find(&format!("{folder}/relup.toml"))? {
         (path, Some(text)) => release.with_relup(parse_relup(&path, &text, vsn)?),
         (_, None) => release,
     };
     Ok(Documents { release, config })
+}
+
+/// Reads the `config.toml` of a release; empty if there is none.
+fn read_config(texts: &dyn Texts, vsn: &Vsn) -> Result<Config, Error> {
+    match texts.find(&format!("{}/config.toml", layout::release_dir(vsn)))? {
+        (path, Some(text)) => Ok(Config::parse(&path.to_string_lossy(), &text)?),
+        (_, None) => Ok(Config::default()),
+    }
 }
 
 pub(crate) fn parse_relup(path: &Path, text: &str, vsn: &Vsn) -> Result<RelupFile, Error> {

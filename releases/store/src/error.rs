@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use reld_plan::{AppName, BootError, DocError, InstructionError, ModuleName, PlanError, Vsn};
 
+use crate::config_error::ConfigError;
 use crate::fault::Fault;
 use crate::lifecycle::Refusal;
 use crate::verify::Harm;
@@ -162,6 +163,9 @@ pub enum Error {
     /// A document is invalid; the error points into it.
     #[error(transparent)]
     Document(#[from] DocError),
+    /// The node's own configuration cannot be used.
+    #[error(transparent)]
+    NodeConfig(#[from] ConfigError),
     /// Instructions of an appup cannot be planned; each error points into it.
     #[error("{}", lines(mistakes))]
     Instructions {

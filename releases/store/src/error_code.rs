@@ -23,6 +23,7 @@ impl Error {
             | Self::BadStatusTable { .. }
             | Self::ChangedStatusTable { .. } => ErrorCode::BadRoot,
             Self::Refused(refusal) => refusal.code(),
+            Self::NodeConfig(_) => ErrorCode::BadConfig,
             Self::Tampered { .. } => ErrorCode::Damaged,
             Self::Leftover { .. } => ErrorCode::Leftover,
             Self::Tarball { source, .. } => source.code(),

@@ -10,6 +10,7 @@
 //!   history/                  the history of the releases, one file per entry
 //!   run/                      private copies of libraries, made by the loader
 //!   staging/                  half-unpacked releases
+//!   config.toml               the configuration of this node, if any
 //!   boots.toml                the failed boots of the permanent release, if any
 //!   reld.toml                 the mark of a root, with its format
 //! ```
@@ -88,6 +89,11 @@ impl Root {
         self.path.join("boots.toml")
     }
 
+    /// Returns the path of the node's own configuration.
+    pub fn config_file(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
     pub(crate) fn manifest_file(&self, vsn: &Vsn) -> PathBuf {
         self.release_dir(vsn).join(MANIFEST)
     }
@@ -152,13 +158,18 @@ impl Root {
     /// Replaces a file atomically. After an error, the old content is kept or, if only the last
     /// step failed, the new content is in place.
     pub(crate) fn replace(&self, path: &Path, content: &str) -> Result<(), Error> {
+        self.replace_as(path, content, MODE_PLAIN)
+    }
+
+    /// As [`replace`](Self::replace), with another access mode.
+    pub(crate) fn replace_as(&self, path: &Path, content: &str, mode: u32) -> Result<(), Error> {
         let mut new = path.as_os_str().to_owned();
         new.push(".new");
         let new = PathBuf::from(new);
         if new.exists() {
             self.disk.remove(&new).map_err(Error::io("delete", &new))?;
         }
-        self.write(&new, content)?;
+        self.write_as(&new, content, mode)?;
         self.sync(&new)?;
         self.rename(&new, path)?;
         self.sync(path.parent().unwrap_or(&self.path))
@@ -175,7 +186,11 @@ impl Root {
     }
 
     pub(crate) fn write(&self, path: &Path, content: &str) -> Result<(), Error> {
-        let mut file = self.disk.create(path, MODE_PLAIN).map_err(Error::io("create", path))?;
+        self.write_as(path, content, MODE_PLAIN)
+    }
+
+    fn write_as(&self, path: &Path, content: &str, mode: u32) -> Result<(), Error> {
+        let mut file = self.disk.create(path, mode).map_err(Error::io("create", path))?;
         self.disk.write(&mut file, content.as_bytes()).map_err(Error::io("write", path))
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use reld_plan::{Config, Vsn};
+use reld_plan::{Config, Layers, Vsn};
 
 use crate::boots::{Boots, GaveWay};
 use crate::claim::RootLock;
@@ -16,6 +16,7 @@ use crate::history::History;
 use crate::layout::Root;
 use crate::lifecycle::{Action, KnownRelease, Refusal, StatusTable, next};
 use crate::manifest::{Manifest, Platform};
+use crate::node_config::NodeConfig;
 use crate::package::Tarball;
 use crate::prune::{self, Removal};
 use crate::unpack::{self, Unpacked};
@@ -30,20 +31,23 @@ use crate::{releases_file, room, verify};
 pub struct Store {
     root: Root,
     table: StatusTable,
-    /// Overrides the configuration of each release.
-    overrides: Config,
+    /// The node's own configuration in force. The file may be newer.
+    config: Config,
+    /// The configuration on the daemon's command line.
+    command_line: Config,
     health: Health,
     _lock: Arc<RootLock>,
 }
 
 impl Store {
-    /// Opens a root: creates missing folders, takes the lock, reads the status table and deletes
-    /// the remains of a crash.
+    /// Opens a root: creates missing folders, takes the lock, reads the status table and the node's
+    /// configuration, and deletes the remains of a crash.
     ///
     /// No release is current afterwards.
     ///
     /// # Errors
-    /// Those of [`Root::claim`], those about a damaged status table, and [`Error::Io`].
+    /// Those of [`Root::claim`], those about a damaged status table, those of
+    /// [`NodeConfig::read`], and [`Error::Io`].
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         Self::open_on(path, Arc::new(RealDisk))
     }
@@ -55,16 +59,60 @@ impl Store {
             Some(table) => table,
             None => create_table(&root)?,
         };
+        let config = NodeConfig::read(&root)?.config;
         root.sweep(&table)?;
         root.clear_run()?;
         let (health, lock) = (Health::default(), Arc::new(lock));
-        Ok(Self { root, table, overrides: Config::default(), health, _lock: lock })
+        Ok(Self { root, table, config, command_line: Config::default(), health, _lock: lock })
     }
 
-    /// Overrides the configuration of each release. OTP: configuration on the command line of
-    /// `erl`.
-    pub fn override_config(&mut self, overrides: Config) {
-        self.overrides = overrides;
+    /// Overrides the configuration of each release and of the node. OTP: configuration on the
+    /// command line of `erl`.
+    pub fn override_config(&mut self, command_line: Config) {
+        self.command_line = command_line;
+    }
+
+    /// Returns the node's own configuration in force.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Puts a configuration of the node in force. Writes nothing.
+    pub fn adopt_config(&mut self, config: Config) {
+        self.config = config;
+    }
+
+    /// Reads the node's own configuration anew, without putting it in force.
+    ///
+    /// # Errors
+    /// Those of [`NodeConfig::read`].
+    pub fn read_config(&self) -> Result<NodeConfig, Error> {
+        NodeConfig::read(&self.root)
+    }
+
+    /// Writes the node's own configuration, and puts it in force.
+    ///
+    /// # Errors
+    /// [`Error::NodeConfig`] if the file is a link or was changed meanwhile, and [`Error::Io`]. The
+    /// old file is kept or, if only the last step failed, the new file is in place and in force.
+    pub fn write_config(&mut self, old: &NodeConfig, new: NodeConfig) -> Result<(), Error> {
+        let written = new.write(&self.root, old);
+        if written.is_ok() || self.read_config().is_ok_and(|read| read == new) {
+            self.config = new.config;
+        }
+        written
+    }
+
+    /// Returns the layers of configuration that a release has on this node.
+    ///
+    /// # Errors
+    /// [`Error::Document`] and [`Error::Io`].
+    pub fn layers(&self, vsn: &Vsn) -> Result<Layers, Error> {
+        Ok(self.on_node(documents::config(&self.root, vsn)?))
+    }
+
+    fn on_node(&self, release: Config) -> Layers {
+        Layers { release, node: self.config.clone(), command_line: self.command_line.clone() }
     }
 
     /// Returns the paths below the root.
@@ -238,7 +286,7 @@ impl Store {
     pub fn docs(&self, vsn: &Vsn) -> Result<Documents, Error> {
         self.release(vsn)?;
         let mut documents = documents::docs(&self.root, vsn)?;
-        documents.config.override_with(&self.overrides);
+        documents.config = self.on_node(documents.config.release);
         Ok(documents)
     }
 

@@ -123,6 +123,25 @@ kinds! {
         version: String,
     }
 
+    /// The configuration of the node was changed.
+    EnvChanged = "env.changed" {
+        /// The keys that were set, and those that were removed, with a `-`. Empty after a reload.
+        keys: String,
+        /// The user who changed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uid: Option<u32>,
+    }
+    /// A change of the node's configuration was refused. Nothing changed.
+    EnvRefused = "env.refused" {
+        /// The keys, as in `env.changed`.
+        keys: String,
+        /// The user who wanted to change it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uid: Option<u32>,
+        /// The reason.
+        error: String,
+    }
+
     /// An app was started.
     AppStarted = "application.started" {
         /// The app.

@@ -1,17 +1,22 @@
 //! Starts and stops of apps, and changes of their environment.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use reld_handler::{AppName, AppSpec, NodeError, Pid, Process};
 use reld_runtime::{self as runtime, AppStatus, Runtime};
 use reld_wire::application::StopCause;
+use serde_json::{Map, Value};
 
 use super::shared::Shared;
 use super::spec::runtime_spec;
 use super::window::Window;
 use super::words::{app, pid, process, vsn};
+
+/// The time that an app has to return to its previous environment after it took too long. The
+/// notice stays in its mailbox.
+const RETURN: Duration = Duration::from_millis(100);
 
 /// A snapshot of the environments of the running apps.
 pub(super) type Environments = Vec<(String, BTreeMap<String, runtime::Bytes>)>;
@@ -93,6 +98,34 @@ impl Apps<'_> {
         let answers =
             before.into_iter().map(|(app, before)| self.runtime.config_change(&app, &before, deadline));
         answers.filter_map(|answer| answer.err().map(|error| error.to_string())).collect()
+    }
+
+    /// Replaces the environment of an app and notifies it. On an error, the app has its previous
+    /// environment again.
+    pub(super) fn configure(
+        self,
+        app: &AppName,
+        env: &Map<String, Value>,
+        deadline: Instant,
+    ) -> Result<(), NodeError> {
+        let refuse = |reason: String| NodeError::Configure { app: app.clone(), reason };
+        let Some(spec) = self.shared.lock().apps.get(app).cloned() else { return Ok(()) };
+        let spec = AppSpec { env: env.clone(), ..spec };
+        if let Some(before) = self.runtime.application(app.as_str()) {
+            let values = runtime_spec(&spec).map_err(refuse)?.env;
+            let after = runtime::AppSpec { env: values, ..before.clone() };
+            self.runtime.load_application(after.clone());
+            if let Err(error) = self.runtime.config_change(app.as_str(), &before.env, deadline) {
+                self.runtime.load_application(before);
+                if matches!(error, runtime::AppError::TimedOut { .. }) {
+                    // The callback may act on the new values when it goes on.
+                    let _ = self.runtime.config_change(app.as_str(), &after.env, Instant::now() + RETURN);
+                }
+                return Err(refuse(error.to_string()));
+            }
+        }
+        self.shared.lock().apps.insert(app.clone(), spec);
+        Ok(())
     }
 }
 

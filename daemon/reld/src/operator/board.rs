@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use reld_api::response::{HistoryEntry, HistoryKind, Progress};
-use reld_handler::{GaveWay, StatusTable, Trip, Vsn};
+use reld_handler::{GaveWay, Layers, StatusTable, Trip, Vsn};
 
 use crate::node::Handler;
 
@@ -14,6 +14,8 @@ pub(crate) struct Board {
     pub(crate) releases: StatusTable,
     /// The running release; `None` while the node is idle.
     pub(crate) running: Option<Vsn>,
+    /// The layers of configuration of the running release.
+    pub(crate) layers: Arc<Layers>,
     /// The release that failed to boot too often.
     pub(crate) gave_way: Option<GaveWay>,
     /// The release that runs since the switch of the order under way, before the order has ended.
@@ -63,10 +65,11 @@ pub(crate) struct Waiting {
 }
 
 impl Board {
-    /// Copies the releases and the running release from the handler.
+    /// Copies the releases, the running release and its configuration from the handler.
     pub(super) fn show(&mut self, handler: &Handler) {
         self.releases = handler.releases().clone();
         self.running = handler.running().cloned();
+        self.layers = Arc::new(handler.layers());
         self.switched = None;
         self.gave_way = handler.gave_way();
         self.restarts = handler.needs_restart();

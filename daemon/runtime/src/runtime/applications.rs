@@ -68,8 +68,9 @@ impl Runtime {
     /// `config_change/3`.
     ///
     /// # Errors
-    /// [`AppError::ConfigChange`] when the callback crashed, [`AppError::TimedOut`] when it did not
-    /// return in time.
+    /// [`AppError::ChangeRefused`] when the callback refused the changes,
+    /// [`AppError::ConfigChange`] when it crashed, [`AppError::TimedOut`] when it did not return in
+    /// time.
     pub fn config_change(
         &self,
         name: &str,

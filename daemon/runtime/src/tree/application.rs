@@ -311,7 +311,11 @@ pub(crate) fn config_change(
         return Ok(false);
     };
     match ask(world, RequestKind::ConfigChange, process, term::encode(&change), deadline) {
-        Ok(Answer::Reply(_)) => Ok(true),
+        // A text is the reason of a refusal. All else accepts the change, as early libraries do.
+        Ok(Answer::Reply(reply)) => match term::decode::<String>(&reply) {
+            Ok(reason) => Err(AppError::ChangeRefused { app: name.to_owned(), reason }),
+            Err(_) => Ok(true),
+        },
         Ok(Answer::Exit(exit)) => Err(AppError::ConfigChange { app: name.to_owned(), exit }),
         Ok(Answer::Timeout) | Err(_) => {
             Err(AppError::TimedOut { app: name.to_owned(), what: "config_change" })

@@ -128,6 +128,14 @@ pub enum AppError {
         /// The exit reason.
         exit: Exit,
     },
+    /// The callback `config_change` refused the change. The application runs on.
+    #[error("application {app}: config_change: {reason}")]
+    ChangeRefused {
+        /// The application.
+        app: String,
+        /// The reason.
+        reason: String,
+    },
     /// The callback `config_change` crashed and ended the application.
     #[error("application {app}: config_change: {exit}")]
     ConfigChange {

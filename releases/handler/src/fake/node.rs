@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use reld_plan::{AppName, Apply, BuiltIn, ModuleName, PurgeMethod, Vsn};
+use serde_json::{Map, Value};
 
 use super::Fake;
 use super::world::{Proc, Slots, StagedWorld};
@@ -262,6 +263,16 @@ impl Node for Fake {
 
     fn config_change(&mut self, _: Instant) -> Vec<String> {
         Vec::new()
+    }
+
+    fn configure(&mut self, app: &AppName, env: &Map<String, Value>, _: Instant) -> Result<(), NodeError> {
+        if self.fails("configure") {
+            return Err(NodeError::Configure { app: app.clone(), reason: format!("app {app}: no") });
+        }
+        if let Some((_, current)) = self.world.apps.get_mut(app) {
+            current.clone_from(env);
+        }
+        Ok(())
     }
 
     /// A planned failure happens at the last process of the last module, after all other processes

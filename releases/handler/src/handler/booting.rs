@@ -123,7 +123,7 @@ impl<N: Node> ReleaseHandler<N> {
     }
 
     fn boot_of(&mut self, vsn: Vsn, observer: Observer<'_>) -> Result<Report, Error> {
-        let way = self.plan(Lineup::of(vsn), None, InstallOptions::default())?;
+        let way = self.plan(Lineup::of(vsn, self.store.config().clone()), None, InstallOptions::default())?;
         self.travel(way, observer)
     }
 

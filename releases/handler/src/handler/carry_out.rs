@@ -8,7 +8,7 @@ use crate::check::bootable;
 use crate::error::{Error, Obstacle};
 use crate::event::{Event, Journey, Observer};
 use crate::guard::guarded;
-use crate::lineup::{Lineup, SingleApp};
+use crate::lineup::SingleApp;
 use crate::node::Node;
 use crate::options::InstallOptions;
 use crate::order::{End, Ended, Meaning, Order};
@@ -77,7 +77,7 @@ impl<N: Node> ReleaseHandler<N> {
             End::Current => (false, false),
             End::Restart => return self.restart(to, options, observer),
         };
-        let way = self.plan(Lineup::of(to.clone()), None, InstallOptions { settles, ..options })?;
+        let way = self.plan(self.target(&to)?, None, InstallOptions { settles, ..options })?;
         if commits && !settles && way.check().restarts && way.check().obstacles.is_empty() {
             return self.restart_into(to, options, observer);
         }

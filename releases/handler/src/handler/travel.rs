@@ -180,6 +180,7 @@ impl<N: Node> ReleaseHandler<N> {
         let stays = self.running() == Some(&lineup.vsn);
         self.before = self.lineup().map(|lineup| Before { lineup, options, apps });
         self.replaced = lineup.replaced.clone();
+        self.store.adopt_config(lineup.config.clone());
         self.life = Life::Running;
         self.trouble = None;
         // For a node that was idle, the table already records the permanent release as running.

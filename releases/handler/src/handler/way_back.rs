@@ -77,7 +77,8 @@ impl<N: Node> ReleaseHandler<N> {
     /// running.
     fn before_unchanged(&self) -> Option<Before> {
         let (vsn, apps) = (self.previous().ok()?, self.node.which_applications());
-        Some(Before { lineup: Lineup::of(vsn), options: InstallOptions::default(), apps })
+        let lineup = Lineup::of(vsn, self.store.config().clone());
+        Some(Before { lineup, options: InstallOptions::default(), apps })
     }
 
     /// Takes back the first windows of an upgrade after a later window failed.

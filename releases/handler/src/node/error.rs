@@ -61,6 +61,14 @@ pub enum NodeError {
         /// The exit reason of the call, or why it was not made.
         reason: String,
     },
+    /// An app did not take a new environment.
+    #[error("{reason}")]
+    Configure {
+        /// The app.
+        app: AppName,
+        /// The answer of the app, which names the app, or the time that the node waited.
+        reason: String,
+    },
     /// A supervisor or an application refused a built-in call.
     #[error("{call}: {reason}")]
     Call {

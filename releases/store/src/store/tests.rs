@@ -40,7 +40,7 @@ fn an_unpacked_release_is_whole_and_has_its_documents() {
     check_consistent(&store);
     let documents = store.docs(&vsn("1.0.0")).unwrap();
     assert_eq!(documents.release.apps().len(), 2);
-    assert_eq!(documents.config.apps[&"counter".parse().unwrap()]["limit"], 5);
+    assert_eq!(documents.config.release.apps[&"counter".parse().unwrap()]["limit"], 5);
     let library = store.root().library(&"counter".parse().unwrap(), &vsn("0.1.0"));
     assert_eq!(fs::read_to_string(library).unwrap(), "code 1");
 }

@@ -20,7 +20,7 @@ fn app_error(error: &AppError) -> ErrorReport {
         AppError::Busy(_) => ErrorCode::Busy,
         AppError::NoModule { .. } => ErrorCode::NotLoaded,
         AppError::Failed { .. } => ErrorCode::StartFailed,
-        AppError::ConfigChange { .. } => ErrorCode::ConfigChange,
+        AppError::ConfigChange { .. } | AppError::ChangeRefused { .. } => ErrorCode::ConfigChange,
         AppError::TimedOut { .. } => ErrorCode::Timeout,
     };
     ErrorReport::refused(code, error.to_string())

@@ -56,7 +56,7 @@ impl Run<'_> {
             // After a crash, the end of the process answers the request.
             During::Notice(from) => {
                 let taken = !matches!(next, Next::Crash(_));
-                self.replied(from, taken.then(|| term::encode(&())));
+                self.replied(from, taken.then(|| reply.unwrap_or_else(|| term::encode(&()))));
             }
             During::Message => {}
             During::PrepStop(exit) => {

@@ -1,0 +1,21 @@
+//! The keys of all documents: their forms, defaults and meanings. The readers accept exactly these
+//! keys, and the manual pages of section 5 list them.
+
+mod app;
+mod appup;
+mod form;
+mod instructions;
+mod release;
+
+pub(crate) use app::{APP, START_PHASE};
+pub(crate) use appup::{APPUP, APPUP_DOWN, APPUP_UP, RELUP, RELUP_DOWN, RELUP_UP};
+pub use form::{Document, Key, Table};
+pub(crate) use instructions::{ADVANCED, CODE_CHANGED, INSTRUCTIONS, SUSPENDED, UNDO};
+pub(crate) use release::{REL, REL_APP};
+
+/// All documents that a person writes.
+pub const DOCUMENTS: [Document; 5] =
+    [app::DOCUMENT, appup::DOCUMENT, release::DOCUMENT, appup::RELUP_DOCUMENT, release::CONFIG_DOCUMENT];
+
+#[cfg(test)]
+mod tests;
