@@ -251,8 +251,8 @@ fn rows(world: &World, supervisor: Pid) -> Vec<Node> {
             Node {
                 id: rows.id(row).map(<[u8]>::to_vec),
                 child: row.child,
-                module: row.spec.module.clone(),
-                is_supervisor: row.spec.child_type == crate::words::child_spec::ChildType::Supervisor,
+                module: row.terms.module.clone(),
+                is_supervisor: row.terms.child_type == crate::words::child_spec::ChildType::Supervisor,
                 children: pid.map(|pid| children(world, pid, process.as_ref())).unwrap_or_default(),
                 process,
             }

@@ -32,14 +32,14 @@ pub(crate) fn listed(rows: &Rows, row: &Row) -> Listed {
         id: ByteBuf::from(rows.id(row).map_or_else(|| term::encode(&()), <[u8]>::to_vec)),
         pid: row.child.pid(),
         restarting: row.child == Child::Restarting,
-        child_type: row.spec.child_type,
-        module: row.spec.module.clone(),
+        child_type: row.terms.child_type,
+        module: row.terms.module.clone(),
     }
 }
 
 /// Counts children.
 pub(crate) fn counts(rows: &Rows, specs: usize) -> Counts {
-    let supervisors = rows.iter().filter(|row| row.spec.child_type == ChildType::Supervisor).count();
+    let supervisors = rows.iter().filter(|row| row.terms.child_type == ChildType::Supervisor).count();
     Counts {
         specs,
         active: rows.iter().filter(|row| row.child.pid().is_some()).count(),

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use self::decide::{OnEnd, on_end, round, shuts_down};
 use self::intensity::Intensity;
-use crate::process::rows::{Child, Row, Rows, Seq};
+use crate::process::rows::{Child, Rows, Seq};
 use crate::tree::native;
 use crate::tree::request::listed;
 use crate::words::child_spec::{ChildSpec, Strategy, SupervisorSpec, show_id};
@@ -152,7 +152,7 @@ fn template(spec: &SupervisorSpec) -> Option<Arc<ChildSpec>> {
 impl Rows {
     fn extend_stopped(&mut self, children: &[ChildSpec]) {
         for spec in children {
-            self.push(Row { spec: Arc::new(spec.clone()), args: None, child: Child::Stopped });
+            self.push(spec.clone(), Child::Stopped);
         }
     }
 }
@@ -190,18 +190,18 @@ impl Supervisor {
 
     /// Reacts to the end of a process. `Err` ends the supervisor itself.
     async fn child_ended(&mut self, pid: Pid, exit: &Exit) -> Result<(), Exit> {
-        let found = self.rows.read().by_pid(pid).map(|(seq, row)| (seq, Arc::clone(&row.spec)));
+        let found = self.rows.read().by_pid(pid).map(|(seq, row)| (seq, row.clone()));
         // The process is no child any more: a request or a restart has terminated it, or its start
         // failed.
-        let Some((seq, spec)) = found else { return Ok(()) };
+        let Some((seq, row)) = found else { return Ok(()) };
         let is_simple = self.spec.strategy == Strategy::SimpleOneForOne;
-        match on_end(spec.restart, exit) {
+        match on_end(row.terms.restart, exit) {
             OnEnd::Restart => return self.restart(seq).await,
             OnEnd::Keep if !is_simple => self.rows.write().set(seq, Child::Stopped),
             OnEnd::Keep | OnEnd::Forget => self.rows.write().remove(seq),
         }
-        if shuts_down(self.spec.auto_shutdown, spec.significant, &self.rows.read()) {
-            let id = show_id(&spec.id);
+        if shuts_down(self.spec.auto_shutdown, row.terms.significant, &self.rows.read()) {
+            let id = show_id(row.id());
             tracing::info!(
                 name: "supervisor.auto_shutdown", pid = %self.pid, module = self.module, child = id,
                 "a significant child ended; the supervisor shuts down"
@@ -247,9 +247,9 @@ impl Supervisor {
     }
 
     fn report_restart(&self, seq: Seq, pid: Pid) {
-        let Some(spec) = self.rows.read().get(seq).map(|row| Arc::clone(&row.spec)) else { return };
+        let Some(row) = self.rows.read().get(seq).cloned() else { return };
         tracing::info!(
-            name: "supervisor.restart", %pid, child = show_id(&spec.id), module = spec.module,
+            name: "supervisor.restart", %pid, child = show_id(row.id()), module = row.terms.module,
             supervisor = %self.pid, "a child was restarted"
         );
     }

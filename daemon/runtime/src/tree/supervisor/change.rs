@@ -71,12 +71,7 @@ impl Supervised {
     pub fn prospect(&self, wanted: &SupervisorSpec, most: usize) -> Result<Prospect, Exit> {
         let rows = self.rows.read();
         let mut all = kept(&rows, wanted)?;
-        let kept = all.by_ref().take(most).map(|row| Kept {
-            id: row.spec.id.to_vec(),
-            module: row.spec.module.clone(),
-            args: row.args().to_vec(),
-        });
-        let kept = kept.collect();
+        let kept = all.by_ref().take(most).collect();
         let change = if is_simple(wanted) {
             Change::default()
         } else {
@@ -138,12 +133,12 @@ pub(crate) fn check_kept(
     server: &CodeServer,
 ) -> Result<(), Exit> {
     let Some(wanted) = wanted else { return Ok(()) };
-    let kept: Vec<Row> = kept(&rows.read(), wanted)?.collect();
-    kept.iter().filter(|row| stays(&row.spec.id)).try_for_each(|row| starts_again(row, server))
+    let kept: Vec<Kept> = kept(&rows.read(), wanted)?.collect();
+    kept.iter().filter(|child| stays(&child.id)).try_for_each(|child| starts_again(child, server))
 }
 
-/// Returns the rows of the children that keep their start arguments.
-fn kept<'a>(rows: &'a Rows, wanted: &'a SupervisorSpec) -> Result<Box<dyn Iterator<Item = Row> + 'a>, Exit> {
+/// Returns the children that keep their start arguments.
+fn kept<'a>(rows: &'a Rows, wanted: &'a SupervisorSpec) -> Result<Box<dyn Iterator<Item = Kept> + 'a>, Exit> {
     if is_simple(wanted) != rows.is_anonymous() {
         let why = "the strategy cannot change to or from simple_one_for_one, because its children have no ids; \
                    restart the application instead";
@@ -152,20 +147,24 @@ fn kept<'a>(rows: &'a Rows, wanted: &'a SupervisorSpec) -> Result<Box<dyn Iterat
     // A temporary child is never restarted, so its start argument does not matter.
     Ok(if let Some(template) = template(wanted) {
         // All children were started from one template, so the check of the first stands for all.
-        let first = rows.iter().find(|row| row.args.is_some()).cloned();
-        Box::new(first.map(|row| Row { spec: template, ..row }).into_iter())
+        let first = rows.iter().find(|row| row.has_args());
+        Box::new(first.map(move |row| kept_by(row, &template.id, &template.module)).into_iter())
     } else {
         let named = ids(&wanted.children);
-        let stays = move |row: &&Row| !named.contains(&row.spec.id) && row.spec.restart != Restart::Temporary;
-        Box::new(rows.iter().filter(stays).cloned())
+        let stays = move |row: &&Row| !named.contains(row.id()) && row.terms.restart != Restart::Temporary;
+        Box::new(rows.iter().filter(stays).map(|row| kept_by(row, row.id(), &row.terms.module)))
     })
 }
 
+fn kept_by(row: &Row, id: &[u8], module: &str) -> Kept {
+    Kept { id: id.to_vec(), module: module.to_owned(), args: row.args().to_vec() }
+}
+
 /// Lets the newest code of a child's module check the start argument.
-fn starts_again(row: &Row, server: &CodeServer) -> Result<(), Exit> {
-    let Some(code) = server.newest(&row.spec.module) else { return Ok(()) };
-    code.module.accepts(BodyKind::Init, row.args()).map_err(|why| {
-        let (id, module, version) = (show_id(&row.spec.id), code.name(), code.module.version());
+fn starts_again(child: &Kept, server: &CodeServer) -> Result<(), Exit> {
+    let Some(code) = server.newest(&child.module) else { return Ok(()) };
+    code.module.accepts(BodyKind::Init, &child.args).map_err(|why| {
+        let (id, module, version) = (show_id(&child.id), code.name(), code.module.version());
         Exit::Error(format!(
             "child {id} could not be started again: module {module} {version} does not take its start argument: {why}; \
              terminate and delete it first"
@@ -189,8 +188,8 @@ fn starts_again(row: &Row, server: &CodeServer) -> Result<(), Exit> {
 fn changed(rows: &Rows, old: &[ChildSpec], new: &[ChildSpec]) -> Change {
     let (was_named, is_named) = (ids(old), ids(new));
     let has_row = |child: &ChildSpec| rows.by_id(&child.id).is_some();
-    let vanished = old.iter().filter(|child| has_row(child) && !is_named.contains(&child.id));
-    let added = new.iter().filter(|child| !has_row(child) && !was_named.contains(&child.id));
+    let vanished = old.iter().filter(|child| has_row(child) && !is_named.contains(child.id.as_slice()));
+    let added = new.iter().filter(|child| !has_row(child) && !was_named.contains(child.id.as_slice()));
     let id = |child: &ChildSpec| child.id.to_vec();
     Change { vanished: vanished.map(id).collect(), added: added.map(id).collect() }
 }
@@ -201,28 +200,27 @@ fn merge(rows: &Rows, old: &[ChildSpec], new: &[ChildSpec]) -> Option<Rows> {
     let was_named = ids(old);
     let has_ended = |child: &ChildSpec| {
         child.restart == Restart::Temporary
-            && was_named.contains(&child.id)
+            && was_named.contains(child.id.as_slice())
             && rows.by_id(&child.id).is_none()
     };
     let named: Vec<&ChildSpec> = new.iter().filter(|child| !has_ended(child)).collect();
-    let are_first =
-        named.len() <= rows.len() && rows.iter().zip(&named).all(|(row, child)| *row.spec == **child);
+    let are_first = named.len() <= rows.len() && rows.iter().zip(&named).all(|(row, child)| row.is_of(child));
     if are_first {
         return None;
     }
     let mut merged = Rows::new(false);
     for spec in named {
         let child = rows.by_id(&spec.id).map_or(Child::Stopped, |(_, row)| row.child);
-        merged.push(Row { spec: Arc::new(spec.clone()), args: None, child });
+        merged.push(spec.clone(), child);
     }
     for row in rows.iter() {
-        if merged.by_id(&row.spec.id).is_none() {
-            merged.push(row.clone());
+        if merged.by_id(row.id()).is_none() {
+            merged.push_row(row.clone());
         }
     }
     Some(merged)
 }
 
-fn ids(children: &[ChildSpec]) -> HashSet<&ByteBuf> {
-    children.iter().map(|child| &child.id).collect()
+fn ids(children: &[ChildSpec]) -> HashSet<&[u8]> {
+    children.iter().map(|child| child.id.as_slice()).collect()
 }

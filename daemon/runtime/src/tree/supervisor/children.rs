@@ -26,7 +26,7 @@ impl Supervisor {
     pub(super) async fn start_all(&self) -> Result<(), Exit> {
         let seqs = self.rows.read().seqs();
         for seq in seqs {
-            let id = self.rows.read().get(seq).map(|row| show_id(&row.spec.id)).unwrap_or_default();
+            let id = self.rows.read().get(seq).map(|row| show_id(row.id())).unwrap_or_default();
             if let Err(exit) = self.start_row(seq).await {
                 return Err(Exit::Shutdown(format!("failed_to_start_child {id}: {exit}")));
             }
@@ -36,15 +36,13 @@ impl Supervisor {
 
     /// Starts the child of a row. Returns `Ok(None)` if its init returned ignore.
     pub(super) async fn start_row(&self, seq: Seq) -> Result<Option<Pid>, Exit> {
-        let (spec, args) = match self.rows.read().get(seq) {
-            Some(row) => (Arc::clone(&row.spec), row.args().to_vec()),
+        let (terms, args) = match self.rows.read().get(seq) {
+            Some(row) => (Arc::clone(&row.terms), row.args().to_vec()),
             None => return Ok(None),
         };
-        let is_temporary = spec.restart == Restart::Temporary;
-        let (pid, reference) = context::start_child(&spec.module, args)
-            .map_err(|_| Exit::Error(format!("module {} is not loaded", spec.module)))?;
-        // The reference is dropped, because `drop_args` works only if the row holds the only one.
-        drop(spec);
+        let is_temporary = terms.restart == Restart::Temporary;
+        let (pid, reference) = context::start_child(&terms.module, args)
+            .map_err(|_| Exit::Error(format!("module {} is not loaded", terms.module)))?;
         self.rows.write().set(seq, Child::Starting(pid));
         let started = match context::answer(reference).await {
             Answer::Reply(reply) => term::decode::<Option<Pid>>(&reply).map_err(Exit::Undecodable),
@@ -80,7 +78,7 @@ impl Supervisor {
             .rows
             .read()
             .get(seq)
-            .and_then(|row| Some((row.child.pid()?, row.spec.shutdown, row.spec.restart)));
+            .and_then(|row| Some((row.child.pid()?, row.terms.shutdown, row.terms.restart)));
         if let Some((pid, shutdown, restart)) = running {
             end_child(pid, shutdown, restart).await;
         }

@@ -40,7 +40,7 @@ pub(super) fn on_end(restart: Restart, exit: &Exit) -> OnEnd {
 /// | any_significant | no              | yes                                                |
 /// | all_significant | no              | yes, unless another one runs or is being restarted |
 pub(super) fn shuts_down(auto: AutoShutdown, is_significant: bool, rows: &Rows) -> bool {
-    let is_active = |row: &Row| row.spec.significant && !row.child.is_stopped();
+    let is_active = |row: &Row| row.terms.significant && !row.child.is_stopped();
     is_significant
         && match auto {
             AutoShutdown::Never => false,
@@ -80,7 +80,7 @@ pub(super) fn round(strategy: Strategy, rows: &Rows, child: Seq) -> Round {
         Strategy::OneForAll => Seq::MIN,
         Strategy::RestForOne => child,
     };
-    let is_temporary = |row: &Row| row.spec.restart == Restart::Temporary;
+    let is_temporary = |row: &Row| row.terms.restart == Restart::Temporary;
     let (forget, start) = rows.since(from).partition::<Vec<_>, _>(|(_, row)| is_temporary(row));
     let seqs = |rows: Vec<(Seq, &Row)>| rows.into_iter().map(|(seq, _)| seq).collect();
     let stop = rows.since(from).rev().map(|(seq, _)| seq).filter(|seq| *seq != child).collect();
@@ -89,8 +89,6 @@ pub(super) fn round(strategy: Strategy, rows: &Rows, child: Seq) -> Round {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_bytes::ByteBuf;
 
     use super::*;
@@ -116,7 +114,7 @@ mod tests {
                 shutdown: Shutdown::Ms(5000),
                 child_type: ChildType::Worker,
             };
-            rows.push(Row { spec: Arc::new(spec), args: None, child: state.unwrap_or(running(seq)) });
+            rows.push(spec, state.unwrap_or(running(seq)));
         }
         rows
     }

@@ -1,7 +1,5 @@
 //! The requests that a supervisor answers. OTP: the functions of `supervisor`.
 
-use std::sync::Arc;
-
 use serde_bytes::ByteBuf;
 
 use super::Supervisor;
@@ -47,7 +45,8 @@ impl Supervisor {
         }
         spec.check(self.spec.auto_shutdown).map_err(|why| Error::new(Reason::BadSpec, why))?;
         check_module(&spec)?;
-        self.start_row_of(Row { spec: Arc::new(spec), args: None, child: Child::Stopped }).await
+        let seq = self.rows.write().push(spec, Child::Stopped);
+        self.start_new_row(seq).await
     }
 
     async fn start_child_args(&self, args: Bytes) -> Result<Option<Pid>, Error> {
@@ -58,13 +57,12 @@ impl Supervisor {
             ));
         };
         check_module(template)?;
-        self.start_row_of(Row { spec: Arc::clone(template), args: Some(args.into()), child: Child::Stopped })
-            .await
+        let seq = self.rows.write().push_anonymous(template, args);
+        self.start_new_row(seq).await
     }
 
-    /// Adds a row and starts its child. OTP: a spec is not kept if the start fails.
-    async fn start_row_of(&self, row: Row) -> Result<Option<Pid>, Error> {
-        let seq = self.rows.write().push(row);
+    /// Starts the child of a row that was just added. OTP: a spec is not kept if the start fails.
+    async fn start_new_row(&self, seq: Seq) -> Result<Option<Pid>, Error> {
         match self.start_row(seq).await {
             Ok(Some(pid)) => Ok(Some(pid)),
             Ok(None) => {
@@ -97,7 +95,7 @@ impl Supervisor {
     async fn terminate(&self, seq: Seq) {
         self.stop_row(seq).await;
         let mut rows = self.rows.write();
-        let is_temporary = rows.get(seq).is_some_and(|row| row.spec.restart == Restart::Temporary);
+        let is_temporary = rows.get(seq).is_some_and(|row| row.terms.restart == Restart::Temporary);
         if is_temporary || self.spec.strategy == Strategy::SimpleOneForOne {
             rows.remove(seq);
         }
@@ -124,7 +122,7 @@ impl Supervisor {
         if rows.by_id(&new).is_some() {
             return Err(refused(Reason::AlreadyPresent, &new, "exists already"));
         }
-        rows.rename(seq, new);
+        rows.rename(seq, &new);
         Ok(())
     }
 
@@ -168,11 +166,11 @@ impl Supervisor {
             let template = self.spec.children.iter().find(|child| child.id == id);
             return template.cloned().ok_or_else(|| refused(Reason::NotFound, id, "does not exist"));
         }
-        self.find(id).map(|(_, row)| (*row.spec).clone())
+        self.find(id).map(|(_, row)| self.rows.read().spec(&row))
     }
 
     fn get_childspec_of(&self, pid: Pid) -> Result<ChildSpec, Error> {
-        self.find_pid(pid).map(|(_, row)| (*row.spec).clone())
+        self.find_pid(pid).map(|(_, row)| self.rows.read().spec(&row))
     }
 
     fn which_children(&self) -> Vec<Listed> {
