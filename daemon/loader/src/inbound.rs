@@ -350,6 +350,7 @@ unsafe fn deliver<T>(taken: Result<Option<T>, Rejected>, out: *mut T) -> abi::St
 fn answer(answer: Answer) -> abi::Answer {
     let (kind, reply, exit) = match answer {
         Answer::Reply(body) => (abi::ANSWER_REPLY, body, Exit::Normal),
+        Answer::Started(pid) => (abi::ANSWER_REPLY, term::encode(&pid), Exit::Normal),
         Answer::Timeout => (abi::ANSWER_TIMEOUT, Vec::new(), Exit::Normal),
         Answer::Exit(exit) => (abi::ANSWER_EXIT, Vec::new(), exit),
     };

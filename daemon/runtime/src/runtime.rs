@@ -246,7 +246,9 @@ impl Runtime {
         let pid =
             self.world.start(Start { code, app, args, parent: Pid::NONE, link: None, starter, watch: None });
         match answer.recv() {
-            Ok(Answer::Reply(reply)) => crate::words::term::decode(&reply).map_err(Exit::Undecodable),
+            Ok(Answer::Started(started)) => Ok(started),
+            // An application answers with its root.
+            Ok(Answer::Reply(_)) => Ok(Some(pid)),
             Ok(Answer::Exit(exit)) => Err(exit),
             Ok(Answer::Timeout) | Err(_) => {
                 self.world.signal(pid, Signal::End(Exit::Killed));
@@ -275,7 +277,7 @@ impl Runtime {
         let pid = self.world.start(start);
         let ended_by = |deadline: Instant| match self.world.wait_for(&ended, deadline) {
             Some(Answer::Exit(exit)) => Some(exit),
-            Some(Answer::Reply(_) | Answer::Timeout) | None => None,
+            Some(Answer::Reply(_) | Answer::Started(_) | Answer::Timeout) | None => None,
         };
         let exit = ended_by(deadline).unwrap_or_else(|| {
             self.world.signal(pid, Signal::End(Exit::Killed));

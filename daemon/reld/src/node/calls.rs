@@ -129,6 +129,7 @@ fn reply(answer: Answer) -> Result<(), String> {
                 Err(format!("{}: {}", word.as_str().unwrap_or_default(), error.text))
             }
         },
+        Answer::Started(_) => Ok(()),
         Answer::Timeout => Err("the supervisor did not answer in time".to_owned()),
         Answer::Exit(exit) => Err(format!("the supervisor ended: {exit}")),
     }

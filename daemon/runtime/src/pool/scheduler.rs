@@ -36,6 +36,9 @@ pub(crate) type Runner = Box<dyn Fn(u32) + Send + Sync>;
 /// callback began, and the stack. Called on a thread of its own.
 pub(crate) type Report = Box<dyn Fn(u32, Instant, &[String]) + Send + Sync>;
 
+/// Puts the body of a held process back into its slot. Called by the watchdog.
+pub(crate) type Unhold = Box<dyn Fn(Box<Body>) + Send + Sync>;
+
 /// Returns the stack of a thread, given the thread's number in the operating system.
 pub(crate) type Frames = fn(i32) -> Vec<String>;
 
@@ -77,6 +80,7 @@ pub(crate) struct Scheduler {
 struct Shared {
     run: OnceLock<Runner>,
     report: OnceLock<Report>,
+    unhold: OnceLock<Unhold>,
     /// The function that a worker calls before it sleeps, and when it ends.
     rest: OnceLock<fn()>,
     frames: OnceLock<Frames>,
@@ -117,12 +121,26 @@ struct Worker {
     number: OnceLock<i32>,
     /// Holds the body of a process while its callback runs.
     current: Arc<Current>,
+    /// Holds the body of a process while the worker runs the process that it waits for.
+    held: Arc<Current>,
     /// Whether the callback for which the worker was retired has been reported.
     reported: AtomicBool,
     /// The stack of that callback at the time of the report.
     frames: OnceLock<Vec<String>>,
     /// The time at which the watchdog saw that callback begin; set when the worker is retired.
     since: OnceLock<Instant>,
+}
+
+/// The result of [`Scheduler::run_inside`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inside {
+    /// The process waits in another queue, or is running.
+    Elsewhere,
+    /// The process had its turn.
+    Done,
+    /// The process had its turn, for which the worker was retired: it must not run the other process
+    /// any further.
+    Retired,
 }
 
 thread_local! {
@@ -144,6 +162,7 @@ impl Scheduler {
         let shared = Arc::new(Shared {
             run: OnceLock::new(),
             report: OnceLock::new(),
+            unhold: OnceLock::new(),
             rest: OnceLock::new(),
             frames: OnceLock::new(),
             errand: OnceLock::new(),
@@ -159,13 +178,14 @@ impl Scheduler {
         Self { shared, width }
     }
 
-    /// Starts the workers. `run` runs a process, `report` is called for slow callbacks, and a
-    /// worker calls `rest` before it sleeps.
-    pub(crate) fn start(&self, run: Runner, report: Report, rest: fn()) {
+    /// Starts the workers. `run` runs a process, `report` is called for slow callbacks, `unhold`
+    /// for processes that are held too long, and a worker calls `rest` before it sleeps.
+    pub(crate) fn start(&self, run: Runner, report: Report, unhold: Unhold, rest: fn()) {
         if self.shared.run.set(run).is_err() {
             return;
         }
         self.shared.report.get_or_init(|| report);
+        self.shared.unhold.get_or_init(|| unhold);
         self.shared.rest.get_or_init(|| rest);
         for _ in 0..self.width {
             self.shared.add_worker();
@@ -214,6 +234,12 @@ impl Scheduler {
             here.deque.push(number);
             self.shared.sleepers.wake_one();
         });
+    }
+
+    /// Runs the process in the calling worker's LIFO slot inside the run of another process, if it
+    /// is the process with this number.
+    pub(crate) fn run_inside(&self, number: u32, run: impl FnOnce()) -> Inside {
+        HERE.with(|here| here.get().map_or(Inside::Elsewhere, |here| here.run_inside(number, run)))
     }
 
     fn push(&self, number: u32, local: impl FnOnce(&Here)) {
@@ -324,6 +350,13 @@ impl Drop for Scheduler {
 
 impl Shared {
     fn add_worker(self: &Arc<Self>) {
+        let here = self.new_worker();
+        self.workers.write().push(Arc::clone(&here.worker));
+        let shared = Arc::clone(self);
+        spawn_thread(&format!("reld-pool-{}", here.worker.id), move || work(&shared, here));
+    }
+
+    fn new_worker(self: &Arc<Self>) -> Here {
         let deque = Deque::new_fifo();
         let worker = Arc::new(Worker {
             id: self.next_worker.fetch_add(1, Ordering::Relaxed),
@@ -338,19 +371,12 @@ impl Shared {
             thread: OnceLock::new(),
             number: OnceLock::new(),
             current: Arc::default(),
+            held: Arc::default(),
             reported: AtomicBool::new(false),
             frames: OnceLock::new(),
         });
-        self.workers.write().push(Arc::clone(&worker));
-        let here = Here {
-            shared: Arc::downgrade(self),
-            worker,
-            deque,
-            picks: Cell::new(0),
-            lifo_hits: Cell::new(0),
-        };
-        let shared = Arc::clone(self);
-        spawn_thread(&format!("reld-pool-{}", here.worker.id), move || work(&shared, here));
+        let shared = Arc::downgrade(self);
+        Here { shared, worker, deque, picks: Cell::new(0), lifo_hits: Cell::new(0) }
     }
 
     fn remove_worker(&self, id: u64) {

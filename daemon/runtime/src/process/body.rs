@@ -74,6 +74,8 @@ pub(crate) enum Idle {
 pub enum Answer {
     /// The server replied; for [`Wait::Time`], the time is over.
     Reply(Bytes),
+    /// The init of a started process is done; `None` if it returned ignore.
+    Started(Option<Pid>),
     /// The request timed out.
     Timeout,
     /// The server ended, or never existed.

@@ -140,7 +140,7 @@ fn start_phases(world: &Arc<World>, spec: &AppSpec, process: Pid, deadline: Inst
         let (phase, arg) = (phase.clone(), ByteBuf::from(arg.clone()));
         let body = term::encode(&StartPhase { phase, start_type: StartType::Normal, arg });
         match ask(world, RequestKind::StartPhase, process, body, deadline) {
-            Ok(Answer::Reply(_)) => {}
+            Ok(Answer::Reply(_) | Answer::Started(_)) => {}
             Ok(Answer::Exit(exit)) => return Err(AppError::Failed { app: app(), exit }),
             Ok(Answer::Timeout) | Err(_) => {
                 world.signal(process, Signal::End(Exit::Killed));
@@ -190,6 +190,7 @@ fn start_process(
     let pid = world.start(Start { code, app: app_env, args, parent, link: None, starter, watch: None });
     match world.wait_for(&answer, deadline) {
         Some(Answer::Reply(reply)) => Ok((pid, reply)),
+        Some(Answer::Started(_)) => Ok((pid, Bytes::new())),
         Some(Answer::Exit(exit)) => Err(AppError::Failed { app: app(), exit }),
         Some(Answer::Timeout) | None => {
             world.signal(pid, Signal::End(Exit::Killed));
@@ -215,7 +216,7 @@ pub(crate) fn on_exit(world: &World, pid: Pid, done: impl FnOnce(Exit) + Send + 
         Box::new(move |answer| {
             done(match answer {
                 Answer::Exit(exit) => exit,
-                Answer::Reply(_) | Answer::Timeout => Exit::Normal,
+                Answer::Reply(_) | Answer::Started(_) | Answer::Timeout => Exit::Normal,
             });
         }),
     );
@@ -275,7 +276,7 @@ fn prep_stop(
             tracing::warn!(name: "application.prep_stop_failed", app = name, reason = %exit, "prep_stop failed; the tree stops all the same");
             true
         }
-        Ok(Answer::Reply(_)) | Err(_) => true,
+        Ok(Answer::Reply(_) | Answer::Started(_)) | Err(_) => true,
     }
 }
 
@@ -316,6 +317,7 @@ pub(crate) fn config_change(
             Ok(reason) => Err(AppError::ChangeRefused { app: name.to_owned(), reason }),
             Err(_) => Ok(true),
         },
+        Ok(Answer::Started(_)) => Ok(true),
         Ok(Answer::Exit(exit)) => Err(AppError::ConfigChange { app: name.to_owned(), exit }),
         Ok(Answer::Timeout) | Err(_) => {
             Err(AppError::TimedOut { app: name.to_owned(), what: "config_change" })

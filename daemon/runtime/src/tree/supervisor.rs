@@ -28,7 +28,7 @@ use self::decide::{OnEnd, on_end, round, shuts_down};
 use self::intensity::Intensity;
 use crate::process::rows::{Child, Rows, Seq};
 use crate::tree::native;
-use crate::tree::request::listed;
+use crate::tree::request::{self, listed};
 use crate::words::child_spec::{ChildSpec, Strategy, SupervisorSpec, show_id};
 use crate::words::code::{Bytes, Event, Instance, Module, Next, Outcome, Step};
 use crate::words::code_server::Code;
@@ -280,13 +280,16 @@ impl Supervisor {
 impl Instance for Supervisor {
     fn callback(mut self: Box<Self>, event: &Event<'_>) -> Step {
         match event {
-            Event::Call(_, body) => {
-                let body = body.to_vec();
-                native::run(async move {
-                    let reply = Some(self.request(&body).await);
+            Event::Call(_, body) => match request::read(body) {
+                Ok(request) => native::run(async move {
+                    let reply = Some(self.request(request).await);
                     Outcome { instance: Some(self), next: Next::Continue, reply }
-                })
-            }
+                }),
+                Err(error) => {
+                    let reply = Some(request::reply::<()>(Err(error)));
+                    Step::Ready(Outcome { instance: Some(self), next: Next::Continue, reply })
+                }
+            },
             Event::Cast(body) => {
                 let body = body.to_vec();
                 native::run(async move {
@@ -319,7 +322,7 @@ impl Instance for Supervisor {
 
     fn export(&self) -> Result<Bytes, Exit> {
         let rows = self.rows.read();
-        Ok(term::encode(&crate::tree::request::Exported {
+        Ok(term::encode(&request::Exported {
             strategy: self.spec.strategy,
             intensity: self.spec.intensity,
             period_ms: self.spec.period_ms,

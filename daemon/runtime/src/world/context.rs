@@ -13,7 +13,7 @@ mod running;
 pub use self::bonds::{
     Tie, demonitor, exit, link, monitor, register, spawn, stop, trap_exit, unlink, unregister, whereis,
 };
-pub(crate) use self::bonds::{await_exit, rename, start_child, started};
+pub(crate) use self::bonds::{await_exit, rename, start_child};
 pub use self::messages::{
     MAIL, Message, SendKind, bound_mailbox, continue_with, receive_timeout, recv, send,
 };
@@ -24,4 +24,4 @@ pub use self::requests::{
 };
 pub(super) use self::running::with;
 pub use self::running::{Refused, get_env, self_module, self_pid};
-pub(crate) use self::running::{behaviour, publish_rows, rest, restarted, serve};
+pub(crate) use self::running::{publish_rows, resolve, rest, restarted, serve};

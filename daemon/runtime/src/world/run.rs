@@ -21,6 +21,7 @@ mod callbacks;
 pub(crate) mod end;
 mod outcome;
 mod signals;
+mod starts;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -54,13 +55,23 @@ pub(crate) fn start(world: &Arc<World>) {
             world.report_slow(number, since, frames);
         }
     };
-    world.scheduler.start(Box::new(run), Box::new(report), context::rest);
+    let weak = Arc::downgrade(world);
+    let unhold = move |body| {
+        if let Some(world) = weak.upgrade() {
+            starts::park(&world, body);
+        }
+    };
+    world.scheduler.start(Box::new(run), Box::new(report), Box::new(unhold), context::rest);
     let weak = Arc::downgrade(world);
     world.timers.start(move |fire| weak.upgrade().map_or(Fired::Drop, |world| world.fire(fire)));
 }
 
 /// Runs the process in that slot, unless another thread has claimed it.
 pub(crate) fn activate(world: &Arc<World>, number: u32) {
+    activate_for(world, number, BUDGET);
+}
+
+fn activate_for(world: &Arc<World>, number: u32, budget: usize) {
     let Some(slot) = world.table.slot(number) else { return };
     let Ok(claim) = slot.claim_any() else { return };
     let mut body = claim.body;
@@ -73,9 +84,10 @@ pub(crate) fn activate(world: &Arc<World>, number: u32) {
     }
     let pid = body.pid;
     let mut run = Run { world, slot, body: Some(body) };
-    match contained(|| run.turn(claim.signals)) {
+    match contained(|| run.turn(claim.signals, budget)) {
         Err(panicked) => run.fail(pid, &panicked),
-        // The process was abandoned: it has ended, and its slot may belong to another process.
+        // The process was abandoned: it has ended, and its slot may belong to another process. Or it
+        // was held too long: the watchdog has put it back.
         Ok(_) if run.body.is_none() => {}
         Ok(Ok(hold)) => run.put_back(hold),
         Ok(Err(exit)) => run.die(exit),
@@ -86,7 +98,7 @@ pub(crate) fn activate(world: &Arc<World>, number: u32) {
 struct Run<'a> {
     world: &'a Arc<World>,
     slot: &'a Slot<Process>,
-    /// `None` while a callback runs, and once the process was abandoned.
+    /// `None` while a callback runs or the process is held, and once it was taken from the worker.
     body: Option<Box<Body>>,
 }
 
@@ -134,13 +146,13 @@ impl Entrant for Run<'_> {
 
 impl Run<'_> {
     /// Runs signals and callbacks until the budget or the work is used up. After an `Err` the
-    /// process ends.
-    fn turn(&mut self, signals: Vec<Signal>) -> Result<Hold, Exit> {
+    /// process ends, unless its body was taken away.
+    fn turn(&mut self, signals: Vec<Signal>, budget: usize) -> Result<Hold, Exit> {
         self.settle_shadow();
         self.signals(signals)?;
         self.resume()?;
         self.run_continues()?;
-        for _ in 0..BUDGET {
+        for _ in 0..budget {
             if self.slot.wants_attention() {
                 let signals = self.slot.more_signals();
                 self.signals(signals)?;
@@ -148,6 +160,9 @@ impl Run<'_> {
                 self.run_continues()?;
             }
             if self.is_waiting() {
+                if self.start_inside()? {
+                    continue;
+                }
                 break;
             }
             self.boundary()?;
@@ -164,7 +179,7 @@ impl Run<'_> {
             }
             self.run_continues()?;
         }
-        Ok(self.hold())
+        Ok(if self.body.is_some() { self.hold() } else { Hold::NONE })
     }
 
     fn hold(&self) -> Hold {

@@ -5,6 +5,7 @@ mod kit;
 mod panics;
 mod ports;
 mod processes;
+mod starts;
 mod supervisor_suite;
 mod supervisors;
 mod sys;

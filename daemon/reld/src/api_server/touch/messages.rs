@@ -46,6 +46,7 @@ pub(super) async fn ask(
     });
     match answer.await {
         Ok(Answer::Reply(reply)) => Ok(reply),
+        Ok(Answer::Started(pid)) => Ok(reld_runtime::term::encode(&pid)),
         Ok(Answer::Timeout) => {
             let after = timeout.map_or(0, millis);
             Err(ErrorReport::refused(

@@ -12,8 +12,9 @@ use crate::words::contain::contained;
 /// the watchdog saw it first.
 type Seen = Vec<(u64, u64, Instant)>;
 
-/// Watches for workers that compute too long. The process in the LIFO slot of such a worker is
-/// offered to other workers, and after the limit another worker takes its place.
+/// Watches for workers that compute too long. A process that such a worker holds goes back into its
+/// slot, and the process in its LIFO slot is offered to other workers. After the limit another
+/// worker takes its place.
 pub(super) fn watch(shared: &Weak<Shared>, look: impl Fn(&Arc<Shared>, &Seen) -> Seen) {
     let mut seen = Seen::new();
     while let Some(shared) = shared.upgrade().filter(|shared| !shared.stopping.load(Ordering::Acquire)) {
@@ -40,12 +41,17 @@ pub(super) fn look(shared: &Arc<Shared>, seen: &Seen) -> Seen {
         if since == now {
             continue;
         }
+        if let Some(body) = worker.held.seize()
+            && let Some(unhold) = shared.unhold.get()
+        {
+            unhold(body);
+        }
         let trapped = worker.lifo.load(Ordering::Relaxed);
         if trapped != EMPTY {
             shared.injector.push(trapped - 1);
             shared.sleepers.wake_one();
         }
-        if now.duration_since(since) >= COMPUTE_LIMIT && !worker.retired.swap(true, Ordering::Relaxed) {
+        if now.duration_since(since) >= COMPUTE_LIMIT && !worker.retired.swap(true, Ordering::SeqCst) {
             worker.since.get_or_init(|| since);
             shared.over_limit.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(name: "pool.compensate", worker = worker.id, "a callback computes for long; starting another worker");
@@ -72,7 +78,7 @@ mod tests {
     #[test]
     fn a_watchdog_whose_look_panics_looks_again() {
         let scheduler = Scheduler::new(1);
-        scheduler.start(Box::new(|_| ()), Box::new(|_, _, _| ()), || ());
+        scheduler.start(Box::new(|_| ()), Box::new(|_, _, _| ()), Box::new(|_| ()), || ());
         let (looked, looks) = mpsc::channel();
         let shared = Arc::downgrade(&scheduler.shared);
         let begin = Instant::now();

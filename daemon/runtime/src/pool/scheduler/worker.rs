@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use super::{
-    Computing, EMPTY, HERE, Here, INJECTOR_EVERY, LIFO_BUDGET, SPINS, Shared, WATCH_EVERY, Worker,
+    Computing, EMPTY, HERE, Here, INJECTOR_EVERY, Inside, LIFO_BUDGET, SPINS, Shared, WATCH_EVERY, Worker,
     retry_steal,
 };
 use crate::process::current;
@@ -29,6 +29,34 @@ impl Here {
             self.worker.lifo.store(EMPTY, Ordering::Relaxed);
             number - 1
         })
+    }
+
+    /// Runs the process in the LIFO slot inside the run of another process. The watchdog sees two
+    /// runs.
+    ///
+    /// A retired worker runs only the process for which it was retired, because another thread may
+    /// seize that process from it. So `at` is written before `retired` is read, and the other thread
+    /// reads them in the opposite order.
+    pub(super) fn run_inside(&self, number: u32, run: impl FnOnce()) -> Inside {
+        let worker = &self.worker;
+        if worker.lifo.load(Ordering::Relaxed) != number + 1 {
+            return Inside::Elsewhere;
+        }
+        let outer = worker.at.swap(number + 1, Ordering::SeqCst);
+        if worker.retired.load(Ordering::SeqCst) {
+            worker.at.store(outer, Ordering::SeqCst);
+            return Inside::Elsewhere;
+        }
+        worker.lifo.store(EMPTY, Ordering::Relaxed);
+        worker.begin_next_run();
+        run();
+        worker.at.store(outer, Ordering::SeqCst);
+        worker.begin_next_run();
+        if worker.retired.load(Ordering::SeqCst) {
+            worker.at.store(EMPTY, Ordering::Relaxed);
+            return Inside::Retired;
+        }
+        Inside::Done
     }
 
     fn next(&self, shared: &Shared) -> Option<u32> {
@@ -70,7 +98,7 @@ pub(super) fn work(shared: &Arc<Shared>, here: Here) {
     if let Some(number) = system_number() {
         worker.number.get_or_init(|| number);
     }
-    current::run_in(&worker.current);
+    current::run_in(&worker.current, &worker.held);
     HERE.with(|cell| {
         let here = cell.get_or_init(|| here);
         // A panic ends only the job in which it happens; the worker goes on with the next job.
@@ -138,7 +166,12 @@ impl Worker {
         let runs = self.runs.load(Ordering::Relaxed);
         self.runs.store(runs + 1, Ordering::Relaxed);
         work();
-        self.runs.store(runs + 2, Ordering::Relaxed);
+        self.runs.store(self.runs.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// Makes the watchdog see a new run from here on.
+    fn begin_next_run(&self) {
+        self.runs.store(self.runs.load(Ordering::Relaxed) + 2, Ordering::Relaxed);
     }
 
     /// Records that a panic has ended the present run.
@@ -151,7 +184,7 @@ impl Worker {
     /// Returns the stuck callback for which the worker was replaced, if there is one.
     pub(super) fn stuck(&self) -> Option<Computing> {
         let since = *self.since.get()?;
-        let at = self.at.load(Ordering::Relaxed);
+        let at = self.at.load(Ordering::SeqCst);
         let frames = || self.frames.get().cloned().unwrap_or_default();
         (at != EMPTY).then(|| Computing { at: at - 1, since, frames: frames() })
     }
@@ -164,5 +197,34 @@ impl Worker {
     pub(super) fn running(&self) -> Option<u64> {
         let runs = self.runs.load(Ordering::Relaxed);
         (!runs.is_multiple_of(2)).then_some(runs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Scheduler;
+    use super::*;
+
+    #[test]
+    fn a_retired_worker_runs_no_process_inside_another_run() {
+        let here = Scheduler::new(1).shared.clone().new_worker();
+        let worker = &here.worker;
+        worker.at.store(4 + 1, Ordering::Relaxed);
+        let run_inside = |number| {
+            worker.lifo.store(7 + 1, Ordering::Relaxed);
+            let mut seen = EMPTY;
+            let inside = here.run_inside(number, || seen = worker.at.load(Ordering::Relaxed));
+            (inside, seen, worker.at.load(Ordering::Relaxed))
+        };
+        assert_eq!(run_inside(8), (Inside::Elsewhere, EMPTY, 5));
+        assert_eq!(run_inside(7), (Inside::Done, 8, 5));
+        let retires = || {
+            worker.lifo.store(7 + 1, Ordering::Relaxed);
+            here.run_inside(7, || worker.retired.store(true, Ordering::Relaxed))
+        };
+        assert_eq!(retires(), Inside::Retired);
+        worker.at.store(5, Ordering::Relaxed);
+        assert_eq!(run_inside(7), (Inside::Elsewhere, EMPTY, 5));
+        assert_eq!(here.take_lifo(), Some(7), "it stays in its slot");
     }
 }

@@ -8,9 +8,9 @@ use super::Supervisor;
 use crate::process::body::Answer;
 use crate::process::rows::{Child, Seq};
 use crate::words::child_spec::{Restart, Shutdown, Strategy, show_id};
+use crate::words::code_server::Code;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
-use crate::words::term;
 use crate::world::context;
 use crate::world::run::end::abandon_other;
 
@@ -36,18 +36,27 @@ impl Supervisor {
 
     /// Starts the child of a row. Returns `Ok(None)` if its init returned ignore.
     pub(super) async fn start_row(&self, seq: Seq) -> Result<Option<Pid>, Exit> {
-        let (terms, args) = match self.rows.read().get(seq) {
-            Some(row) => (Arc::clone(&row.terms), row.args().to_vec()),
+        let Some(terms) = self.rows.read().get(seq).map(|row| Arc::clone(&row.terms)) else {
+            return Ok(None);
+        };
+        let code = context::resolve(&terms.module)
+            .ok_or_else(|| Exit::Error(format!("module {} is not loaded", terms.module)))?;
+        self.start_row_in(code, seq).await
+    }
+
+    /// Starts the child of a row in this code.
+    pub(super) async fn start_row_in(&self, code: Arc<Code>, seq: Seq) -> Result<Option<Pid>, Exit> {
+        let (is_temporary, args) = match self.rows.read().get(seq) {
+            Some(row) => (row.terms.restart == Restart::Temporary, row.args().to_vec()),
             None => return Ok(None),
         };
-        let is_temporary = terms.restart == Restart::Temporary;
-        let (pid, reference) = context::start_child(&terms.module, args)
-            .map_err(|_| Exit::Error(format!("module {} is not loaded", terms.module)))?;
+        let (pid, reference) =
+            context::start_child(code, args).map_err(|refused| Exit::Error(refused.to_string()))?;
         self.rows.write().set(seq, Child::Starting(pid));
         let started = match context::answer(reference).await {
-            Answer::Reply(reply) => term::decode::<Option<Pid>>(&reply).map_err(Exit::Undecodable),
+            Answer::Started(started) => Ok(started),
             Answer::Exit(exit) => Err(exit),
-            Answer::Timeout => Err(Exit::Error("a start has no time-out".to_owned())),
+            Answer::Reply(_) | Answer::Timeout => Err(Exit::Error("a start has no other answer".to_owned())),
         };
         let mut rows = self.rows.write();
         match started {
@@ -119,7 +128,7 @@ async fn end_child(pid: Pid, shutdown: Shutdown, restart: Restart) {
     let _ = context::exit(pid, first);
     match context::answer(gone).await {
         Answer::Exit(exit) => return report_end(pid, shutdown, restart, &exit),
-        Answer::Reply(_) => return,
+        Answer::Reply(_) | Answer::Started(_) => return,
         Answer::Timeout => {}
     }
     if shutdown != Shutdown::BrutalKill {

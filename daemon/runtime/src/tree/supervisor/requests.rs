@@ -1,21 +1,20 @@
 //! The requests that a supervisor answers. OTP: the functions of `supervisor`.
 
+use std::sync::Arc;
+
 use serde_bytes::ByteBuf;
 
 use super::Supervisor;
 use crate::process::rows::{Child, Row, Seq};
-use crate::tree::request::{self, Counts, Error, Listed, Reason, Request, counts, listed, refused, reply};
+use crate::tree::request::{Counts, Error, Listed, Reason, Request, counts, listed, refused, reply};
 use crate::words::child_spec::{ChildSpec, ChildType, Restart, Strategy, id};
 use crate::words::code::{Behaviour, Bytes};
+use crate::words::code_server::Code;
 use crate::words::pid::Pid;
 use crate::world::context;
 
 impl Supervisor {
-    pub(super) async fn request(&mut self, body: &[u8]) -> Bytes {
-        let request = match request::read(body) {
-            Ok(request) => request,
-            Err(error) => return reply::<()>(Err(error)),
-        };
+    pub(super) async fn request(&mut self, request: Request) -> Bytes {
         match request {
             Request::StartChild(spec) => reply(self.start_child(spec.into()).await),
             Request::StartChildArgs(args) => reply(self.start_child_args(args.into_vec()).await),
@@ -44,9 +43,9 @@ impl Supervisor {
             });
         }
         spec.check(self.spec.auto_shutdown).map_err(|why| Error::new(Reason::BadSpec, why))?;
-        check_module(&spec)?;
+        let code = check_module(&spec)?;
         let seq = self.rows.write().push(spec, Child::Stopped);
-        self.start_new_row(seq).await
+        self.start_new_row(code, seq).await
     }
 
     async fn start_child_args(&self, args: Bytes) -> Result<Option<Pid>, Error> {
@@ -56,14 +55,14 @@ impl Supervisor {
                 "only a simple_one_for_one starts children from arguments".into(),
             ));
         };
-        check_module(template)?;
+        let code = check_module(template)?;
         let seq = self.rows.write().push_anonymous(template, args);
-        self.start_new_row(seq).await
+        self.start_new_row(code, seq).await
     }
 
     /// Starts the child of a row that was just added. OTP: a spec is not kept if the start fails.
-    async fn start_new_row(&self, seq: Seq) -> Result<Option<Pid>, Error> {
-        match self.start_row(seq).await {
+    async fn start_new_row(&self, code: Arc<Code>, seq: Seq) -> Result<Option<Pid>, Error> {
+        match self.start_row_in(code, seq).await {
             Ok(Some(pid)) => Ok(Some(pid)),
             Ok(None) => {
                 if self.spec.strategy == Strategy::SimpleOneForOne {
@@ -185,12 +184,13 @@ impl Supervisor {
     }
 }
 
-/// Checks that a child's module is loaded and fits the declared type. Unlike OTP, the type is
-/// compared with the behaviour of the module.
-fn check_module(spec: &ChildSpec) -> Result<(), Error> {
-    let Some(behaviour) = context::behaviour(&spec.module) else {
+/// Checks that a child's module is loaded and fits the declared type, and returns its code. Unlike
+/// OTP, the type is compared with the behaviour of the module.
+fn check_module(spec: &ChildSpec) -> Result<Arc<Code>, Error> {
+    let Some(code) = context::resolve(&spec.module) else {
         return Err(Error::new(Reason::UnknownModule, format!("module {} is not loaded", spec.module)));
     };
+    let behaviour = code.behaviour();
     let fits = match behaviour {
         Behaviour::Supervisor => spec.child_type == ChildType::Supervisor,
         Behaviour::Application => false,
@@ -198,7 +198,7 @@ fn check_module(spec: &ChildSpec) -> Result<(), Error> {
         server => server.is_server() && spec.child_type == ChildType::Worker,
     };
     if fits {
-        return Ok(());
+        return Ok(code);
     }
     let text = format!(
         "module {} is a {behaviour:?}, but the child spec declares {:?}",

@@ -11,7 +11,6 @@ use crate::words::code::{Behaviour, Bytes, Ref};
 use crate::words::code_server::Code;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
-use crate::words::term;
 use crate::world::{Start, World};
 
 /// The bond between a process and its starter.
@@ -27,7 +26,7 @@ pub enum Tie {
 }
 
 /// Starts a process of the current version of `module`. When its init is done, the answer to the
-/// request is the pid, or nil if init returned `ignore`.
+/// request is [`Answer::Started`].
 ///
 /// # Errors
 /// [`Refused`] outside a callback, and for a module that is not loaded.
@@ -40,12 +39,11 @@ pub fn spawn(module: &str, args: Bytes, tie: Tie) -> Result<Ref, Refused> {
 }
 
 /// Starts a child of the running supervisor.
-pub(crate) fn start_child(module: &str, args: Bytes) -> Result<(Pid, Ref), Refused> {
+pub(crate) fn start_child(code: Arc<Code>, args: Bytes) -> Result<(Pid, Ref), Refused> {
     with(|world, own| {
-        let code = world.code.resolve(module).ok_or(Refused)?;
         let parent = own.pid;
-        Ok(start(world, own, code, args, parent, false))
-    })?
+        start(world, own, code, args, parent, false)
+    })
 }
 
 fn start(world: &World, own: &mut Body, code: Arc<Code>, args: Bytes, parent: Pid, link: bool) -> (Pid, Ref) {
@@ -95,11 +93,6 @@ pub fn stop(pid: Pid, reason: Exit, timeout: Option<Duration>) -> Result<Ref, Re
         world.signal(pid, Signal::System(Box::new(|body| body.after().ending = Some(reason))));
         reference
     })
-}
-
-/// Encodes a pid as the answer to a start.
-pub(crate) fn started(pid: Option<Pid>) -> Bytes {
-    term::encode(&pid)
 }
 
 /// Gives the running process a name. OTP: `register/2`.

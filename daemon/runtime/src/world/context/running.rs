@@ -9,7 +9,8 @@ use thiserror::Error;
 use crate::process::body::Body;
 use crate::process::current;
 use crate::process::rows::Rows;
-use crate::words::code::{Behaviour, Bytes};
+use crate::words::code::Bytes;
+use crate::words::code_server::Code;
 use crate::words::pid::Pid;
 use crate::world::World;
 
@@ -64,9 +65,9 @@ pub fn get_env(key: &str) -> Option<Bytes> {
     with(|_, own| own.card.app.values.read().get(key).cloned()).ok()?
 }
 
-/// Returns the behaviour of a loaded module.
-pub(crate) fn behaviour(module: &str) -> Option<Behaviour> {
-    with(|world, _| world.code.resolve(module).map(|code| code.behaviour())).ok()?
+/// Returns the code with which a new process of a module starts; `None` if it is not loaded.
+pub(crate) fn resolve(module: &str) -> Option<Arc<Code>> {
+    WORLD.with_borrow(|world| world.as_ref()?.code.resolve(module))
 }
 
 /// Counts a restart.

@@ -92,8 +92,8 @@ fn notify(world: &World, body: &mut Body, exit: &Exit) {
         world.signal(watched, Signal::Demonitor(pid, reference));
     }
     // The starter is notified last, so that it goes on only after all others were notified.
-    if let During::Init(Some((starter, reference))) = body.during {
-        world.answer(starter, reference, Answer::Exit(exit.clone()));
+    if let During::Init(Some(starter)) = body.during {
+        world.answer_starter(starter, Answer::Exit(exit.clone()));
     }
 }
 

@@ -7,7 +7,7 @@ use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::words::term;
 use crate::world::applications::PREP_STOP;
-use crate::world::{Fire, change, context};
+use crate::world::{Fire, change};
 use reld_wire::task::Entry;
 
 impl Run<'_> {
@@ -101,7 +101,7 @@ impl Run<'_> {
     fn born(&mut self, starter: Option<(Pid, Ref)>, next: &Next, reply: Option<Bytes>) -> Result<(), Exit> {
         let behaviour = self.card.code.behaviour();
         let answer = match (next, behaviour) {
-            (Next::Ignore, _) => Answer::Reply(context::started(None)),
+            (Next::Ignore, _) => Answer::Started(None),
             // The starter gets its answer at the end of the process, when all its resources are
             // released.
             (Next::Stop(exit) | Next::Crash(exit), _) if behaviour != Behaviour::Task => {
@@ -109,7 +109,7 @@ impl Run<'_> {
                 return Err(exit.clone());
             }
             (_, Behaviour::Application) => Answer::Reply(reply.unwrap_or_else(|| term::encode(&()))),
-            _ => Answer::Reply(context::started(Some(self.pid))),
+            _ => Answer::Started(Some(self.pid)),
         };
         if let Some(starter) = starter {
             self.answer_starter(starter, answer);
@@ -126,12 +126,8 @@ impl Run<'_> {
         if let During::Init(starter) = &mut self.during
             && let Some(starter) = starter.take()
         {
-            self.answer_starter(starter, Answer::Reply(context::started(Some(self.pid))));
+            self.answer_starter(starter, Answer::Started(Some(self.pid)));
         }
-    }
-
-    fn answer_starter(&self, (starter, reference): (Pid, Ref), answer: Answer) {
-        self.world.answer(starter, reference, answer);
     }
 
     fn replied(&mut self, from: From, reply: Option<Bytes>) {

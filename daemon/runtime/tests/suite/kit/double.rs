@@ -440,7 +440,7 @@ impl Server {
                 Do::SpawnChild(module, list) => {
                     let started = context::spawn(&module, term::encode(&list), context::Tie::Child);
                     match wait(started).await {
-                        Answer::Reply(pid) => Said::Pid(term::decode(&pid).expect("a start says a pid")),
+                        Answer::Started(pid) => Said::Pid(pid),
                         other => said(other),
                     }
                 }
@@ -452,7 +452,7 @@ impl Server {
                 Do::Spawn(module, list, link) => {
                     match context::spawn(&module, term::encode(&list), tie(link)) {
                         Ok(reference) => match wait(Ok(reference)).await {
-                            Answer::Reply(pid) => Said::Pid(term::decode(&pid).expect("a start says a pid")),
+                            Answer::Started(pid) => Said::Pid(pid),
                             other => said(other),
                         },
                         Err(Refused) => Said::Flag(false),

@@ -107,6 +107,7 @@ impl Said {
     pub(crate) fn of(answer: Answer) -> Self {
         match answer {
             Answer::Reply(reply) => term::decode(&reply).expect("processes of the test answer in its words"),
+            Answer::Started(pid) => Self::Pid(pid),
             Answer::Timeout => Self::TimedOut,
             Answer::Exit(exit) => Self::Ended(exit),
         }
