@@ -101,6 +101,10 @@ pub(crate) struct World {
 /// How often a waiting upgrade checks whether it is given up.
 const CHECK_EVERY: Duration = Duration::from_millis(20);
 
+/// When so many messages wait for a process, it is offered to other workers. Until then it waits
+/// for its sender's callback to return, which costs less than waking a worker for each message.
+const BURST: usize = 32;
+
 /// The arguments of a process start.
 pub(crate) struct Start {
     pub(crate) code: Arc<Code>,
@@ -219,6 +223,9 @@ impl World {
             Ok((wake, queued)) => {
                 self.counters.mailbox(to, queued - 1, queued);
                 self.act(to, wake);
+                if queued.is_multiple_of(BURST) {
+                    self.scheduler.offer(to.slot);
+                }
             }
             Err(Unposted::Dead(mail)) => self.refuse_mail(mail, &Exit::Noproc),
             Err(Unposted::Full(mail, refused)) => {

@@ -138,8 +138,8 @@ pub(crate) enum Inside {
     Elsewhere,
     /// The process had its turn.
     Done,
-    /// The process had its turn, for which the worker was retired: it must not run the other process
-    /// any further.
+    /// The process had its turn, for which the worker was retired: it must not run the other
+    /// process any further.
     Retired,
 }
 
@@ -233,6 +233,16 @@ impl Scheduler {
         self.push(number, |here| {
             here.deque.push(number);
             self.shared.sleepers.wake_one();
+        });
+    }
+
+    /// Lets another worker take this process from the calling worker's LIFO slot, because the
+    /// calling process keeps sending to it.
+    pub(crate) fn offer(&self, number: u32) {
+        HERE.with(|here| {
+            if let Some(here) = here.get() {
+                here.offer(number, &self.shared);
+            }
         });
     }
 

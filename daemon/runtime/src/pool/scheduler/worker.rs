@@ -31,12 +31,21 @@ impl Here {
         })
     }
 
+    /// Moves a number from the LIFO slot to the queue, from which other workers steal.
+    pub(super) fn offer(&self, number: u32, shared: &Shared) {
+        if self.worker.lifo.load(Ordering::Relaxed) == number + 1 {
+            self.worker.lifo.store(EMPTY, Ordering::Relaxed);
+            self.deque.push(number);
+            shared.sleepers.wake_one();
+        }
+    }
+
     /// Runs the process in the LIFO slot inside the run of another process. The watchdog sees two
     /// runs.
     ///
     /// A retired worker runs only the process for which it was retired, because another thread may
-    /// seize that process from it. So `at` is written before `retired` is read, and the other thread
-    /// reads them in the opposite order.
+    /// seize that process from it. So `at` is written before `retired` is read, and the other
+    /// thread reads them in the opposite order.
     pub(super) fn run_inside(&self, number: u32, run: impl FnOnce()) -> Inside {
         let worker = &self.worker;
         if worker.lifo.load(Ordering::Relaxed) != number + 1 {
@@ -200,10 +209,24 @@ impl Worker {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(feature = "loom", feature = "shuttle"))))]
 mod tests {
+    use crossbeam_deque::Steal;
+
     use super::super::Scheduler;
     use super::*;
+
+    #[test]
+    fn a_number_that_is_offered_leaves_the_lifo_slot_and_can_be_stolen() {
+        let shared = Scheduler::new(1).shared.clone();
+        let here = shared.new_worker();
+        here.push(7, &shared);
+        here.offer(8, &shared);
+        assert_eq!(here.worker.stealer.steal(), Steal::Empty, "7 is not offered, and 8 is not there");
+        here.offer(7, &shared);
+        assert_eq!(here.worker.stealer.steal(), Steal::Success(7));
+        assert_eq!(here.take_lifo(), None);
+    }
 
     #[test]
     fn a_retired_worker_runs_no_process_inside_another_run() {
