@@ -38,7 +38,7 @@ use serde_json::json;
 use echo::{Echo, Load, Payload};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: reld_loader::Mimalloc = reld_loader::Mimalloc;
 
 /// Calls for each sample.
 const CALLS: u64 = 200_000;

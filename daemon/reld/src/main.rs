@@ -45,7 +45,7 @@ const FLUSH: Duration = Duration::from_secs(2);
 
 /// The daemon's allocator. Libraries forward their allocations to it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: reld_loader::Mimalloc = reld_loader::Mimalloc;
 
 fn main() -> ExitCode {
     // This must precede the start of any thread. Threads inherit the signal mask, which the parent
