@@ -53,8 +53,8 @@ pub async fn call<R: DeserializeOwned>(
     timeout: Duration,
 ) -> Result<R, CallError> {
     let body = codec::encode(request_body).map_err(|error| error.of("call"))?;
-    let reply = request(RequestKind::Call, to.into(), body, timeout).await?;
-    Ok(read("reply", &reply)?)
+    let wait = open(RequestKind::Call, &to.into(), body, timeout)?;
+    Ok(read("reply", &reply(wait.await)?)?)
 }
 
 /// Opens a request and waits for its answer.
@@ -64,13 +64,16 @@ pub(crate) async fn request(
     body: Vec<u8>,
     timeout: Duration,
 ) -> Result<Vec<u8>, CallError> {
-    let to = find(&to).ok_or(CallError::Exit(Exit::Noproc))?;
+    reply(open(kind, &to, body, timeout)?.await)
+}
+
+fn open(kind: RequestKind, to: &To, body: Vec<u8>, timeout: Duration) -> Result<Wait, CallError> {
+    let to = find(to).ok_or(CallError::Exit(Exit::Noproc))?;
     let reference = host::ask(|host| host.call(kind, to, body, milliseconds(timeout)))??;
-    answer(match kind {
+    Ok(match kind {
         RequestKind::Call | RequestKind::Supervisor | RequestKind::Stop => Wait::for_another(reference),
         RequestKind::Port | RequestKind::Table => Wait::new(reference),
     })
-    .await
 }
 
 /// Stops another process with that reason, and waits for its end. The process runs its terminate,
@@ -116,7 +119,7 @@ pub async fn spawn_link(module: &str, args: &impl Serialize) -> Result<Pid, Call
 pub(crate) async fn start(module: &str, args: &impl Serialize, tie: Tie) -> Result<Pid, CallError> {
     let args = codec::encode(args).map_err(|error| error.of("start argument"))?;
     let reference = host::ask(|host| host.spawn(module, args, tie))??;
-    Ok(read("pid", &answer(Wait::for_another(reference)).await?)?)
+    Ok(read("pid", &reply(Wait::for_another(reference).await)?)?)
 }
 
 /// Waits for this time. Meanwhile the process handles no message; to get a message later instead,
@@ -129,8 +132,8 @@ pub async fn sleep(time: Duration) {
     }
 }
 
-async fn answer(wait: Wait) -> Result<Vec<u8>, CallError> {
-    match wait.await? {
+fn reply(closed: Result<Closed, Refused>) -> Result<Vec<u8>, CallError> {
+    match closed? {
         Closed::Reply(reply) => Ok(reply),
         Closed::Timeout => Err(CallError::Timeout),
         Closed::Exit(exit) => Err(CallError::Exit(exit)),

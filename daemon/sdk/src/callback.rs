@@ -66,6 +66,12 @@ impl<S> Callback<S> {
         Self { work, wakers: Wakers::default(), turn: None }
     }
 
+    /// Returns whether a callback that has ended holds no value of the app. Its work is an async
+    /// function that has returned, so only wakers may be left.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.wakers.is_empty()
+    }
+
     /// Runs the callback as far as possible. `completed` holds the references that were answered
     /// since the last poll.
     pub(crate) fn poll(&mut self, completed: &[u64]) -> Poll<Result<Done<S>, Exit>> {

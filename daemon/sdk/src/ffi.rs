@@ -42,10 +42,7 @@ pub(crate) unsafe extern "C" fn callback<B: Behaviour, N: Named>(
         discard(state);
         return reld_abi::VERDICT_CRASHED;
     };
-    match catch(|| begin::<B>(state, occasion)).and_then(|begun| begun) {
-        Ok(work) => first_poll::<B, N>(Callback::new(work), out),
-        Err(exit) => crash::<N>(exit, out),
-    }
+    first_poll::<B, N>(state, occasion, out)
 }
 
 /// `Future::poll`.
@@ -56,7 +53,7 @@ unsafe extern "C" fn poll<B: Behaviour, N: Named>(
     out: *mut Outcome,
 ) -> Verdict {
     // SAFETY: the daemon gives a future that this library handed out and that was not freed.
-    let Some(mut callback) = (unsafe { own::<Callback<B::State>>(data_app) }) else {
+    let Some(callback) = (unsafe { own::<Callback<B::State>>(data_app) }) else {
         return reld_abi::VERDICT_CRASHED;
     };
     // SAFETY: `out` is writable for the call, or null.
@@ -70,11 +67,7 @@ unsafe extern "C" fn poll<B: Behaviour, N: Named>(
         // SAFETY: the daemon lends `count` references for the call.
         unsafe { std::slice::from_raw_parts(completed, count) }
     };
-    match catch(|| callback.poll(completed)) {
-        Ok(Poll::Pending) => park::<B, N>(callback, out),
-        Ok(Poll::Ready(ended)) => end::<B, N>(callback, ended, out),
-        Err(exit) => end::<B, N>(callback, Err(exit), out),
-    }
+    next_poll::<B, N>(callback, completed, out)
 }
 
 /// `Future::drop`.
@@ -294,12 +287,50 @@ fn begin<B: Behaviour>(state: Option<Box<B::State>>, occasion: Occasion<'_>) -> 
     }
 }
 
-/// Polls while the callback is still on the stack: most callbacks end at this poll and need no box.
-fn first_poll<B: Behaviour, N: Named>(mut callback: Callback<B::State>, out: &mut Outcome) -> Verdict {
-    match catch(|| callback.poll(&[])) {
-        Ok(Poll::Pending) => park::<B, N>(Box::new(callback), out),
-        Ok(Poll::Ready(ended)) => end::<B, N>(callback, ended, out),
-        Err(exit) => end::<B, N>(callback, Err(exit), out),
+/// Begins a callback and runs it up to its first wait. Most callbacks end there, and need no box.
+fn first_poll<B: Behaviour, N: Named>(
+    state: Option<Box<B::State>>,
+    occasion: Occasion<'_>,
+    out: &mut Outcome,
+) -> Verdict {
+    // It lives outside the fence, so that a panic drops it in a fence of its own.
+    let mut begun = None;
+    let polled = catch(|| {
+        let callback = match begin::<B>(state, occasion) {
+            Ok(work) => begun.insert(Callback::new(work)),
+            Err(exit) => return Poll::Ready(Err(exit)),
+        };
+        let polled = callback.poll(&[]);
+        // Most callbacks end here, leave nothing of the app behind and need no other fence.
+        if polled.is_ready() && callback.is_spent() {
+            begun = None;
+        }
+        polled
+    });
+    match (polled.unwrap_or_else(|exit| Poll::Ready(Err(exit))), begun) {
+        (Poll::Pending, Some(callback)) => park::<B, N>(Box::new(callback), out),
+        (Poll::Pending, None) => reld_abi::VERDICT_CRASHED,
+        (Poll::Ready(ended), None) => end::<B, N>(ended, out),
+        (Poll::Ready(ended), Some(callback)) => {
+            discard(callback);
+            end::<B, N>(ended, out)
+        }
+    }
+}
+
+/// Runs a waiting callback up to its next wait.
+fn next_poll<B: Behaviour, N: Named>(
+    mut callback: Box<Callback<B::State>>,
+    completed: &[u64],
+    out: &mut Outcome,
+) -> Verdict {
+    let polled = catch(|| callback.poll(completed));
+    match polled.unwrap_or_else(|exit| Poll::Ready(Err(exit))) {
+        Poll::Pending => park::<B, N>(callback, out),
+        Poll::Ready(ended) => {
+            discard(callback);
+            end::<B, N>(ended, out)
+        }
     }
 }
 
@@ -310,13 +341,8 @@ fn park<B: Behaviour, N: Named>(callback: Box<Callback<B::State>>, out: &mut Out
     reld_abi::VERDICT_PENDING
 }
 
-/// Drops what is left of a callback, and writes its result.
-fn end<B: Behaviour, N: Named>(
-    callback: impl Sized,
-    ended: Result<Done<B::State>, Exit>,
-    out: &mut Outcome,
-) -> Verdict {
-    discard(callback);
+/// Writes the result of a callback.
+fn end<B: Behaviour, N: Named>(ended: Result<Done<B::State>, Exit>, out: &mut Outcome) -> Verdict {
     let done = match ended {
         Ok(done) => done,
         Err(exit) => return crash::<N>(exit, out),

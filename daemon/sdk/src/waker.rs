@@ -34,6 +34,11 @@ struct Waiting {
 impl Wakers {
     const NEW: Self = Self(None);
 
+    /// Returns whether no waker was ever kept here.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     fn waiting(&mut self) -> &mut Waiting {
         self.0.get_or_insert_default()
     }
@@ -53,10 +58,18 @@ impl Wakers {
     }
 }
 
+/// The thread's part of the current poll.
+struct Current {
+    lent: Cell<ManuallyDrop<Wakers>>,
+    /// Whether the root future was woken.
+    woken: Cell<bool>,
+}
+
 thread_local! {
-    static LENT: Cell<ManuallyDrop<Wakers>> = const { Cell::new(ManuallyDrop::new(Wakers::NEW)) };
-    /// Whether the root future was woken during the current poll.
-    static WOKEN: Cell<bool> = const { Cell::new(false) };
+    // One thread-local and not two, since a library looks each of them up by a call.
+    static CURRENT: Current = const {
+        Current { lent: Cell::new(ManuallyDrop::new(Wakers::NEW)), woken: Cell::new(false) }
+    };
 }
 
 /// Lends the table to the futures polled by `poll`, and takes it back even if `poll` panics.
@@ -102,12 +115,12 @@ pub(crate) fn root() -> &'static Waker {
 
 /// Returns whether the root was woken since [`clear_woken`].
 pub(crate) fn is_woken() -> bool {
-    WOKEN.get()
+    CURRENT.with(|current| current.woken.get())
 }
 
 /// Clears earlier wakes, before the root is polled.
 pub(crate) fn clear_woken() {
-    WOKEN.set(false);
+    CURRENT.with(|current| current.woken.set(false));
 }
 
 fn with_lent<R>(change: impl FnOnce(&mut Wakers) -> R) -> R {
@@ -118,7 +131,7 @@ fn with_lent<R>(change: impl FnOnce(&mut Wakers) -> R) -> R {
 }
 
 fn swap(wakers: Wakers) -> Wakers {
-    ManuallyDrop::into_inner(LENT.replace(ManuallyDrop::new(wakers)))
+    ManuallyDrop::into_inner(CURRENT.with(|current| current.lent.replace(ManuallyDrop::new(wakers))))
 }
 
 // SAFETY: the functions ignore the data pointer, need no thread and keep nothing alive.
@@ -130,7 +143,7 @@ fn clone_root(_: *const ()) -> RawWaker {
 }
 
 fn wake_root(_: *const ()) {
-    WOKEN.set(true);
+    CURRENT.with(|current| current.woken.set(true));
 }
 
 fn drop_root(_: *const ()) {}
