@@ -6,6 +6,7 @@
 
 mod unread;
 
+use reld_wire::reader;
 use rmp_serde::config::BytesMode;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
@@ -42,7 +43,10 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Undeco
 
 /// Decodes a value. Unknown fields are skipped, because a newer sender may add some.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Undecodable> {
-    whole(bytes, |reader| T::deserialize(reader)).map_err(|error| locate::<T>(bytes, error))
+    match reader::whole::<T, true>(bytes, |reader| T::deserialize(reader)) {
+        Some(value) => Ok(value),
+        None => rare(bytes, |reader| T::deserialize(reader)).map_err(|error| locate::<T>(bytes, error)),
+    }
 }
 
 /// Decodes a body. An error contains the name of the body.
@@ -55,8 +59,12 @@ pub(crate) fn read<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Un
 /// An unread field is a forgotten rename or a lost value. It must not be replaced by a default
 /// without an error.
 pub(crate) fn decode_all<T: DeserializeOwned>(bytes: &[u8], dropped: &[&str]) -> Result<T, Undecodable> {
-    let (value, unread) =
-        whole(bytes, |reader| unread::deserialize(reader)).map_err(|error| locate::<T>(bytes, error))?;
+    let (value, unread) = match reader::whole::<_, true>(bytes, |reader| unread::deserialize(reader)) {
+        Some(read) => read,
+        None => {
+            rare(bytes, |reader| unread::deserialize(reader)).map_err(|error| locate::<T>(bytes, error))?
+        }
+    };
     let Some(unread) = unread else { return Ok(value) };
     let undeclared = unread.iter().filter(|place| !dropped.contains(&place.as_str()));
     let places: Vec<_> = undeclared.map(|place| format!("`{place}`")).collect();
@@ -66,15 +74,17 @@ pub(crate) fn decode_all<T: DeserializeOwned>(bytes: &[u8], dropped: &[&str]) ->
     Err(Undecodable(format!("unread fields, not declared in DROPPED: {}", places.join(", "))))
 }
 
-type Reader<'a> = rmp_serde::Deserializer<
+type Rmp<'a> = rmp_serde::Deserializer<
     rmp_serde::decode::ReadRefReader<'a, [u8]>,
     rmp_serde::config::HumanReadableConfig<rmp_serde::config::DefaultConfig>,
 >;
 
-/// Decodes one value and checks that no bytes follow it.
-fn whole<T>(
+/// Decodes one value that [`reader`] does not know, and checks that no bytes follow it. Most of these
+/// values are errors.
+#[cold]
+fn rare<T>(
     bytes: &[u8],
-    read: impl FnOnce(&mut Reader<'_>) -> Result<T, rmp_serde::decode::Error>,
+    read: impl FnOnce(&mut Rmp<'_>) -> Result<T, rmp_serde::decode::Error>,
 ) -> Result<T, String> {
     let mut reader = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
     let value = read(&mut reader).map_err(|error| described(&error))?;

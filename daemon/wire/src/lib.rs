@@ -2,7 +2,8 @@
 //!
 //! `reld-abi` has the functions and tables of the boundary. This crate has the bodies that pass
 //! through them as MessagePack with field names: serde types without logic, shared by both sides.
-//! `reld.h` describes the same bodies for other languages, and a test compares the two.
+//! `reld.h` describes the same bodies for other languages, and a test compares the two. Both sides
+//! read the format with [`reader`].
 //!
 //! | file | writer | body of |
 //! |---|---|---|
@@ -40,6 +41,7 @@ pub mod application;
 pub mod exit;
 pub mod pid;
 pub mod port;
+pub mod reader;
 mod reply;
 pub mod spec;
 pub mod supervisor;

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use reld_wire::reader;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -27,7 +28,10 @@ pub fn encode<T: Serialize>(value: &T) -> Bytes {
 /// # Errors
 /// The field that does not fit, and the reason.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    rmp_serde::from_slice(bytes).map_err(|error| locate::<T>(bytes, &error))
+    match reader::whole::<T, false>(bytes, |reader| T::deserialize(reader)) {
+        Some(value) => Ok(value),
+        None => rmp_serde::from_slice(bytes).map_err(|error| locate::<T>(bytes, &error)),
+    }
 }
 
 /// Decodes a value, and refuses members that its type does not have.

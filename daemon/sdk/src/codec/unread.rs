@@ -28,7 +28,7 @@ pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     inner: D,
 ) -> Result<(T, Unread), D::Error> {
     let unread = RefCell::new(None);
-    let value = T::deserialize(Placed::new(inner, &Place { parent: None, name: ".", unread: &unread }))?;
+    let value = T::deserialize(Placed::new(inner, &Place { parent: None, name: b".", unread: &unread }))?;
     Ok((value, unread.into_inner()))
 }
 
@@ -36,20 +36,20 @@ pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 struct Place<'a, 'de> {
     parent: Option<&'a Self>,
     /// The name of the value within its parent.
-    name: &'de str,
+    name: &'de [u8],
     unread: &'a RefCell<Unread>,
 }
 
 /// The name of any element of a list or a tuple.
-const ELEMENT: &str = "[]";
+const ELEMENT: &[u8] = b"[]";
 /// The name of any value of a map.
-const ENTRY: &str = "*";
+const ENTRY: &[u8] = b"*";
 /// The name of any key of a map.
-const KEY: &str = "?";
+const KEY: &[u8] = b"?";
 
 impl<'de> Place<'_, 'de> {
     #[inline]
-    fn child<'b>(&'b self, name: &'de str) -> Place<'b, 'de> {
+    fn child<'b>(&'b self, name: &'de [u8]) -> Place<'b, 'de> {
         Place { parent: Some(self), name, unread: self.unread }
     }
 
@@ -64,7 +64,7 @@ impl fmt::Display for Place<'_, '_> {
         if let Some(parent) = self.parent.filter(|parent| parent.parent.is_some()) {
             write!(f, "{parent}.")?;
         }
-        f.write_str(self.name)
+        f.write_str(&String::from_utf8_lossy(self.name))
     }
 }
 
@@ -72,8 +72,8 @@ impl fmt::Display for Place<'_, '_> {
 struct Placed<'a, 'de, X> {
     inner: X,
     place: &'a Place<'a, 'de>,
-    /// The cell that receives the text of an identifier, if the value is one.
-    identifier: Option<&'a Cell<&'de str>>,
+    /// The cell that receives the bytes of an identifier, if the value is one.
+    identifier: Option<&'a Cell<&'de [u8]>>,
 }
 
 impl<'a, 'de, X> Placed<'a, 'de, X> {
@@ -173,9 +173,17 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Placed<'_, 'de, V> {
     #[inline]
     fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<V::Value, E> {
         if let Some(identifier) = self.identifier {
-            identifier.set(value);
+            identifier.set(value.as_bytes());
         }
         self.inner.visit_borrowed_str(value)
+    }
+
+    #[inline]
+    fn visit_borrowed_bytes<E: Error>(self, value: &'de [u8]) -> Result<V::Value, E> {
+        if let Some(identifier) = self.identifier {
+            identifier.set(value);
+        }
+        self.inner.visit_borrowed_bytes(value)
     }
 
     answer! {
@@ -196,7 +204,6 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Placed<'_, 'de, V> {
         visit_str(value: &str)
         visit_string(value: String)
         visit_bytes(value: &[u8])
-        visit_borrowed_bytes(value: &'de [u8])
         visit_byte_buf(value: Vec<u8>)
         visit_none()
         visit_unit()
@@ -300,7 +307,7 @@ struct Entries<'a, 'de, A> {
     inner: A,
     place: &'a Place<'a, 'de>,
     /// The name of the entry that belongs to the key read last.
-    name: &'de str,
+    name: &'de [u8],
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<'_, 'de, A> {
