@@ -161,6 +161,7 @@ typedef struct reld_event {
     uint64_t reference; /* of the call; of the monitor for DOWN */
     reld_bytes body;    /* MessagePack; the UTF-8 text of the exit for EXIT, DOWN and TERMINATE */
     uint32_t exit_kind; /* RELD_EXIT_* for EXIT, DOWN and TERMINATE */
+    reld_pid server;    /* the running process, for CALL; since ABI 1.6 */
 } reld_event;
 
 #define RELD_EVENT_INIT 0u      /* body is the start argument, the state is null; all behaviours; see below */

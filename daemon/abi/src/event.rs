@@ -21,6 +21,8 @@ pub struct Event {
     pub body: Bytes,
     /// The kind of the exit reason, for [`EVENT_EXIT`], [`EVENT_DOWN`] and [`EVENT_TERMINATE`].
     pub exit_kind: u32,
+    /// The process that handles the event, for [`EVENT_CALL`]. Since ABI 1.6.
+    pub server: Pid,
 }
 
 /// The process starts; `body` is the start argument, the state is null. All behaviours.

@@ -148,6 +148,7 @@ fn event(kind: u32, body: &[u8]) -> abi::Event {
         reference: 1,
         body: abi::Bytes { ptr: body.as_ptr(), len: body.len() },
         exit_kind: 0,
+        server: abi::Pid { slot: 2, generation: 1 },
     }
 }
 

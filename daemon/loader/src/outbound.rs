@@ -431,6 +431,7 @@ fn with_event(event: &Event<'_>, abi_minor: u32, run: impl FnOnce(&abi::Event) -
     match *event {
         Event::Call(from, body) => run(&abi::Event {
             from: wire::pid_out(from.caller),
+            server: wire::pid_out(from.server),
             reference: from.reference,
             body: wire::lend(body),
             ..self::event(abi::EVENT_CALL)
@@ -481,6 +482,7 @@ fn event(kind: u32) -> abi::Event {
         reference: 0,
         body: wire::lend(&[]),
         exit_kind: 0,
+        server: wire::pid_out(Pid::NONE),
     }
 }
 

@@ -249,7 +249,10 @@ unsafe fn read_event<'a>(event: *const reld_abi::Event) -> Occasion<'a> {
     let exit = || read_exit(event.exit_kind, body);
     Occasion::Event(match event.kind {
         reld_abi::EVENT_INIT => return Occasion::Init(body),
-        reld_abi::EVENT_CALL => Event::Call(caller(from, event.reference), body),
+        reld_abi::EVENT_CALL => {
+            let server = Pid::new(event.server.slot, event.server.generation);
+            Event::Call(From { caller: from, server, reference: event.reference }, body)
+        }
         reld_abi::EVENT_CAST => Event::Cast(body),
         reld_abi::EVENT_INFO => Event::Info(body),
         reld_abi::EVENT_CONTINUE => Event::Continue(body),
@@ -263,11 +266,6 @@ unsafe fn read_event<'a>(event: *const reld_abi::Event) -> Occasion<'a> {
         reld_abi::EVENT_CONFIG_CHANGE => Event::ConfigChange(body),
         unknown => return Occasion::Unknown(unknown),
     })
-}
-
-/// Makes the origin of a call complete: the called process is the running one.
-fn caller(caller: Pid, reference: u64) -> From {
-    From { caller, server: crate::process::self_pid().unwrap_or(Pid::NONE), reference }
 }
 
 /// Begins a callback.

@@ -135,7 +135,7 @@ impl Host for Table {
             return Ok(None);
         }
         ok(status)?;
-        read_message(self.self_pid().unwrap_or(Pid::NONE), message).map(Some)
+        read_message(self, message).map(Some)
     }
 
     fn spawn(&self, module: &str, args: Vec<u8>, tie: Tie) -> Result<u64, Refused> {
@@ -238,12 +238,15 @@ fn read_answer(answer: reld_abi::Answer) -> Closed {
     }
 }
 
-fn read_message(server: Pid, message: reld_abi::Message) -> Result<Mail, Refused> {
+fn read_message(host: &Table, message: reld_abi::Message) -> Result<Mail, Refused> {
     // SAFETY: the daemon gave us the message's buffer.
     let body = unsafe { take(message.body) };
     let from = Pid::new(message.from.slot, message.from.generation);
     Ok(match message.kind {
-        reld_abi::EVENT_CALL => Mail::Call(From { caller: from, server, reference: message.reference }, body),
+        reld_abi::EVENT_CALL => {
+            let server = host.self_pid().unwrap_or(Pid::NONE);
+            Mail::Call(From { caller: from, server, reference: message.reference }, body)
+        }
         reld_abi::EVENT_CAST => Mail::Cast(from, body),
         reld_abi::EVENT_INFO => Mail::Info(from, body),
         reld_abi::EVENT_TOLD => Mail::Told(body),

@@ -10,8 +10,9 @@ use reld_wire::{Exit, Pid};
 
 use crate::fixture::Bench;
 
-const FROM: From = From { caller: PID, server: PID, reference: 5 };
+const FROM: From = From { caller: PID, server: SERVER, reference: 5 };
 const PID: Pid = Pid { slot: 4, generation: 2 };
+const SERVER: Pid = Pid { slot: 6, generation: 1 };
 
 /// The echo library's modules; the bench keeps its files.
 struct Echo {
@@ -94,6 +95,7 @@ fn a_call_is_answered_and_the_state_is_kept() {
     let second = ready(first.instance.unwrap().callback(&Event::Call(FROM, b"calls")));
     assert_eq!(reply(&second), "2");
     assert_eq!(reply(&echo.call(b"")), "");
+    assert_eq!(reply(&echo.call(b"server")), "6.1", "the event names the called process");
 }
 
 #[test]

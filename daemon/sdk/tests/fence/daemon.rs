@@ -241,6 +241,7 @@ pub(crate) fn event(kind: u32, body: &[u8]) -> Event {
         reference: 77,
         body: lend(body),
         exit_kind: 0,
+        server: ME,
     }
 }
 
