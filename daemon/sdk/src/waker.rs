@@ -45,17 +45,39 @@ impl Wakers {
 
     /// Wakes the futures that wait for an answered reference. Also wakes the futures that wait for
     /// mail, because mail may have arrived before any poll.
+    #[inline]
     pub(crate) fn wake(&mut self, completed: &[u64]) {
-        let Some(waiting) = &mut self.0 else { return };
+        if let Some(waiting) = &mut self.0 {
+            waiting.wake(completed);
+        }
+    }
+}
+
+impl Drop for Wakers {
+    /// Compares once if there are no wakers, which is usual, where the compiler would call a
+    /// function.
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(waiting) = self.0.take() {
+            waiting.end();
+        }
+    }
+}
+
+impl Waiting {
+    fn wake(&mut self, completed: &[u64]) {
         for reference in completed {
-            if let Some(waker) = waiting.by_reference.remove(reference) {
+            if let Some(waker) = self.by_reference.remove(reference) {
                 waker.wake();
             }
         }
-        for waker in waiting.for_mail.drain(..) {
+        for waker in self.for_mail.drain(..) {
             waker.wake();
         }
     }
+
+    #[cold]
+    fn end(self: Box<Self>) {}
 }
 
 /// The thread's part of the current poll.
@@ -73,12 +95,14 @@ thread_local! {
 }
 
 /// Lends the table to the futures polled by `poll`, and takes it back even if `poll` panics.
+#[inline]
 pub(crate) fn lend<R>(wakers: &mut Wakers, poll: impl FnOnce() -> R) -> R {
     struct Lease<'a> {
         wakers: &'a mut Wakers,
         outer: Wakers,
     }
     impl Drop for Lease<'_> {
+        #[inline]
         fn drop(&mut self) {
             *self.wakers = swap(std::mem::take(&mut self.outer));
         }
@@ -130,6 +154,7 @@ fn with_lent<R>(change: impl FnOnce(&mut Wakers) -> R) -> R {
     result
 }
 
+#[inline]
 fn swap(wakers: Wakers) -> Wakers {
     ManuallyDrop::into_inner(CURRENT.with(|current| current.lent.replace(ManuallyDrop::new(wakers))))
 }
