@@ -387,12 +387,13 @@ typedef struct reld_answer {
  * names. SPEC and BIN are defined at RELD_EVENT_INIT; a BIN here is an id, or the argument of a
  * simple_one_for_one child:
  *
- *   {start_child: SPEC}  {start_child_args: BIN}  {restart_child: BIN}        pid {terminate_child:
- *   BIN}  {terminate_pid: pid}  {delete_child: BIN}        nil {rename_child: [BIN, BIN]}
- *   nil {get_childspec: BIN}  {get_childspec_of: pid}                            SPEC
- *   "which_children"                                                         [{id, pid, restarting,
- *   type, module}, ..] "count_children"
- *   {specs, active, supervisors, workers}
+ *   {start_child: SPEC}  {start_child_args: BIN}              pid
+ *   {restart_child: BIN}                                      pid
+ *   {terminate_child: BIN}  {terminate_pid: pid}              nil
+ *   {delete_child: BIN}  {rename_child: [BIN, BIN]}           nil
+ *   {get_childspec: BIN}  {get_childspec_of: pid}             SPEC
+ *   "which_children"                                          [{id, pid, restarting, type, module}]
+ *   "count_children"                                          {specs, active, supervisors, workers}
  *
  * The reply is {ok: ..} or {error: {reason, pid, text}}.
  */
@@ -430,14 +431,20 @@ typedef struct reld_answer {
  * 1.2; an older daemon refuses it. The body is one of the following, as MessagePack with field
  * names. TABLE is a number; KEY and VALUE are bins of MessagePack:
  *
- *   {new: {name, kind: "set" | "ordered_set", access: "public" | "protected" | "private", heir:
- *   {pid, data}}}   TABLE {whereis: {name}}                                       TABLE or nil
- *   {insert: {table, key, value}}                           nil {insert_new: {table, key, value}}
- *   bool {lookup: {table, key}}  {take: {table, key}}            VALUE or nil {replace: {table,
- *   key, old, new}}                       bool {update_counter: {table, key, by, initial}}
- *   the sum {select: {table, wanted: {prefix, from, after, to, limit}}}   [[KEY, VALUE], ..]
- *   {clear: {table}}  {size: {table}}                       a number {drop: {table}}  {give_away:
- *   {table, to, data}}  {set_heir: {table, heir}}   nil
+ *   {new: {name, kind: "set" | "ordered_set",
+ *          access: "public" | "protected" | "private",
+ *          heir: {pid, data}}}                              TABLE
+ *   {whereis: {name}}                                       TABLE or nil
+ *   {insert: {table, key, value}}                           nil
+ *   {insert_new: {table, key, value}}                       bool
+ *   {lookup: {table, key}}  {take: {table, key}}            VALUE or nil
+ *   {replace: {table, key, old, new}}                       bool
+ *   {update_counter: {table, key, by, initial}}             the sum
+ *   {select: {table,
+ *             wanted: {prefix, from, after, to, limit}}}    [[KEY, VALUE], ..]
+ *   {clear: {table}}  {size: {table}}                       a number
+ *   {drop: {table}}  {give_away: {table, to, data}}         nil
+ *   {set_heir: {table, heir}}                               nil
  *
  * The reply is {ok: ..} or {error: {reason, text}}. An EVENT is {transferred: {table, from, data}}.
  */
@@ -491,8 +498,8 @@ typedef struct reld_host {
      * running process. If link is 2, the running process also becomes its parent in the displayed
      * tree (since ABI 1.2). */
     uint64_t (*spawn)(reld_bytes module, reld_buf args, uint32_t link);
-    /* Registers a name for the running process. Returns REFUSED if the name is taken. (`register`
-     * is a keyword of C.) */
+    /* Registers a name for the running process. Returns REFUSED if the name is taken, is empty,
+     * contains `/`, or looks like a pid. (`register` is a keyword of C.) */
     reld_status (*register_name)(reld_bytes name);
     /* Unregisters a name of the running process. */
     reld_status (*unregister_name)(reld_bytes name);
@@ -536,6 +543,16 @@ typedef struct reld_host {
      * RELD_EXIT_OVERLOADED. Supervisors and applications get REFUSED. Since ABI 1.4.
      */
     reld_status (*bound_mailbox)(uint64_t messages);
+    /*
+     * Finds a process by its pid as text ("<4.1>"), its registered name, or its path in a
+     * supervision tree: the name of an application or a registered supervisor, then the ids of
+     * children, separated by `/`. An id that contains `/`, and a text that reads as another JSON
+     * value, is written in double quotes, as in JSON: shop/tills/3, shop/tills/"3", shop/"a/b".
+     * Returns OK and fills *out. If there is no such process, returns FAILED and, unless why is
+     * null, fills *why with the reason as UTF-8, which the library then owns. It may be called on
+     * any thread of the daemon's pool, in a callback or not. Since ABI 1.6.
+     */
+    reld_status (*find)(reld_bytes place, reld_pid *out, reld_buf *why);
 } reld_host;
 
 #ifdef __cplusplus

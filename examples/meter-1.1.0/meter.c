@@ -10,6 +10,7 @@
  */
 #include "msgpack.h"
 #include "reld.h"
+#include "reld_stateless.h"
 
 #define TEXT(literal) {(const uint8_t *)(literal), sizeof(literal) - 1}
 
@@ -335,11 +336,6 @@ static const reld_module meter_module = {
 
 /* ------------------------------------------------------------------------------- the supervisor */
 
-static reld_status accepts_all(uint32_t event, reld_bytes body, reld_exit *why) {
-    (void)event, (void)body, (void)why;
-    return RELD_OK;
-}
-
 /* Returns {strategy: "one_for_one", children: [{id: "meter", module: "meter"}]}. All other
  * members have the defaults of OTP. */
 static reld_verdict sup_callback(void *state, const reld_event *event, reld_outcome *out) {
@@ -365,40 +361,10 @@ static const reld_module sup_module = {
     .behaviour = RELD_BEHAVIOUR_SUPERVISOR,
     .name = TEXT("meter_sup"),
     .callback = sup_callback,
-    .accepts = accepts_all,
+    RELD_SUPERVISOR,
 };
 
 /* ------------------------------------------------------------------------------ the application */
-
-/* The app has no state, but the daemon expects a pointer. */
-static char nothing;
-
-static void drop_nothing(void *state) {
-    (void)state;
-}
-
-static reld_status export_nothing(const void *state, reld_buf *out, reld_exit *why) {
-    (void)state, (void)why;
-    mp_nil(out);
-    return RELD_OK;
-}
-
-static reld_status import_nothing(reld_bytes state, void **out, reld_exit *why) {
-    (void)state, (void)why;
-    *out = &nothing;
-    return RELD_OK;
-}
-
-static reld_status change_nothing(reld_bytes from, reld_bytes state, reld_bytes extra, void **out, reld_exit *why) {
-    (void)from, (void)extra;
-    return import_nothing(state, out, why);
-}
-
-static reld_status change_nothing_down(reld_bytes to, reld_bytes state, reld_bytes extra, reld_buf *out,
-                                       reld_exit *why) {
-    (void)to, (void)state, (void)extra;
-    return export_nothing(&nothing, out, why);
-}
 
 /* INIT returns the root of the tree: {module: "meter_sup", args: nil}. */
 static reld_verdict app_callback(void *state, const reld_event *event, reld_outcome *out) {
@@ -407,7 +373,7 @@ static reld_verdict app_callback(void *state, const reld_event *event, reld_outc
     if (event->kind == RELD_EVENT_TERMINATE) {
         return RELD_VERDICT_READY;
     }
-    out->state_app = &nothing;
+    out->state_app = reld_nothing();
     if (event->kind == RELD_EVENT_INIT) {
         out->has_reply = 1;
         mp_map(&out->reply, 2);
@@ -425,12 +391,7 @@ static const reld_module app_module = {
     .behaviour = RELD_BEHAVIOUR_APPLICATION,
     .name = TEXT("meter_app"),
     .callback = app_callback,
-    .export_state = export_nothing,
-    .import_state = import_nothing,
-    .change_code = change_nothing,
-    .change_code_down = change_nothing_down,
-    .accepts = accepts_all,
-    .drop_state = drop_nothing,
+    RELD_STATELESS,
 };
 
 /* ---------------------------------------------------------------------------------- the library */

@@ -154,7 +154,19 @@ fn a_process_stops_another_with_a_reason_and_gets_the_result() {
     assert_eq!(stop("ann", "shutdown", Some("moved"), 5_000), "stopped");
     // The reply comes after the end: the name is free and the line is in the log.
     assert_contains(&node.log(), &["the vault of ann ends: shutdown: moved"]);
-    assert_eq!(stop("ann", "normal", None, 5_000), "the server ended: noproc");
+    let missing = stop("ann", "normal", None, 5_000).to_string();
+    assert_contains(
+        &missing,
+        &["cannot find ann: no process is registered as ann, and no app is called ann"],
+    );
+    let missing = stop("board/dor", "normal", None, 5_000).to_string();
+    assert_contains(
+        &missing,
+        &["board has no child dor; its children are events, door, jobs; the nearest is door"],
+    );
+    let door = node.pid("board", "door");
+    assert_eq!(stop("board/door", "normal", None, 5_000), "stopped");
+    node.restarted("board", "door", &door);
     vault("ann");
     node.ok(&["suspend", "ann"]);
     assert_eq!(stop("ann", "normal", None, 5_000), "stopped", "also while it is suspended");

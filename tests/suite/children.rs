@@ -164,31 +164,6 @@ fn s28_a_pid_in_place_of_a_child_id_is_refused_with_the_id() {
 }
 
 #[test]
-fn a_process_is_found_by_its_path_in_a_tree_and_a_supervisor_despite_a_server_of_the_same_name() {
-    let node = Node::start();
-    node.ok(&["upgrade", &release("plant-1.0.0")]);
-    let spec = json!({"id": "more", "module": "counter_sup", "type": "supervisor"});
-    let below = node.start_child("counter", spec);
-    let more: Forest = node.read(&["tree", "--sup", "counter/more"]);
-    assert_eq!(more.roots[0].pid.as_ref(), Some(&below));
-    let child = more.roots[0].children[0].pid.clone().expect("it runs");
-    assert_eq!(node.proc("counter/more/10000").process.pid, child);
-    assert!(value(&node, "counter/more/10000") >= 10_000);
-    assert_eq!(rows(&node, "counter/more").specs, 2);
-
-    // The app meter has a server of the same name. Commands for processes find the server, commands
-    // for supervisors the root supervisor.
-    assert_eq!(node.proc("meter").process.module, "meter");
-    assert_eq!(rows(&node, "meter").children[0].module, "meter");
-
-    let missing = node.refused(&["call", "counter/more/7", "get"]);
-    assert_eq!(missing.kind, "noproc");
-    assert_eq!(missing.causes, ["counter/more/7: there is no running child 7"]);
-    node.ok(&["child", "terminate", "counter", "more"]);
-    assert_eq!(node.refused(&["state", "counter/more"]).kind, "noproc");
-}
-
-#[test]
 fn s29_a_whole_subtree_is_added_at_run_time_beside_children_of_the_same_ids() {
     let node = shop();
     let top = counter_sup(&node);
@@ -329,15 +304,19 @@ fn s39_an_app_starts_its_tree_left_to_right_and_one_child_that_fails_stops_those
     assert_eq!(node.tree("board").children.len(), 3);
 }
 
+/// The first instruction of yard 2.0.0, a function of the app. It might free names.
+const NOTE: &str = "{ apply = \"yard_calls:note\", args = [\"moving up\"] },";
+
 /// A node that runs yard 1.0.0 with a supervisor that is named `moody`, and `moody_new` since
-/// 2.0.0; and a tarball of 2.0.0 that changes its code.
-fn moody() -> (Node, String, TempDir, String) {
+/// 2.0.0; and a tarball of 2.0.0 that changes its code, with this as its first instruction.
+fn moody(first: &str) -> (Node, String, TempDir, String) {
     let node = Node::start();
     node.ok(&["upgrade", &release("yard-1.0.0")]);
     let moody = node.start_child(&node.supervisor("yard"), named("moody"));
     let (scratch, tarball) = doctored("yard-2.0.0", |files| {
         let also = "{ update = \"yard_sup\", change = \"supervisor\" },\n  { update = \"yard_moody\", change = \"supervisor\" },";
         edit(files, "lib/yard-2.0.0/appup.toml", "{ update = \"yard_sup\", change = \"supervisor\" },", also);
+        edit(files, "lib/yard-2.0.0/appup.toml", NOTE, first);
     });
     (node, moody, scratch, tarball)
 }
@@ -354,7 +333,7 @@ fn whereis(node: &Node, name: &str) -> Option<String> {
 
 #[test]
 fn a_supervisor_is_found_by_the_name_of_its_spec_and_its_name_moves_with_the_release() {
-    let (node, moody, _scratch, tarball) = moody();
+    let (node, moody, _scratch, tarball) = moody(NOTE);
     let taken = json!({"id": 2, "module": "yard_moody", "type": "supervisor", "args": {"named": "moody"}});
     let yard = node.supervisor("yard");
     let refused = node.run(&["child", "start", &yard, &taken.to_string()]).expect(1).stderr;
@@ -368,8 +347,23 @@ fn a_supervisor_is_found_by_the_name_of_its_spec_and_its_name_moves_with_the_rel
 }
 
 #[test]
+fn the_check_finds_that_another_process_has_the_new_name_of_a_supervisor() {
+    let (node, moody, _scratch, tarball) = moody("");
+    let owner = node.start_child(&node.supervisor("yard"), named("moody_new"));
+    let reason = "(yard:yard_moody) cannot have the name moody_new of its spec in yard_moody 2.0.0";
+    let has_it = format!("moody_new {owner} (yard:yard_moody) has it");
+    for upgrade in [vec!["upgrade", &tarball, "--dry-run"], vec!["upgrade", &tarball]] {
+        let refused = node.run(&upgrade).expect(1);
+        assert_contains(&(refused.stdout + &refused.stderr), &[&moody, reason, &has_it]);
+    }
+    node.ok(&["child", "terminate", "yard", "moody_new"]);
+    node.ok(&["upgrade", &tarball]);
+    assert_eq!(whereis(&node, "moody_new"), Some(moody));
+}
+
+#[test]
 fn an_upgrade_is_rolled_back_if_the_new_name_of_a_supervisor_belongs_to_another_process() {
-    let (node, moody, _scratch, tarball) = moody();
+    let (node, moody, _scratch, tarball) = moody(NOTE);
     let owner = node.start_child(&node.supervisor("yard"), named("moody_new"));
     let refused = node.run(&["upgrade", &tarball]).expect(4).stderr;
     let reason = format!("cannot have the name moody_new: already_started: {owner} has it");

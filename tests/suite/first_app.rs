@@ -32,6 +32,7 @@ fn pack(app: &Path, name: &str) -> String {
 fn runs(node: &Node, version: &str, pid: &str) {
     assert_eq!(node.module("till_server").current.as_deref(), Some(version));
     assert_eq!(node.pid("till", "server"), pid);
+    assert_eq!(node.proc("till_sup/server").process.pid, pid, "the supervisor has a name");
     assert_eq!(node.call("till_server", "sum"), json!(5));
 }
 

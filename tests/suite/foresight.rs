@@ -171,7 +171,7 @@ fn s47_a_call_that_would_fail_is_refused_with_its_step_before_anything_is_done()
     );
     after(
         r#"apply = "supervisor:restart_child", args = ["yard/none", 1]"#,
-        "there is no supervisor yard/none",
+        "cannot find yard/none: yard has no child none; its children are ",
     );
     after(
         r#"apply = "supervisor:start_child", args = ["yard", { id = 1, module = "ghost" }]"#,

@@ -40,6 +40,7 @@ mod native;
 mod orders;
 mod output;
 mod packaging;
+mod places;
 mod policy;
 mod ports;
 mod publish;

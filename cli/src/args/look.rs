@@ -14,7 +14,7 @@ pub(crate) struct Tree {
     #[arg(long)]
     pub(crate) app: Option<String>,
     /// Show only the tree below this supervisor
-    #[arg(long = "sup", value_name = "PID|NAME")]
+    #[arg(long = "sup", value_name = "PID|NAME|PLACE")]
     pub(crate) supervisor: Option<String>,
     /// Output format
     #[arg(long, default_value = "text")]
@@ -92,7 +92,7 @@ pub(crate) enum TopSort {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Trace {
     /// Show only messages from or to this process; may be given more than once
-    #[arg(long = "proc", value_name = "PID|NAME")]
+    #[arg(long = "proc", value_name = "PID|NAME|PLACE")]
     pub(crate) processes: Vec<String>,
     /// Show only messages of this kind; may be given more than once
     #[arg(long = "kind", value_name = "KIND", value_parser = word::<q::TraceKind>(&TRACE_KINDS))]
@@ -101,7 +101,7 @@ pub(crate) struct Trace {
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<usize>,
     /// Label of a process in the drawing; may be given more than once
-    #[arg(long = "label", value_name = "PID|NAME=TEXT", value_parser = label)]
+    #[arg(long = "label", value_name = "PROCESS=TEXT", value_parser = label)]
     pub(crate) labels: Vec<(String, String)>,
     /// Output format
     #[arg(long, default_value = "mermaid")]
@@ -128,7 +128,8 @@ pub(crate) struct Logs {
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
-    let (process, label) = text.split_once('=').ok_or("expected PID=TEXT or NAME=TEXT")?;
+    let (process, label) =
+        text.split_once('=').ok_or("expected PROCESS=TEXT, with a pid, a name or a place in a tree")?;
     Ok((pid::printed(process).unwrap_or_else(|| process.to_owned()), label.to_owned()))
 }
 

@@ -97,7 +97,7 @@ fn files(app: &AppName, lang: Lang, sdk: &Sdk) -> Result<Vec<(String, String)>, 
         |text: &str| values.iter().fold(text.to_owned(), |text, (key, value)| text.replace(key, value));
     let mut files: Vec<_> = COMMON.iter().chain(own).map(|(path, text)| (fill(path), fill(text))).collect();
     if lang != Lang::Rust {
-        files.push(("reld.h".to_owned(), sdk.header()?));
+        files.extend(sdk.headers()?);
     }
     Ok(files)
 }

@@ -22,6 +22,7 @@ const QUIET: Duration = Duration::from_millis(200);
 const AT_MOST: Duration = Duration::from_secs(2);
 
 pub(super) async fn trace(client: &Client, args: Trace) -> Result<Shown, Failure> {
+    let labels = by_pid_or_name(client, args.labels).await?;
     let asked = q::Trace { processes: args.processes, kinds: args.kinds };
     let mut events = client.follow(&asked).await?;
     let count = args.count.unwrap_or(usize::MAX);
@@ -51,10 +52,26 @@ pub(super) async fn trace(client: &Client, args: Trace) -> Result<Shown, Failure
         timeout(AT_MOST, rest).await.unwrap_or(());
     }
     let text = match args.format {
-        TraceFormat::Mermaid => render::trace::mermaid(&told, &args.labels),
-        TraceFormat::Text => render::trace::text(&told, &args.labels),
+        TraceFormat::Mermaid => render::trace::mermaid(&told, &labels),
+        TraceFormat::Text => render::trace::text(&told, &labels),
     };
     Ok(Shown::new(&told, text))
+}
+
+/// Replaces the paths in labels by pids, since the messages have pids and names.
+async fn by_pid_or_name(
+    client: &Client,
+    labels: Vec<(String, String)>,
+) -> Result<Vec<(String, String)>, Failure> {
+    let mut known = Vec::with_capacity(labels.len());
+    for (process, label) in labels {
+        let process = match process.contains('/') {
+            true => client.call(&q::Process { process }).await?.process.pid,
+            false => process,
+        };
+        known.push((process, label));
+    }
+    Ok(known)
 }
 
 fn message(event: TraceEvent) -> Option<Told> {

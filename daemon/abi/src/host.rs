@@ -7,7 +7,7 @@ use crate::value::{Buf, Bytes, Exit, From, Pid, Status, Timer};
 #[cfg(doc)]
 use crate::{
     ABI_MAJOR, ABI_MINOR, EVENT_CALL, EVENT_CAST, EVENT_CONTINUE, EVENT_DOWN, EVENT_EXIT, EVENT_INFO,
-    EVENT_TIMEOUT, EVENT_TOLD, EXIT_KILLED, EXIT_NORMAL, EXIT_OVERLOADED, OK, PENDING, REFUSED,
+    EVENT_TIMEOUT, EVENT_TOLD, EXIT_KILLED, EXIT_NORMAL, EXIT_OVERLOADED, FAILED, OK, PENDING, REFUSED,
 };
 
 /// The functions that the daemon offers to libraries. Every function is `[callback]` unless its
@@ -67,7 +67,8 @@ pub struct Host {
     /// running process also becomes its parent in the displayed tree (since ABI 1.2; an older
     /// daemon treats 2 like 1).
     pub spawn: unsafe extern "C" fn(module: Bytes, args: Buf, link: u32) -> u64,
-    /// Registers a name for the running process. Returns [`REFUSED`] if the name is taken.
+    /// Registers a name for the running process. Returns [`REFUSED`] if the name is taken, is
+    /// empty, contains `/`, or looks like a pid.
     pub register: unsafe extern "C" fn(name: Bytes) -> Status,
     /// Unregisters a name of the running process.
     pub unregister: unsafe extern "C" fn(name: Bytes) -> Status,
@@ -109,6 +110,15 @@ pub struct Host {
     /// message to a full mailbox is dropped and counted, and a dropped call is answered with
     /// [`EXIT_OVERLOADED`]. Supervisors and applications get [`REFUSED`]. Since ABI 1.4.
     pub bound_mailbox: unsafe extern "C" fn(messages: u64) -> Status,
+    /// Finds a process by its pid as text (`<4.1>`), its registered name, or its path in a
+    /// supervision tree: the name of an application or a registered supervisor, then the ids of
+    /// children, separated by `/`. An id that contains `/`, and a text that reads as another JSON
+    /// value, is written in double quotes, as in JSON.
+    ///
+    /// Returns [`OK`] and fills `out`. If there is no such process, returns [`FAILED`] and, unless
+    /// `why` is null, fills it with the reason as UTF-8, which the library then owns. May be called
+    /// on any thread of the pool. Since ABI 1.6.
+    pub find: unsafe extern "C" fn(place: Bytes, out: *mut Pid, why: *mut Buf) -> Status,
 }
 
 /// A timeout that never expires.

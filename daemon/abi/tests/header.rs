@@ -106,6 +106,7 @@ fn add_structs(facts: &mut Facts) {
             size, abi_major, abi_minor, reserved, self_pid, send, call, take, forget, reply, send_after, cancel_timer,
             sleep, recv, spawn, register = register_name, unregister = unregister_name, whereis, link, unlink, monitor,
             demonitor, exit, trap_exit, get_env, log, send_interval, read_timer, blocking, bound_mailbox,
+            find,
         }
     }
     facts.add("sizeof(reld_verdict)".to_owned(), size_of::<Verdict>() as u64);
@@ -174,6 +175,61 @@ int main(void) {
 }
 "#;
 
+/// A program with the tables of modules without a state. It prints the state as bytes, whether it
+/// is read back, and the schema.
+const STATELESS: &str = r#"
+#include <stdio.h>
+#include <stdlib.h>
+#include "reld_stateless.h"
+
+static uint8_t *allocate(size_t size, size_t align) {
+    (void)align;
+    return (uint8_t *)malloc(size);
+}
+
+const reld_allocator *reld_allocator_v1(void) {
+    static reld_allocator allocator;
+    allocator.alloc = allocate;
+    return &allocator;
+}
+
+static const reld_module app = {
+    .size = sizeof(reld_module),
+    .behaviour = RELD_BEHAVIOUR_APPLICATION,
+    .name = {NULL, 0},
+    .callback = NULL,
+    RELD_STATELESS,
+    .schema = reld_schema_nothing,
+    .format_status = NULL,
+};
+
+static const reld_module sup = {
+    .size = sizeof(reld_module),
+    .behaviour = RELD_BEHAVIOUR_SUPERVISOR,
+    .name = {NULL, 0},
+    .callback = NULL,
+    RELD_SUPERVISOR,
+    .schema = NULL,
+    .format_status = NULL,
+};
+
+int main(void) {
+    reld_buf bytes = {NULL, 0, 0}, down = {NULL, 0, 0}, schema = {NULL, 0, 0};
+    reld_bytes none = {NULL, 0};
+    reld_exit why = {0, {NULL, 0, 0}};
+    void *state = NULL, *changed = NULL;
+    int failed = app.export_state(reld_nothing(), &bytes, &why) + app.import_state(none, &state, &why) +
+                 app.change_code(none, none, none, &changed, &why) +
+                 app.change_code_down(none, none, none, &down, &why) + app.schema(&schema, &why) +
+                 app.accepts(RELD_EVENT_INIT, none, &why) + sup.accepts(RELD_EVENT_INIT, none, &why);
+    app.drop_state(state);
+    printf("%d %02x %02x %d ", failed, bytes.ptr[0], down.ptr[0], state == reld_nothing() && changed == state);
+    printf("%.*s\n", (int)schema.len, (const char *)schema.ptr);
+    free(bytes.ptr), free(down.ptr), free(schema.ptr);
+    return 0;
+}
+"#;
+
 /// Compiles the facts with `compiler`, runs the program and compares its output; then does the same
 /// with the other tables.
 #[track_caller]
@@ -217,6 +273,14 @@ fn every_constant_of_the_header_is_compared() {
     };
     let missing: Vec<&str> = constants.filter(|name| !is_compared(name)).collect();
     assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn a_module_without_a_state_is_written_and_read_as_nil_in_c_and_cpp() {
+    for (compiler, language) in [("cc", ["-std=c11", "-x", "c"]), ("g++", ["-std=c++20", "-x", "c++"])] {
+        let printed = run(compiler, &language, "stateless", STATELESS);
+        assert_eq!(printed, "0 c0 c0 1 {\"state\": {\"type\": \"null\"}}\n");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use reld_abi as abi;
 use reld_runtime::context::{self, Message, Refused, SendKind, Tie};
-use reld_runtime::{Answer, RequestKind, TimerRef, term};
+use reld_runtime::{Answer, NotFound, RequestKind, TimerRef, term};
 use reld_wire::{Exit, Pid};
 
 use crate::interpose::app_at;
@@ -49,6 +49,7 @@ static HOST: abi::Host = abi::Host {
     read_timer,
     blocking,
     bound_mailbox,
+    find,
 };
 
 /// Returns the table that every library receives when it is loaded.
@@ -253,12 +254,34 @@ unsafe extern "C" fn unregister(name: abi::Bytes) -> abi::Status {
 }
 
 unsafe extern "C" fn whereis(name: abi::Bytes) -> abi::Pid {
+    // SAFETY: the library lends the name for this call.
+    let found = enter(|| Ok(context::whereis(unsafe { wire::borrow_str(name) }?)));
+    found.ok().flatten().map_or(NO_PID, wire::pid_out)
+}
+
+unsafe extern "C" fn find(place: abi::Bytes, out: *mut abi::Pid, why: *mut abi::Buf) -> abi::Status {
     let found = enter(|| {
-        // SAFETY: the library lends the name for this call.
-        let name = unsafe { wire::borrow_str(name) }?;
-        context::whereis(name).map(wire::pid_out).ok_or(Rejected)
+        if out.is_null() {
+            return Err(Rejected);
+        }
+        // SAFETY: the library lends the place for this call.
+        let place = unsafe { wire::borrow_str(place) }?;
+        if why.is_null() {
+            return Ok(context::find(place).map(wire::pid_out).ok_or(None));
+        }
+        let reason = |missing: NotFound| Some(wire::give_buf(missing.to_string().into_bytes()));
+        Ok(context::search(place)?.map(wire::pid_out).map_err(reason))
     });
-    found.unwrap_or(NO_PID)
+    match found {
+        // SAFETY: not null; writable by the contract of the table.
+        Ok(Ok(pid)) => unsafe { deliver(Ok(Some(pid)), out) },
+        Ok(Err(reason)) => {
+            // SAFETY: not null if there is a reason; writable by the contract of the table.
+            unsafe { deliver(Ok(reason), why) };
+            abi::FAILED
+        }
+        Err(Rejected) => abi::REFUSED,
+    }
 }
 
 unsafe extern "C" fn link(with: abi::Pid) -> abi::Status {
@@ -391,6 +414,7 @@ mod tests {
         let body = || wire::give_buf(b"\xc0".to_vec());
         let name = wire::lend(b"name");
         let (mut got, mut mail, mut value) = (answer(Answer::Timeout), empty(), abi::Buf::EMPTY);
+        let mut found = NO_PID;
         // SAFETY: every argument keeps the contract of the table.
         #[expect(clippy::multiple_unsafe_ops_per_block, reason = "one list of calls")]
         unsafe {
@@ -414,6 +438,7 @@ mod tests {
                 ("register", (host.register)(name) == abi::REFUSED),
                 ("unregister", (host.unregister)(name) == abi::REFUSED),
                 ("whereis", (host.whereis)(name) == NO_PID),
+                ("find", (host.find)(name, &raw mut found, &raw mut value) == abi::REFUSED),
                 ("link", (host.link)(pid) == abi::REFUSED),
                 ("unlink", (host.unlink)(pid) == abi::REFUSED),
                 ("monitor", (host.monitor)(pid) == 0),
@@ -452,6 +477,9 @@ mod tests {
         assert_eq!(unsafe { (host().take)(1, null) }, abi::REFUSED);
         // SAFETY: as above.
         assert_eq!(unsafe { (host().recv)(std::ptr::null_mut()) }, abi::REFUSED);
+        let why = std::ptr::null_mut();
+        // SAFETY: as above; the name is lent.
+        assert_eq!(unsafe { (host().find)(wire::lend(b"x"), why.cast(), why) }, abi::REFUSED);
     }
 
     #[track_caller]

@@ -38,6 +38,7 @@ impl Records {
             report: None,
             failure: None,
         };
+        tracing::info!(name: "order.begun", "{}", in_words(&entry));
         match self.0.begin(&text(&entry)) {
             Ok(number) => entry.number = Some(number),
             Err(error) => tracing::error!(name: "history.begin", %error, "cannot write the history"),
@@ -55,6 +56,8 @@ impl Records {
                 .push("this order is missing in the history: it could not be written to disk".to_owned());
         }
         complete(entry, ended);
+        let committed = if entry.committed { ", committed" } else { "" };
+        tracing::info!(name: "order.ended", "{}: {}{committed}", in_words(entry), entry.outcome);
         self.write(entry);
     }
 
@@ -104,6 +107,14 @@ impl Records {
 
 fn text(entry: &HistoryEntry) -> String {
     serde_json::to_string_pretty(entry).unwrap_or_default()
+}
+
+/// Returns the order of an entry, and the user who gave it, as text for the log.
+fn in_words(entry: &HistoryEntry) -> String {
+    let HistoryEntry { kind, from, to, uid, .. } = entry;
+    let from = from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
+    let user = uid.map_or_else(|| "by the daemon itself".to_owned(), |uid| format!("ordered by uid {uid}"));
+    format!("{kind}{from} to {to}, {user}")
 }
 
 /// Completes an entry with the result of its order.
@@ -170,6 +181,14 @@ mod tests {
             report: None,
             failure: None,
         }
+    }
+
+    #[test]
+    fn an_order_is_logged_with_its_releases_and_its_user() {
+        let entry = entry(Outcome::UnderWay, false);
+        assert_eq!(in_words(&entry), "upgrade from 1.0.0 to 1.1.0, by the daemon itself");
+        let entry = HistoryEntry { from: None, uid: Some(1000), ..entry };
+        assert_eq!(in_words(&entry), "upgrade to 1.1.0, ordered by uid 1000");
     }
 
     #[track_caller]

@@ -17,7 +17,6 @@ mod next;
 mod node;
 mod operator;
 mod panics;
-mod places;
 mod probe;
 mod program;
 mod record;

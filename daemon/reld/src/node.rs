@@ -177,8 +177,8 @@ impl Node for RuntimeNode {
         journal::comparison(&self.runtime, self.window.as_ref(), &self.over)
     }
 
-    fn supervisor(&self, place: &str) -> Option<Pid> {
-        calls::supervisor_at(&self.runtime, place).ok().map(words::pid)
+    fn supervisor(&self, place: &str) -> Result<Pid, String> {
+        calls::supervisor_at(&self.runtime, place).map(words::pid)
     }
 
     fn refuses(&self, library: &Library, call: &Apply) -> Option<String> {

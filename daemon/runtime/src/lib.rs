@@ -69,4 +69,5 @@ pub use words::term;
 pub use world::applications::{AppError, AppSpec, AppStatus, PREP_STOP, StartType};
 pub use world::context;
 pub use world::journal::{Crash, Death, Entries};
+pub use world::places::NotFound;
 pub use world::trace::{Kind as TraceKind, Only as TraceOnly, Said, Traced};

@@ -8,6 +8,7 @@ pub mod context;
 mod gate;
 pub(crate) mod journal;
 mod owners;
+pub(crate) mod places;
 pub(crate) mod run;
 mod stuck;
 mod survey;

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use crate::codec::{self, Undecodable, read};
 use crate::exit::Exit;
 use crate::host::{self, Closed, Refused, RequestKind, Tie};
-use crate::names::{Pid, To};
-use crate::process::{find, self_pid};
+use crate::names::{NotFound, Pid, To};
+use crate::process::{find, receiver, self_pid};
 use crate::time::milliseconds;
 use crate::wait::Wait;
 
@@ -19,9 +19,12 @@ pub enum CallError {
     /// The time-out expired. The server may still handle the request; its late reply is dropped.
     #[error("the call timed out")]
     Timeout,
-    /// The server ended before it replied, or did not exist.
+    /// The server ended before it replied, or no process has its pid.
     #[error("the server ended: {0}")]
     Exit(Exit),
+    /// No process has the name or is at the path.
+    #[error(transparent)]
+    NotFound(#[from] NotFound),
     /// The request could not be serialized, or the reply has another type.
     #[error(transparent)]
     Undecodable(#[from] Undecodable),
@@ -68,7 +71,7 @@ pub(crate) async fn request(
 }
 
 fn open(kind: RequestKind, to: &To, body: Vec<u8>, timeout: Duration) -> Result<Wait, CallError> {
-    let to = find(to).ok_or(CallError::Exit(Exit::Noproc))?;
+    let to = find(to)?;
     let reference = host::ask(|host| host.call(kind, to, body, milliseconds(timeout)))??;
     Ok(match kind {
         RequestKind::Call | RequestKind::Supervisor | RequestKind::Stop => Wait::for_another(reference),
@@ -84,13 +87,13 @@ fn open(kind: RequestKind, to: &To, body: Vec<u8>, timeout: Duration) -> Result<
 /// restarted.
 ///
 /// # Errors
-/// - [`CallError::Exit`] with the exit reason, if it is not `reason`. It is [`Exit::Noproc`] if the
-///   process did not exist. It is [`Exit::Error`] for a task, which cannot be stopped this way, and
+/// - [`CallError::Exit`] with the exit reason, if it is not `reason`. It is [`Exit::Noproc`] if no
+///   process has the pid. It is [`Exit::Error`] for a task, which cannot be stopped this way, and
 ///   for the running process, which ends by [`Next::Stop`](crate::Next::Stop).
 /// - [`CallError::Timeout`] if the process has not ended in time. It will still end.
 pub async fn stop(to: impl Into<To>, reason: Exit, timeout: Duration) -> Result<(), CallError> {
     let to = to.into();
-    if find(&to).is_some_and(|pid| self_pid() == Some(pid)) {
+    if receiver(&to).is_some_and(|pid| self_pid() == Some(pid)) {
         return Err(CallError::Exit(Exit::error("a process cannot stop itself by stop; return Next::Stop")));
     }
     let body = codec::encode(&reason).map_err(|error| error.of("reason"))?;

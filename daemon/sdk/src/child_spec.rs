@@ -69,7 +69,8 @@ impl SupervisorSpec {
 
     /// Registers the supervisor under this name before its children start, so that they and other
     /// processes can send it requests by name. If another process has the name, the supervisor does
-    /// not start. OTP: `supervisor:start_link({local, Name}, Module, Args)`.
+    /// not start. A name is not empty, has no `/` and does not look like a pid. OTP:
+    /// `supervisor:start_link({local, Name}, Module, Args)`.
     ///
     /// For `change = "supervisor"` in an appup, the name of the new spec replaces that of the old
     /// one at the moment when the new code becomes current. The upgrade fails, and is rolled back,

@@ -247,10 +247,13 @@
 //!   timer goes on, a caller keeps waiting, a connection stays open.
 //! * **`Drop` cannot affect the node.** States, including copies of a state, and futures are
 //!   dropped outside of callbacks. There, every function of this crate is refused.
-//! * **tokio is not available in an app**, nor is any crate with a runtime of its own: its
-//!   thread-locals and threads would prevent unloading the library. Wait with [`call()`], [`sleep`]
-//!   and timers; the combinators of the `futures` crate work on them. A future that is woken from
-//!   another thread is not polled again.
+//! * **A tokio runtime must be short-lived.** A runtime that outlives its function, in a static or
+//!   in threads of its own, keeps the library mapped after its purge. To use a crate that needs
+//!   tokio, build a current-thread runtime inside [`blocking()`] and drop it there. Elsewhere wait
+//!   with [`call()`], [`sleep`] and timers; the combinators of the `futures` crate work on them. A
+//!   future that is woken from another thread is not polled again.
+//! * **Records of [`log`] and `tracing` reach the node's log.** For `tracing`, enable its feature
+//!   `log` in your app and install no subscriber.
 //! * **Do not block and do not spin.** A callback that computes or blocks for long occupies one of
 //!   the node's few threads, and its process cannot be upgraded meanwhile. Run such work with
 //!   [`blocking()`].
@@ -322,10 +325,10 @@ pub use gen_server::{Answer, GenServer, Info, Next};
 pub use gen_statem::{GenStatem, Machine, StatemEvent, Transition};
 pub use host::Refused;
 pub use log;
-pub use names::{From, MonitorRef, Pid, Timer, To};
+pub use names::{From, MonitorRef, NotFound, Pid, Timer, To};
 pub use process::{
-    RegisterError, SendError, bound_mailbox, cancel_timer, cast, continue_with, demonitor, env, exit, link,
-    monitor, read_timer, receive_timeout, register, reply, self_pid, send, send_after, send_interval,
+    RegisterError, SendError, bound_mailbox, cancel_timer, cast, continue_with, demonitor, env, exit, find,
+    link, monitor, read_timer, receive_timeout, register, reply, self_pid, send, send_after, send_interval,
     trap_exit, unlink, unregister, whereis,
 };
 pub use schema::Schema;

@@ -63,14 +63,44 @@ pub struct Timer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct MonitorRef(pub(crate) u64);
 
-/// The receiver of a message: a process or a registered name.
+/// The receiver of a message: a pid, a registered name or a path.
+///
+/// A text becomes a path if it contains a `/`, which no name does, and otherwise a name.
+///
+/// # Paths
+/// A path leads through a supervision tree: the name of an app or a registered supervisor, then the
+/// ids of children, separated by `/`. The root supervisor of the app `shop` is `shop`, its child
+/// with the id `tills` is `shop/tills`, and the child of that one with the number 3 as its id is
+/// `shop/tills/3`. `relctl` and appups use the same paths.
+///
+/// An id that is no text is written as JSON. A text is written in double quotes, as in JSON, if it
+/// contains `/` or `"`, or reads as another JSON value: `shop/"a/b"`, `shop/tills/"3"`. Children of
+/// a simple_one_for_one have no ids and no paths; nor have children with bytes as their id.
+///
+/// A path is followed when the message is sent. A path costs more than a name, and a name more than
+/// a pid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum To {
     /// A process.
     Pid(Pid),
     /// The process that has this name when the message is sent.
     Name(String),
+    /// The process at this place in a supervision tree when the message is sent.
+    Path(String),
 }
+
+impl To {
+    /// Returns a path. For the root supervisor of an app, the path is the name of the app.
+    pub fn path(path: impl Into<String>) -> Self {
+        Self::Path(path.into())
+    }
+}
+
+/// No process has this name, or is at this place in a supervision tree. The text names the missing
+/// part, and the nearest existing ones.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotFound(pub(crate) String);
 
 impl std::convert::From<Pid> for To {
     fn from(pid: Pid) -> Self {
@@ -79,7 +109,19 @@ impl std::convert::From<Pid> for To {
 }
 
 impl std::convert::From<&str> for To {
-    fn from(name: &str) -> Self {
-        Self::Name(name.to_owned())
+    fn from(text: &str) -> Self {
+        if text.contains('/') { Self::path(text) } else { Self::Name(text.to_owned()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_with_a_slash_is_a_path_and_any_other_one_a_name() {
+        assert_eq!(To::from("till"), To::Name("till".to_owned()));
+        assert_eq!(To::from("shop/tills"), To::Path("shop/tills".to_owned()));
+        assert_eq!(To::path("shop"), To::Path("shop".to_owned()));
     }
 }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::codec::{self, Undecodable};
 use crate::exit::Exit;
 use crate::host::{self, Host, Refused, SendKind};
-use crate::names::{From, MonitorRef, Pid, Timer, To};
+use crate::names::{From, MonitorRef, NotFound, Pid, Timer, To};
 use crate::time::milliseconds;
 
 /// The reason why a message could not be sent.
@@ -39,10 +39,27 @@ fn ask<T>(question: impl FnOnce(&dyn Host) -> Result<T, Refused>) -> Result<T, R
 }
 
 /// Returns the process that would get a message.
-pub(crate) fn find(to: &To) -> Option<Pid> {
+pub(crate) fn receiver(to: &To) -> Option<Pid> {
     match to {
         To::Pid(pid) => Some(*pid),
         To::Name(name) => whereis(name),
+        To::Path(path) => host::ask(|host| host.find(path, false)).ok()?.ok()?.ok(),
+    }
+}
+
+/// Returns the process that would get a message now.
+///
+/// # Errors
+/// The missing part of the name or path, and the nearest existing ones.
+pub fn find(to: impl Into<To>) -> Result<Pid, NotFound> {
+    let to = to.into();
+    if let Some(pid) = receiver(&to) {
+        return Ok(pid);
+    }
+    let (To::Name(place) | To::Path(place)) = to else { return Err(NotFound(Refused.to_string())) };
+    match host::ask(|host| host.find(&place, true)) {
+        Ok(Ok(found)) => found.map_err(NotFound),
+        Ok(Err(refused)) | Err(refused) => Err(NotFound(format!("cannot find {place}: {refused}"))),
     }
 }
 
@@ -71,7 +88,7 @@ pub fn send(to: impl Into<To>, message: &impl Serialize) -> Result<(), SendError
 
 fn deliver(kind: SendKind, to: &To, message: &impl Serialize) -> Result<(), SendError> {
     let body = codec::encode(message)?;
-    match find(to) {
+    match receiver(to) {
         Some(pid) => Ok(ask(|host| host.send(kind, pid, body))?),
         None => Ok(()),
     }
@@ -168,6 +185,9 @@ pub enum RegisterError {
         /// The process that has the name.
         holder: Pid,
     },
+    /// The name is empty, contains `/`, or looks like a pid.
+    #[error("cannot register the name {0:?}: it must not be empty, contain `/`, or look like a pid")]
+    NoName(String),
     /// The function was not called inside a callback.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -186,6 +206,7 @@ impl std::convert::From<RegisterError> for Exit {
 pub fn register(name: &str) -> Result<(), RegisterError> {
     ask(|host| host.register(name)).map_err(|refused| match whereis(name) {
         Some(holder) => RegisterError::Taken { name: name.to_owned(), holder },
+        None if self_pid().is_some() => RegisterError::NoName(name.to_owned()),
         None => refused.into(),
     })
 }

@@ -163,6 +163,20 @@ impl Host for Table {
         read_pid(unsafe { (self.whereis)(lend(name.as_bytes())) })
     }
 
+    fn find(&self, place: &str, explain: bool) -> Result<Result<Pid, String>, Refused> {
+        let (mut pid, mut why) = (give_pid(Pid::NONE), reld_abi::Buf::EMPTY);
+        let reason = if explain { &raw mut why } else { std::ptr::null_mut() };
+        // SAFETY: as above; the place is lent, `pid` and `why` are writable for the call.
+        let status = unsafe { (self.find)(lend(place.as_bytes()), &raw mut pid, reason) };
+        // SAFETY: the daemon left it empty or gave us an allocation of its allocator.
+        let why = unsafe { take(why) };
+        match (status, read_pid(pid)) {
+            (reld_abi::OK, Some(pid)) => Ok(Ok(pid)),
+            (reld_abi::FAILED, _) => Ok(Err(String::from_utf8_lossy(&why).into_owned())),
+            _ => Err(Refused),
+        }
+    }
+
     fn link(&self, with: Pid) -> Result<(), Refused> {
         // SAFETY: as above.
         ok(unsafe { (self.link)(give_pid(with)) })

@@ -469,7 +469,13 @@ impl Prepared {
         if options.orphans == OrphanPolicy::Refuse && !orphans.is_empty() {
             self.check.obstacles.push(Obstacle::Orphans { processes: orphans });
         }
-        let stays = |task: &Process| format!("task {task} stays on its version until it ends");
-        self.check.warnings.extend(tasks.iter().map(stays));
+        self.check.warnings.extend(match &tasks[..] {
+            [] => None,
+            [task] => Some(format!("task {task} stays on its version until it ends")),
+            tasks => {
+                let listed = Listed(tasks);
+                Some(format!("{} tasks stay on their versions until they end: {listed}", tasks.len()))
+            }
+        });
     }
 }

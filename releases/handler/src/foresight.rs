@@ -9,6 +9,7 @@
 //! | names a child with another spec | as intended | a warning: the spec takes effect when the supervisor restarts |
 //! | rejects a remaining start argument, or the supervisor's own | an obstacle | a warning |
 //! | rejects a state that no change_code converts | an obstacle, with the doubts of the schemas | the same |
+//! | names a supervisor as another process is registered | an obstacle; a warning if an earlier step may end that process | a warning |
 //! | rejects a waiting message | a warning: the process would crash | the same |
 //! | could not be asked | a warning | the same |
 //!
@@ -21,7 +22,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reld_plan::{Action, AppName, BuiltIn, Dropped, MemberChange, ModuleName, Script, Warning};
+use reld_plan::{Action, AppName, BuiltIn, Dropped, MemberChange, ModuleName, Script, Step, Warning};
 use serde_json::Value;
 
 use crate::action::{built_in_call, loaded};
@@ -29,6 +30,7 @@ use crate::children::unexpected;
 use crate::error::Obstacle;
 use crate::material::Material;
 use crate::node::{Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Library, Look, Node, Refusable};
+use crate::refusal::{alike, sentence};
 use crate::rehearsal::{functions, rehearse};
 
 /// The findings of a prediction.
@@ -93,14 +95,18 @@ pub(crate) fn foresee<N: Node>(node: &N, script: &Script, material: &Material, l
         updates.extend(is_updated.then(|| children.changed.clone()));
         foresight.children(node, children, &calls.made, is_updated);
     }
-    for refusal in refused.into_iter().filter(|refusal| !calls.settle(node, refusal)) {
+    let refused = refused.into_iter().filter(|refusal| !calls.settle(node, refusal));
+    for (refusal, more) in alike(refused) {
         let stops = match refusal.what {
             Refusable::StartArgument(_) | Refusable::Init => updated.contains(&refusal.process.module),
+            Refusable::Name(_) => {
+                updated.contains(&refusal.process.module) && !may_free_names(script, &refusal.module)
+            }
             Refusable::State => true,
             Refusable::Message => false,
         };
         let doubt = doubt(script, &refusal.module);
-        foresight.refusal(refusal, stops, doubt);
+        foresight.refusal(refusal, more, stops, doubt);
     }
     if is_known {
         rehearse(node, script, material, &updates, &mut foresight);
@@ -123,9 +129,9 @@ pub(crate) fn foresee_load<N: Node>(node: &N, library: &Library) -> Foresight {
             changed.supervisor
         ));
     }
-    for refusal in refused {
+    for (refusal, more) in alike(refused) {
         let stops = matches!(refusal.what, Refusable::State | Refusable::Message);
-        foresight.refusal(refusal, stops, None);
+        foresight.refusal(refusal, more, stops, None);
     }
     foresight
 }
@@ -136,6 +142,21 @@ fn doubt<'a>(script: &'a Script, wanted: &ModuleName) -> Option<&'a [String]> {
     script.warnings.iter().find_map(|warning| match warning {
         Warning::StateNotRead { module, why, .. } if module == wanted => Some(why.as_slice()),
         _ => None,
+    })
+}
+
+/// Returns whether a step before the conversion of a module's processes may end processes, or make
+/// them free their names.
+fn may_free_names(script: &Script, module: &ModuleName) -> bool {
+    let changes = |step: &&Step| matches!(&step.action, Action::CodeChange { module: changed, .. } if changed == module);
+    let earlier = script.steps.iter().take_while(|step| !changes(step));
+    earlier.into_iter().any(|step| match &step.action {
+        Action::Apply(call) => matches!(
+            call.built_in(),
+            None | Some(Ok(BuiltIn::TerminateChild { .. } | BuiltIn::StopApplication(_)))
+        ),
+        Action::StopApplication { .. } => true,
+        _ => false,
     })
 }
 
@@ -173,7 +194,7 @@ impl<'a> Calls<'a> {
         let in_time = self.made.iter().zip(&self.windows).filter(|(_, window)| Some(*window) <= last);
         in_time.map(|(call, _)| call).any(|call| match call {
             BuiltIn::RenameChild { supervisor, id, .. } | BuiltIn::DeleteChild { supervisor, id } => {
-                id == wanted && node.supervisor(supervisor) == Some(refusal.process.pid)
+                id == wanted && node.supervisor(supervisor) == Ok(refusal.process.pid)
             }
             _ => false,
         })
@@ -190,7 +211,7 @@ impl Foresight {
     ) {
         let ForeseenChildren { changed, differing } = children;
         if is_updated {
-            let found = unexpected(&changed, calls, |place| node.supervisor(place));
+            let found = unexpected(&changed, calls, |place| node.supervisor(place).ok());
             self.obstacles.extend(found.map(|found| Obstacle::Children(found.to_string())));
             return;
         }
@@ -211,33 +232,16 @@ impl Foresight {
         }
     }
 
-    fn refusal(&mut self, refusal: ForeseenRefusal, stops: bool, doubt: Option<&[String]>) {
-        let ForeseenRefusal { process, what, module, vsn, reason } = refusal;
+    /// Adds a sentence about a rejection, and about `more` of the same kind.
+    fn refusal(&mut self, refusal: ForeseenRefusal, more: usize, stops: bool, doubt: Option<&[String]>) {
         // One rejected state per module is enough, because all states of a module have the same
         // type.
-        if what == Refusable::State && !self.unread.insert(module.clone()) {
+        if refusal.what == Refusable::State && !self.unread.insert(refusal.module.clone()) {
             return;
         }
-        let doubt = doubt.map(|why| format!(" ({})", why.join("; "))).unwrap_or_default();
-        let text = match &what {
-            Refusable::StartArgument(id) => format!(
-                "child {id} of {process} could not be started again: module {module} {vsn} does not take its start \
-                 argument: {reason}; terminate and delete it first"
-            ),
-            Refusable::Init => {
-                format!(
-                    "{process} could not be started again: module {module} {vsn} does not take its start argument: {reason}"
-                )
-            }
-            Refusable::State => format!(
-                "module {module} {vsn} does not take the state of {process}: {reason}{doubt}; give new fields a default, or update the module with a change_code"
-            ),
-            Refusable::Message => format!(
-                "module {module} {vsn} does not take a message that waits for {process}, which would crash: {reason}"
-            ),
-        };
+        let text = sentence(&refusal, more, doubt);
         if stops {
-            self.obstacles.push(Obstacle::NotTaken { module, text });
+            self.obstacles.push(Obstacle::NotTaken { module: refusal.module, text });
         } else {
             self.warnings.push(text);
         }
@@ -467,8 +471,19 @@ mod tests {
             Some(("not_taken", "<1.1> (shop:counter) could not be started again")),
             None,
         );
+        let name = || refused(Refusable::Name("till".to_owned()));
+        let words = "<1.1> (shop:counter) cannot have the name till of its spec in counter 1.1.0";
+        check(UPDATED, name(), Some(("not_taken", words)), None);
+        check(soft, name(), None, Some(words));
         check(soft, refused(Refusable::State), Some(("not_taken", "does not take the state of")), None);
         check(soft, refused(Refusable::Message), None, Some("does not take a message that waits"));
+        let twice = |what: Refusable| {
+            let Foreseen { refused, .. } = refused(what);
+            Foreseen { refused: [refused.clone(), refused].concat(), ..Foreseen::default() }
+        };
+        let more = "a message that waits for <1.1> (shop:counter) and 1 more";
+        check(soft, twice(Refusable::Message), None, Some(more));
+        check(soft, twice(start()), None, Some("child \"x\" and 1 more of <1.1> (shop:counter)"));
         let unknown = Foreseen { unknown: vec!["init hangs".to_owned()], ..Foreseen::default() };
         check(soft, unknown, None, Some("init hangs"));
     }

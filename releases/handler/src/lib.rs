@@ -46,6 +46,7 @@ mod options;
 mod order;
 mod process;
 mod program;
+mod refusal;
 mod rehearsal;
 mod renamed;
 mod report;

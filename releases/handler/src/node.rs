@@ -118,7 +118,10 @@ pub trait Node {
 
     /// Returns the supervisor with this registered name, or at this place (`app/child`), as
     /// built-in calls name it.
-    fn supervisor(&self, place: &str) -> Option<Pid>;
+    ///
+    /// # Errors
+    /// The missing part, and the nearest existing ones.
+    fn supervisor(&self, place: &str) -> Result<Pid, String>;
 
     /// Returns the children of a supervisor; `None` if they have no ids, or the process is not a
     /// supervisor.

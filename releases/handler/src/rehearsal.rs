@@ -161,9 +161,9 @@ impl<N: Node> Rehearsal<'_, N> {
             return Ok(None);
         }
         match self.node.supervisor(place) {
-            Some(pid) => Ok(self.of(pid)),
-            None if self.may_come(place) => Ok(None),
-            None => Err(Trouble::Missing(format!("there is no supervisor {place}"))),
+            Ok(pid) => Ok(self.of(pid)),
+            Err(_) if self.may_come(place) => Ok(None),
+            Err(missing) => Err(Trouble::Missing(missing)),
         }
     }
 

@@ -11,7 +11,7 @@
 //!
 //! A supervisor is given by its registered name or by its tree path: `"shop/till_sup"` is the child
 //! `till_sup` of the root of the app `shop`, and `"shop"` is the root itself. Unlike OTP, an appup
-//! can therefore address a supervisor without a registered name.
+//! can therefore address a supervisor without a registered name. `To` in the SDK describes paths.
 
 use std::fmt;
 

@@ -9,6 +9,7 @@ mod carried;
 mod draft;
 mod findings;
 mod module;
+mod place;
 mod print;
 mod same;
 mod schema;
@@ -20,6 +21,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use self::module::{ChildChange, ChildChangeKind, InterfaceType, Need, need};
+use self::place::Modules;
 use crate::collect::Pair;
 use crate::config::Config;
 use crate::instr::Mode;
@@ -195,8 +197,9 @@ impl<'a> App<'a> {
         self.0.modules().contains(module)
     }
 
-    fn registers(&self, name: &str) -> bool {
-        self.0.docs.app.registered.iter().any(|registered| registered == name)
+    fn all(&self) -> Modules<'a> {
+        let modules = self.modules().map(|module| (module, self.schema(module))).collect();
+        Modules { app: self.name().as_str(), registered: &self.0.docs.app.registered, modules }
     }
 
     fn schema(&self, module: &ModuleName) -> Option<&'a ModuleSchema> {

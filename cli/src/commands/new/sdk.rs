@@ -13,6 +13,9 @@ use crate::error::Failure;
 /// `target/PROFILE`; relative to `bin`'s folder and to `target`.
 const PLACES: [&str; 2] = ["share/reld/sdk", "../daemon"];
 
+/// The headers for apps without cargo, in `abi`.
+const HEADERS: [&str; 2] = ["reld.h", "reld_stateless.h"];
+
 #[derive(Debug)]
 pub(super) enum Sdk {
     /// A version of the crate reld-sdk.
@@ -58,14 +61,19 @@ impl Sdk {
         }
     }
 
-    /// Returns the text of `reld.h`, which an app without cargo has a copy of.
-    pub(super) fn header(&self) -> Result<String, Failure> {
+    /// Returns the names and texts of the headers, which an app without cargo has copies of.
+    pub(super) fn headers(&self) -> Result<Vec<(String, String)>, Failure> {
         let Self::Folder(folder) = self else {
             return Err(Failure::usage("cannot take reld.h from a version of the SDK")
                 .or_hint("name a folder with --sdk: an app in C has a copy of its abi/reld.h"));
         };
-        let path = folder.join("abi/reld.h");
-        fs::read_to_string(&path).map_err(|fault| Failure::io("read", path.display(), &fault))
+        let header = |name: &&str| {
+            let path = folder.join("abi").join(name);
+            let text = fs::read_to_string(&path);
+            text.map(|text| ((*name).to_owned(), text))
+                .map_err(|fault| Failure::io("read", path.display(), &fault))
+        };
+        HEADERS.iter().map(header).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use reld_api::{ErrorCode, ErrorReport, ExitCode};
 use reld_handler::Platform;
 use reld_loader::Loader;
-use reld_runtime::{Runtime, contained, parse_pid};
+use reld_runtime::{NotFound, Runtime, contained};
 use reld_store::{Health, Root};
 use reld_wire::Pid;
 
@@ -18,7 +18,6 @@ use crate::alarms::Alarms;
 use crate::log::Log;
 use crate::node::Shared;
 use crate::operator::{Entry, Operator};
-use crate::places;
 
 /// The parts of the daemon that handlers use.
 #[derive(Debug, Clone)]
@@ -58,26 +57,24 @@ impl Api {
 
     /// Finds a process by pid, by registered name, or by its path in the tree of an app.
     pub(super) fn find(&self, process: &str) -> Result<Pid, ErrorReport> {
-        // The angle brackets of a pid are optional, because a shell would interpret them.
-        let bare = || parse_pid(&format!("<{process}>")).ok();
-        let pid = parse_pid(process).ok().or_else(bare).or_else(|| self.runtime.whereis(process));
-        self.alive(process, pid.map_or_else(|| places::at(&self.runtime, process), Ok))
+        self.runtime.find(process).map_err(|missing| not_found(&missing))
     }
 
     /// Finds a supervisor by pid, by registered name, or by its path in the tree of an app. If a
     /// server has the same name as an app, the root supervisor of the app is returned.
     pub(super) fn find_supervisor(&self, supervisor: &str) -> Result<Pid, ErrorReport> {
-        places::supervisor(&self.runtime, supervisor).or_else(|_| self.find(supervisor))
+        self.runtime.find_supervisor(supervisor).map_err(|missing| match self.runtime.find(supervisor) {
+            Ok(_) => ErrorReport::refused(ErrorCode::NotASupervisor, format!("{supervisor} is not a supervisor"))
+                .with_hint("`relctl tree` shows the supervisors"),
+            Err(_) => not_found(&missing),
+        })
     }
+}
 
-    fn alive(&self, process: &str, found: Result<Pid, String>) -> Result<Pid, ErrorReport> {
-        let noproc = || {
-            ErrorReport::refused(ErrorCode::Noproc, format!("there is no process {process}"))
-                .with_hint("`relctl ps` lists the processes")
-        };
-        let pid = found.map_err(|why| noproc().caused_by(why))?;
-        self.runtime.process(pid).map(|_| pid).ok_or_else(noproc)
-    }
+fn not_found(missing: &NotFound) -> ErrorReport {
+    ErrorReport::refused(ErrorCode::Noproc, format!("cannot find {}", missing.place))
+        .caused_by(missing.reason.as_str())
+        .with_hint("`relctl ps` lists the processes, `relctl tree` shows their places")
 }
 
 pub(super) fn bug(panicked: impl Display) -> ErrorReport {

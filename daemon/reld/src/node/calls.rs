@@ -18,7 +18,6 @@ use super::apps::Apps;
 use super::spec::runtime_spec;
 use super::window::Window;
 use crate::child_spec::child_spec;
-use crate::places;
 
 /// The start argument of a task that runs a function. The app decodes it as an adjacently tagged
 /// serde enum.
@@ -136,7 +135,7 @@ fn reply(answer: Answer) -> Result<(), String> {
 }
 
 pub(super) fn supervisor_at(runtime: &Runtime, place: &str) -> Result<Pid, String> {
-    places::supervisor(runtime, place)
+    runtime.find_supervisor(place).map_err(|missing| missing.to_string())
 }
 
 /// Lists the children of a supervisor that have ids.

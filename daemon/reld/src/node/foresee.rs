@@ -11,7 +11,7 @@ use reld_handler::{
     Apply, ChangedChildren, Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Library, Look, MemberChange,
     Process, Refusable,
 };
-use reld_runtime::{Behaviour, Letter, Place, Runtime, Supervised};
+use reld_runtime::{Behaviour, Letter, Place, Runtime, Supervised, SupervisorSpec};
 use serde_json::Value;
 
 use super::calls::argument;
@@ -70,8 +70,9 @@ impl Forecast<'_> {
             return Vec::new();
         }
         let (mut supervisors, busy) = self.runtime.supervised(&modules);
-        for process in find_all(self.runtime, &busy) {
-            foreseen.unknown.push(format!("{process} is busy, so its children were not checked"));
+        if let Some((first, others)) = find_all(self.runtime, &busy).split_first() {
+            let these = and_more(first, others.len());
+            foreseen.unknown.push(format!("the children of {these} were not checked: busy"));
         }
         if supervisors.len() > TREE_MAX {
             let more = supervisors.len() - TREE_MAX;
@@ -123,6 +124,10 @@ impl Forecast<'_> {
                 return foreseen.unknown.push(warning);
             }
         };
+        if let Some(owner) = self.other_owner(supervised, &wanted) {
+            let what = Refusable::Name(wanted.name.clone().unwrap_or_default());
+            foreseen.refused.push(ForeseenRefusal { what, ..refused(format!("{owner} has it")) });
+        }
         let prospect = match supervised.prospect(&wanted, TREE_MAX.saturating_sub(inputs.len())) {
             Ok(prospect) => prospect,
             Err(exit) => return foreseen.refused.push(refused(exit.to_string())),
@@ -152,6 +157,12 @@ impl Forecast<'_> {
                 differing: prospect.differing.iter().map(|id| json(id)).collect(),
             });
         }
+    }
+
+    /// Returns the other process that has the name of a supervisor's new spec.
+    fn other_owner(&self, supervised: &Supervised, wanted: &SupervisorSpec) -> Option<Process> {
+        let owner = self.runtime.whereis(wanted.name.as_deref()?)?;
+        if owner == supervised.pid { None } else { find(self.runtime, owner) }
     }
 
     /// Returns the states and the waiting messages of a module's processes. States that a
@@ -211,6 +222,7 @@ impl Forecast<'_> {
                 of_app.push(input);
             }
         }
+        let mut unknown: BTreeMap<(String, String), (Process, usize)> = BTreeMap::new();
         for (library, inputs) in of_app.into_values() {
             let question = |input: &Input| Question::Accepts {
                 module: input.module.clone(),
@@ -229,16 +241,18 @@ impl Forecast<'_> {
                         reason,
                     }),
                     Answer::Unknown(why) => {
-                        let warning = format!(
-                            "cannot predict whether {module} {} accepts the data of {}: {why}",
-                            library.vsn, input.process
-                        );
-                        foreseen.unasked.push(warning);
+                        let code = format!("{module} {}", library.vsn);
+                        unknown.entry((code, why)).or_insert((input.process, 0)).1 += 1;
                     }
                     Answer::Wants(_) | Answer::Accepted => {}
                 }
             }
         }
+        let warning = |((code, why), (process, count)): ((String, String), (Process, usize))| {
+            let these = and_more(&process, count - 1);
+            format!("cannot predict whether {code} accepts the data of {these}: {why}")
+        };
+        foreseen.unasked.extend(unknown.into_iter().map(warning));
     }
 
     pub(super) fn refuses_call(&self, library: &Library, call: &Apply) -> Option<String> {
@@ -262,6 +276,11 @@ impl Forecast<'_> {
         };
         Answers::of(self.answers, subject, questions, &|| self.left.load(Ordering::Relaxed))
     }
+}
+
+/// Names a process, and the number of others.
+fn and_more(first: &Process, others: usize) -> String {
+    if others == 0 { first.to_string() } else { format!("{first} and {others} more") }
 }
 
 /// Returns a child id as JSON.

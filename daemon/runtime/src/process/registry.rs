@@ -171,6 +171,11 @@ impl Registry {
         self.names.read().by_name.get(name).copied()
     }
 
+    /// Returns up to `max` registered names.
+    pub(crate) fn all_names(&self, max: usize) -> Vec<String> {
+        self.names.read().by_name.keys().take(max).cloned().collect()
+    }
+
     /// Returns the names of a process in order.
     pub(crate) fn names(&self, pid: Pid) -> Vec<String> {
         self.names.read().by_pid.get(&pid).map(|names| names.iter().cloned().collect()).unwrap_or_default()

@@ -20,6 +20,7 @@ use crate::upgrade::convert;
 use crate::words::code::Bytes;
 use crate::words::figures::Figures;
 use crate::words::pid::Pid;
+use crate::world::places::{self, NotFound};
 
 impl Runtime {
     /// Samples the running processes for this long. Returns the share of the time that each process
@@ -31,6 +32,23 @@ impl Runtime {
     /// Returns the process with this name.
     pub fn whereis(&self, name: &str) -> Option<Pid> {
         self.world.registry.whereis(name)
+    }
+
+    /// Finds a process by pid, registered name, or path in the tree of an application.
+    ///
+    /// # Errors
+    /// The missing part, and the nearest existing ones.
+    pub fn find(&self, place: &str) -> Result<Pid, NotFound> {
+        places::find(&self.world, place).map_err(|missing| missing.explain(&self.world, place))
+    }
+
+    /// Works like [`Runtime::find`] for a supervisor. A server that has the name of its application
+    /// is passed over.
+    ///
+    /// # Errors
+    /// Those of [`Runtime::find`], and a process that is no supervisor.
+    pub fn find_supervisor(&self, place: &str) -> Result<Pid, NotFound> {
+        places::find_supervisor(&self.world, place).map_err(|missing| missing.explain(&self.world, place))
     }
 
     /// Returns one process.

@@ -9,6 +9,7 @@ pub(crate) use reld_wire::spec::{AutoShutdown, ChildType, Restart, Shutdown, Str
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use crate::words::name::{NO_NAME, is_name};
 use crate::words::term;
 
 /// One child of a supervisor. Omitted members have OTP's defaults.
@@ -145,8 +146,8 @@ impl SupervisorSpec {
 
     /// Makes those checks of OTP's `check_childspecs` that the types do not make already.
     pub(crate) fn check(&self) -> Result<(), String> {
-        if self.name.as_deref() == Some("") {
-            return Err("its name is empty".to_owned());
+        if let Some(name) = self.name.as_deref().filter(|name| !is_name(name)) {
+            return Err(format!("its name is {name:?}; {NO_NAME}"));
         }
         if self.period_ms == 0 {
             return Err("period_ms is 0; it must be greater".to_owned());
@@ -301,7 +302,7 @@ mod tests {
         let none = "simple_one_for_one takes one child spec, the template; 0 given";
         check(Strategy::SimpleOneForOne, 5000, &[], Err(none));
         let unnamed = SupervisorSpec { name: Some(String::new()), ..spec(Strategy::OneForOne, vec![]) };
-        assert_eq!(unnamed.check(), Err("its name is empty".to_owned()));
+        assert_eq!(unnamed.check(), Err(format!("its name is \"\"; {NO_NAME}")));
     }
 
     #[test]

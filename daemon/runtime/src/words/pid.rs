@@ -28,6 +28,14 @@ pub fn parse_pid(text: &str) -> Result<Pid, ParsePidError> {
     }
 }
 
+/// Parses a pid in its printed form or without the brackets, which a shell treats as redirections.
+pub(crate) fn from_either(text: &str) -> Option<Pid> {
+    let bare = text.strip_prefix('<').and_then(|text| text.strip_suffix('>')).unwrap_or(text);
+    let (slot, generation) = bare.split_once('.')?;
+    let pid = Pid { slot: slot.parse().ok()?, generation: generation.parse().ok()? };
+    (pid.generation != 0).then_some(pid)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +58,12 @@ mod tests {
         check("<41>", None);
         check("<a.b>", None);
         check("", None);
+    }
+
+    #[test]
+    fn a_pid_is_read_with_and_without_its_brackets() {
+        let expected = Some(Pid { slot: 4, generation: 1 });
+        assert_eq!((from_either("<4.1>"), from_either("4.1")), (expected, expected));
+        assert_eq!(["<4.1", "4.0", "4", "counter", "<<4.1>>"].map(from_either), [None; 5]);
     }
 }

@@ -214,6 +214,14 @@ impl Applications {
         self.apps.lock().get(name).map(|app| app.spec.clone())
     }
 
+    pub(crate) fn status(&self, name: &str) -> Option<AppStatus> {
+        self.apps.lock().get(name).map(|app| app.status.clone())
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.apps.lock().keys().cloned().collect()
+    }
+
     pub(crate) fn env(&self, name: &str) -> Option<Arc<Env>> {
         self.apps.lock().get(name).map(|app| Arc::clone(&app.env))
     }

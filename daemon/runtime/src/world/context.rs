@@ -11,7 +11,8 @@ mod requests;
 mod running;
 
 pub use self::bonds::{
-    Tie, demonitor, exit, link, monitor, register, spawn, stop, trap_exit, unlink, unregister, whereis,
+    Tie, demonitor, exit, find, link, monitor, register, search, spawn, stop, trap_exit, unlink, unregister,
+    whereis,
 };
 pub(crate) use self::bonds::{await_exit, rename, start_child};
 pub use self::messages::{

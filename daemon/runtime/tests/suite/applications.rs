@@ -18,7 +18,7 @@ struct Root {
 }
 
 /// An application `a` with this root.
-fn app(root: Option<&SupervisorSpec>) -> AppSpec {
+pub(crate) fn app(root: Option<&SupervisorSpec>) -> AppSpec {
     let root = root.map(|spec| Root { module: text("sup"), args: ByteBuf::from(term::encode(spec)) });
     let env = BTreeMap::from([(text("root"), term::encode(&root))]);
     AppSpec { name: text("a"), version: text("1"), start: Some(text("app")), env, ..AppSpec::default() }
@@ -30,7 +30,7 @@ fn status(kit: &Kit, name: &str) -> AppStatus {
 }
 
 #[track_caller]
-fn start(kit: &Kit, app: AppSpec) -> Pid {
+pub(crate) fn start(kit: &Kit, app: AppSpec) -> Pid {
     let name = app.name.clone();
     kit.node.load_application(app);
     kit.node.start_application(&name, soon()).expect("it starts");

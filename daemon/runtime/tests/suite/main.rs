@@ -3,6 +3,7 @@
 mod applications;
 mod kit;
 mod panics;
+mod places;
 mod ports;
 mod processes;
 mod starts;

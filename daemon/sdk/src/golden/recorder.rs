@@ -96,6 +96,10 @@ impl Host for Recorder {
         None
     }
 
+    fn find(&self, _: &str, _: bool) -> Result<Result<Pid, String>, Refused> {
+        Err(Refused)
+    }
+
     fn link(&self, _: Pid) -> Result<(), Refused> {
         Err(Refused)
     }

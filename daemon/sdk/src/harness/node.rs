@@ -37,7 +37,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Returns a node without an environment. Every call that the process makes ends with
+    /// Returns a node without an environment. Every call that the process makes to a pid ends with
     /// [`Exit::Noproc`].
     pub fn new() -> Self {
         Self::default()
@@ -50,8 +50,8 @@ impl Node {
         self
     }
 
-    /// Registers a name for another process, so that the process under test can call that process
-    /// by name. A [responder](Self::answer_calls) gets `pid`.
+    /// Registers a name or a path for another process, so that the process under test can call that
+    /// process by it. A [responder](Self::answer_calls) gets `pid`.
     #[must_use]
     pub fn name(self, name: &str, pid: Pid) -> Self {
         self.world.set_name(name, pid);
@@ -67,8 +67,9 @@ impl Node {
     }
 
     /// Sets the function that answers the calls of the process under test. The function gets the
-    /// pid that is called, and the request. A call by [name](Self::name) ends with [`Exit::Noproc`]
-    /// unless the name is registered, as on a node.
+    /// pid that is called, and the request. A call by [name](Self::name) ends with
+    /// [`CallError::NotFound`](crate::CallError::NotFound) unless the name is registered, as on a
+    /// node.
     #[must_use]
     pub fn answer_calls(self, responder: impl FnMut(Pid, Value) -> Result<Value, Exit> + 'static) -> Self {
         self.world.answer_calls_with(Box::new(responder));

@@ -378,7 +378,7 @@ impl Host for World {
 
     fn register(&self, name: &str) -> Result<(), Refused> {
         let mut inner = self.inner.borrow_mut();
-        if inner.names.contains_key(name) {
+        if name.is_empty() || name.contains('/') || inner.names.contains_key(name) {
             return Err(Refused);
         }
         inner.names.insert(name.to_owned(), ME);
@@ -396,6 +396,11 @@ impl Host for World {
 
     fn whereis(&self, name: &str) -> Option<Pid> {
         self.inner.borrow().names.get(name).copied()
+    }
+
+    fn find(&self, place: &str, _: bool) -> Result<Result<Pid, String>, Refused> {
+        let missing = || format!("cannot find {place}: the test has no process of this name or path");
+        Ok(self.whereis(place).ok_or_else(missing))
     }
 
     fn link(&self, _: Pid) -> Result<(), Refused> {

@@ -71,6 +71,7 @@ const HOST_NOW: Host = Host {
     read_timer,
     blocking,
     bound_mailbox,
+    find,
 };
 
 unsafe extern "C" {
@@ -390,6 +391,10 @@ unsafe extern "C" fn refuse_name(_: Bytes) -> Status {
 
 unsafe extern "C" fn whereis(_: Bytes) -> Pid {
     Pid { slot: 0, generation: 0 }
+}
+
+unsafe extern "C" fn find(_: Bytes, _: *mut Pid, _: *mut Buf) -> Status {
+    REFUSED
 }
 
 unsafe extern "C" fn refuse_pid(_: Pid) -> Status {

@@ -93,8 +93,8 @@ impl Node for Fake {
     }
 
     /// In the fake node, every name or place means the first process.
-    fn supervisor(&self, _: &str) -> Option<Pid> {
-        self.world.processes.keys().next().copied()
+    fn supervisor(&self, place: &str) -> Result<Pid, String> {
+        self.world.processes.keys().next().copied().ok_or_else(|| format!("cannot find {place}"))
     }
 
     fn children(&self, _: Pid) -> Option<Vec<Child>> {

@@ -81,4 +81,6 @@ pub enum Refusable {
     Message,
     /// The start argument of the supervisor itself, which its init receives again.
     Init,
+    /// The name in the new spec of the supervisor, which another process has.
+    Name(String),
 }

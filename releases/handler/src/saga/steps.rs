@@ -68,7 +68,7 @@ impl<N: Node> Saga<'_, N> {
 
     pub(super) fn convert(&mut self, held: &Held, conversion: &Conversion) -> Result<(), Cause> {
         let mut converted = self.node.convert(held, conversion, self.limits.convert)?;
-        let find = |place: &str| self.node.supervisor(place);
+        let find = |place: &str| self.node.supervisor(place).ok();
         let unexpected =
             converted.children.iter().find_map(|change| unexpected(change, &self.program.expected, find));
         self.report.converted += converted.processes;

@@ -199,13 +199,13 @@ impl Drafter<'_> {
         draft.needed(note, Instruction::Low(LowLevel::Apply(call)));
     }
 
-    /// Returns the address of a supervisor in a call: its module's name if the app registers that
-    /// name.
+    /// Returns the address of a supervisor in a call: its registered name, or its path in the tree
+    /// of the app. Both must be the same in both versions, since a call may come after the switch.
     fn address(&self, supervisor: &ModuleName) -> Value {
-        if self.left.registers(supervisor.as_str()) {
-            return json!(supervisor);
-        }
-        todo_value(&format!("the registered name or the tree path of the supervisor {supervisor}"))
+        let [left, to] = [self.left, self.to].map(|app| app.all().address(supervisor));
+        let address = left.filter(|left| to.is_none_or(|to| *left == to));
+        let todo = || format!("the registered name or the tree path of the supervisor {supervisor}");
+        address.map_or_else(|| todo_value(&todo()), Value::from)
     }
 }
 

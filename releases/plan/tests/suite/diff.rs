@@ -380,6 +380,40 @@ fn a_child_with_a_new_id_is_renamed_both_ways_and_each_new_child_is_matched_once
     );
 }
 
+/// Returns the address that a draft gives the supervisor `low` for its new child.
+fn address(top: &Value, low: impl Fn(Value) -> Value) -> String {
+    let of = |children| json!({ "top": top, "low": low(supervisor(&children)), "w": server(&json!({})) });
+    let new = json!([child("x", "w", &json!(null))]);
+    let draft = compared(&of(json!([])), &of(new), None).apps.remove(0).draft.unwrap();
+    let call = draft.lines().find(|line| line.contains("restart_child")).expect("the child is started");
+    let (_, args) = call.split_once("args = [").unwrap();
+    args.split_once(", \"x\"").unwrap().0.to_owned()
+}
+
+#[test]
+fn a_draft_gives_a_supervisor_by_its_name_or_path_and_asks_where_neither_is_certain() {
+    let top = |ids: &[&str]| {
+        let children: Vec<_> = ids.iter().map(|id| child(id, "low", &json!(null))).collect();
+        supervisor(&json!(children))
+    };
+    let unnamed = |spec: Value| spec;
+    assert_eq!(address(&top(&["first"]), unnamed), "\"a/first\"");
+    let named = |mut spec: Value| {
+        spec["interface"]["supervisor"]["name"] = json!("low_sup");
+        spec
+    };
+    assert_eq!(address(&top(&["first"]), named), "\"low_sup\"");
+    // `low` alone is the root.
+    assert_eq!(address(&server(&json!({})), unnamed), "\"a\"");
+    let todo = "\"TODO: the registered name or the tree path of the supervisor low\"";
+    for unclear in [top(&["first", "second"]), top(&["a/b"]), top(&["7"]), top(&[])] {
+        assert_eq!(address(&unclear, unnamed), todo, "{unclear}");
+    }
+    let mut many = top(&["first"]);
+    many["interface"]["supervisor"]["strategy"] = json!("simple_one_for_one");
+    assert_eq!(address(&many, unnamed), todo);
+}
+
 #[test]
 fn a_child_that_looks_renamed_may_be_renamed_or_terminated_but_not_ignored() {
     let of = |id: &str| json!({ "sup": supervisor(&json!([child(id, "w", &json!(1))])), "w": server(&json!({ "state": {"type": "null"} })) });

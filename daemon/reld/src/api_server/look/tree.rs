@@ -7,18 +7,14 @@ use reld_runtime::{self as runtime, Behaviour, Child, Node, ProcessInfo};
 use reld_wire::Pid;
 use serde_json::Value;
 
+use super::processes::sys_error;
 use super::words::{age, behaviour, json, process_status};
 use crate::api_server::api::Api;
 
 pub(in crate::api_server) fn tree(api: &Api, request: &q::Tree) -> Result<r::Forest, ErrorReport> {
     if let Some(supervisor) = &request.supervisor {
         let pid = api.find_supervisor(supervisor)?;
-        let node = api.runtime.tree(pid).filter(|node| node.is_supervisor).ok_or_else(|| {
-            ErrorReport::refused(
-                ErrorCode::NotASupervisor,
-                format!("process {supervisor} is a worker, not a supervisor"),
-            )
-        })?;
+        let node = api.runtime.tree(pid).ok_or_else(|| sys_error(&runtime::SysError::Noproc(pid)))?;
         return Ok(r::Forest { roots: vec![place(&node, false)], outside: Vec::new() });
     }
     let apps = api.runtime.applications();

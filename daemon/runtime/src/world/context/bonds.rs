@@ -10,7 +10,9 @@ use crate::process::system::SysError;
 use crate::words::code::{Behaviour, Bytes, Ref};
 use crate::words::code_server::Code;
 use crate::words::exit::Exit;
+use crate::words::name::{NO_NAME, is_name};
 use crate::words::pid::Pid;
+use crate::world::places::{self, NotFound};
 use crate::world::{Start, World};
 
 /// The bond between a process and its starter.
@@ -98,9 +100,15 @@ pub fn stop(pid: Pid, reason: Exit, timeout: Option<Duration>) -> Result<Ref, Re
 /// Gives the running process a name. OTP: `register/2`.
 ///
 /// # Errors
-/// [`Refused`] when the name is taken, and outside a callback.
+/// [`Refused`] when the name is taken, when it looks like a path or a pid, and outside a callback.
 pub fn register(name: &str) -> Result<(), Refused> {
-    with(|world, own| world.registry.register(name, own.pid).map_err(|_| Refused))?
+    with(|world, own| {
+        if !is_name(name) {
+            tracing::warn!(pid = %own.pid, name, "cannot register a name: {NO_NAME}");
+            return Err(Refused);
+        }
+        world.registry.register(name, own.pid).map_err(|_| Refused)
+    })?
 }
 
 /// Gives the running supervisor the name of its spec; the inner `Err` holds another owner.
@@ -122,6 +130,22 @@ pub fn unregister(name: &str) -> Result<(), Refused> {
 /// Returns the process with that name. OTP: `whereis/1`.
 pub fn whereis(name: &str) -> Option<Pid> {
     WORLD.with_borrow(|world| world.as_ref()?.registry.whereis(name))
+}
+
+/// Finds a process by pid, registered name, or path in the tree of an application.
+pub fn find(place: &str) -> Option<Pid> {
+    WORLD.with_borrow(|world| places::find(world.as_ref()?, place).ok())
+}
+
+/// Works like [`find`], and explains why there is no process.
+///
+/// # Errors
+/// [`Refused`] on a thread that does not work for a node.
+pub fn search(place: &str) -> Result<Result<Pid, NotFound>, Refused> {
+    WORLD.with_borrow(|world| {
+        let world = world.as_ref().ok_or(Refused)?;
+        Ok(places::find(world, place).map_err(|missing| missing.explain(world, place)))
+    })
 }
 
 /// Links the running process with another one. If that one is dead, the running process gets an

@@ -424,6 +424,13 @@ impl Server {
                 },
                 Do::Unregister(name) => done(context::unregister(&name)),
                 Do::Whereis(name) => Said::Pid(context::whereis(&name)),
+                Do::Find(place) => match context::search(&place).expect("in a callback") {
+                    Ok(pid) => {
+                        assert_eq!(context::find(&place), Some(pid));
+                        Said::Pid(Some(pid))
+                    }
+                    Err(missing) => Said::Text(missing.to_string()),
+                },
                 Do::After(ms, what) => {
                     let me = context::self_pid().expect("in a callback");
                     let after = Duration::from_millis(ms);

@@ -58,6 +58,8 @@ pub(crate) enum Do {
     Claim(String),
     Unregister(String),
     Whereis(String),
+    /// Replies the process at a place, or the reason why there is none.
+    Find(String),
     /// Sends a command to itself after this many milliseconds, and keeps the timer.
     After(u64, Box<Self>),
     /// Carries the command out before all queued messages.

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::*;
 use crate::ets::Table;
 use crate::gen_server::Answer;
-use crate::{CallError, Info, Next, call, continue_with, receive_timeout, register, stop};
+use crate::{CallError, Info, Next, call, continue_with, find, receive_timeout, register, stop};
 
 /// A server that calls the process named `bank`.
 #[derive(Serialize, Deserialize)]
@@ -39,7 +39,36 @@ fn a_call_by_name_is_answered_once_the_name_is_registered() {
     let mut till = node.start::<Till>(&()).expect("it starts");
     assert_eq!(till.call::<u64>(&()), Ok(7));
     let mut alone = Node::new().start::<Till>(&()).expect("it starts");
-    assert_eq!(alone.call::<u64>(&()), Err(Exit::Noproc));
+    let missing = "cannot find bank: the test has no process of this name or path";
+    assert_eq!(alone.call::<u64>(&()), Err(Exit::error(missing)));
+}
+
+#[test]
+fn a_process_is_called_by_its_path_and_a_missing_one_is_an_error_with_its_path() {
+    #[derive(Serialize, Deserialize)]
+    struct Asker;
+    impl GenServer for Asker {
+        type Args = ();
+        type Call = String;
+        type Reply = String;
+        type Cast = ();
+        type Message = ();
+
+        async fn init((): ()) -> Result<Self, NotStarted> {
+            Ok(Self)
+        }
+
+        async fn handle_call(&mut self, place: String, _: From) -> Answer<String> {
+            assert_eq!(find(place.as_str()).is_ok(), place == "shop/bank");
+            let called = call::<u64>(place.as_str(), &(), Duration::from_secs(1)).await;
+            Answer::Reply(called.map_or_else(|error| error.to_string(), |n| n.to_string()))
+        }
+    }
+    let node = Node::new().name("shop/bank", Pid::new(9, 1)).answer_calls(|_, _| Ok(Value::write(&7_u64)?));
+    let mut asker = node.start::<Asker>(&()).expect("it starts");
+    assert_eq!(asker.call::<String>(&"shop/bank"), Ok("7".to_owned()));
+    let missing = "cannot find shop/bnk: the test has no process of this name or path";
+    assert_eq!(asker.call::<String>(&"shop/bnk"), Ok(missing.to_owned()));
 }
 
 #[test]

@@ -4,6 +4,7 @@
  */
 #include "msgpack.h"
 #include "reld.h"
+#include "reld_stateless.h"
 
 #define TEXT(literal) {(const uint8_t *)(literal), sizeof(literal) - 1}
 
@@ -146,17 +147,14 @@ static const reld_module server_module = {
     .format_status = NULL,
 };
 
-static reld_status accepts_all(uint32_t event, reld_bytes body, reld_exit *why) {
-    (void)event, (void)body, (void)why;
-    return RELD_OK;
-}
-
-/* The supervisor. Keys that are left out have OTP's defaults. */
+/* The supervisor, with its registered name. Keys that are left out have OTP's defaults. */
 static reld_verdict sup_callback(void *state, const reld_event *event, reld_outcome *out) {
     reld_buf id = {NULL, 0, 0};
     (void)state, (void)event;
     out->has_reply = 1;
-    mp_map(&out->reply, 2);
+    mp_map(&out->reply, 3);
+    mp_text(&out->reply, "name");
+    mp_text(&out->reply, "__crate___sup");
     mp_text(&out->reply, "strategy");
     mp_text(&out->reply, "one_for_one");
     mp_text(&out->reply, "children");
@@ -173,9 +171,9 @@ static reld_verdict sup_callback(void *state, const reld_event *event, reld_outc
 /* The same for `relctl diff`, with the defaults. */
 static reld_status schema_sup(reld_buf *out, reld_exit *why) {
     (void)why;
-    json(out, "{\"supervisor\": {\"strategy\": \"one_for_one\", \"intensity\": 1, \"period_ms\": 5000, \"children\":"
-              " [{\"id\": \"server\", \"module\": \"__crate___server\", \"args\": null, \"restart\": \"permanent\","
-              " \"shutdown\": 5000, \"type\": \"worker\"}]}}");
+    json(out, "{\"supervisor\": {\"name\": \"__crate___sup\", \"strategy\": \"one_for_one\", \"intensity\": 1,"
+              " \"period_ms\": 5000, \"children\": [{\"id\": \"server\", \"module\": \"__crate___server\", \"args\": null,"
+              " \"restart\": \"permanent\", \"shutdown\": 5000, \"type\": \"worker\"}]}}");
     return RELD_OK;
 }
 
@@ -184,60 +182,19 @@ static const reld_module sup_module = {
     .behaviour = RELD_BEHAVIOUR_SUPERVISOR,
     .name = TEXT("__crate___sup"),
     .callback = sup_callback,
-    .export_state = NULL,
-    .import_state = NULL,
-    .change_code = NULL,
-    .change_code_down = NULL,
-    .accepts = accepts_all,
-    .drop_state = NULL,
+    RELD_SUPERVISOR,
     .schema = schema_sup,
     .format_status = NULL,
 };
 
-/* The application. Its state is empty, but must not be null. */
-static char nothing;
-
-static void drop_nothing(void *state) {
-    (void)state;
-}
-
-static reld_status export_nothing(const void *state, reld_buf *out, reld_exit *why) {
-    (void)state, (void)why;
-    mp_nil(out);
-    return RELD_OK;
-}
-
-static reld_status import_nothing(reld_bytes state, void **out, reld_exit *why) {
-    (void)state, (void)why;
-    *out = &nothing;
-    return RELD_OK;
-}
-
-static reld_status change_nothing(reld_bytes from, reld_bytes state, reld_bytes extra, void **out, reld_exit *why) {
-    (void)from, (void)extra;
-    return import_nothing(state, out, why);
-}
-
-static reld_status change_nothing_down(reld_bytes to, reld_bytes state, reld_bytes extra, reld_buf *out,
-                                       reld_exit *why) {
-    (void)to, (void)state, (void)extra;
-    return export_nothing(&nothing, out, why);
-}
-
-static reld_status schema_nothing(reld_buf *out, reld_exit *why) {
-    (void)why;
-    json(out, "{\"state\": {\"type\": \"null\"}}");
-    return RELD_OK;
-}
-
-/* INIT answers the root of the tree: {module: NAME, args: nil}. */
+/* The application, which has no state. INIT answers the root: {module: NAME, args: nil}. */
 static reld_verdict app_callback(void *state, const reld_event *event, reld_outcome *out) {
     reld_buf args = {NULL, 0, 0};
     (void)state;
     if (event->kind == RELD_EVENT_TERMINATE) {
         return RELD_VERDICT_READY;
     }
-    out->state_app = &nothing;
+    out->state_app = reld_nothing();
     if (event->kind == RELD_EVENT_INIT) {
         out->has_reply = 1;
         mp_map(&out->reply, 2);
@@ -255,13 +212,8 @@ static const reld_module app_module = {
     .behaviour = RELD_BEHAVIOUR_APPLICATION,
     .name = TEXT("__crate___app"),
     .callback = app_callback,
-    .export_state = export_nothing,
-    .import_state = import_nothing,
-    .change_code = change_nothing,
-    .change_code_down = change_nothing_down,
-    .accepts = accepts_all,
-    .drop_state = drop_nothing,
-    .schema = schema_nothing,
+    RELD_STATELESS,
+    .schema = reld_schema_nothing,
     .format_status = NULL,
 };
 

@@ -54,7 +54,8 @@ impl Supervisor for Sup {
     type Args = ();
 
     fn init((): ()) -> SupervisorSpec {
-        SupervisorSpec::one_for_one().child(ChildSpec::worker("server", "__crate___server", ()))
+        let server = ChildSpec::worker("server", "__crate___server", ());
+        SupervisorSpec::one_for_one().named("__crate___sup").child(server)
     }
 }
 
