@@ -477,9 +477,9 @@ mod tests {
         assert_eq!(unsafe { (host().take)(1, null) }, abi::REFUSED);
         // SAFETY: as above.
         assert_eq!(unsafe { (host().recv)(std::ptr::null_mut()) }, abi::REFUSED);
-        let why = std::ptr::null_mut();
+        let (out, why) = (std::ptr::null_mut(), std::ptr::null_mut());
         // SAFETY: as above; the name is lent.
-        assert_eq!(unsafe { (host().find)(wire::lend(b"x"), why.cast(), why) }, abi::REFUSED);
+        assert_eq!(unsafe { (host().find)(wire::lend(b"x"), out, why) }, abi::REFUSED);
     }
 
     #[track_caller]

@@ -56,9 +56,9 @@ pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// [`env`](crate::env) already returns. OTP has no such callback.
     ///
     /// # Errors
-    /// An error refuses the change: `config_change` is not called, and the app runs on. `relctl env
-    /// set` then takes the change back. After an upgrade the new values stay, and the report has
-    /// the error.
+    /// An error refuses the change: `config_change` is not called, and the app runs on.
+    /// `relctl env set` then takes the change back. After an upgrade the new values stay, and the
+    /// report has the error.
     fn accept_config(&self, change: &EnvChange) -> Result<(), Exit> {
         let _ = change;
         Ok(())

@@ -56,7 +56,7 @@ pub async fn call<R: DeserializeOwned>(
     timeout: Duration,
 ) -> Result<R, CallError> {
     let body = codec::encode(request_body).map_err(|error| error.of("call"))?;
-    let wait = open(RequestKind::Call, &to.into(), body, timeout)?;
+    let wait = open(RequestKind::Call, to.into(), body, timeout)?;
     Ok(read("reply", &reply(wait.await)?)?)
 }
 
@@ -67,10 +67,10 @@ pub(crate) async fn request(
     body: Vec<u8>,
     timeout: Duration,
 ) -> Result<Vec<u8>, CallError> {
-    reply(open(kind, &to, body, timeout)?.await)
+    reply(open(kind, to, body, timeout)?.await)
 }
 
-fn open(kind: RequestKind, to: &To, body: Vec<u8>, timeout: Duration) -> Result<Wait, CallError> {
+fn open(kind: RequestKind, to: To, body: Vec<u8>, timeout: Duration) -> Result<Wait, CallError> {
     let to = find(to)?;
     let reference = host::ask(|host| host.call(kind, to, body, milliseconds(timeout)))??;
     Ok(match kind {

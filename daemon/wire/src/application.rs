@@ -74,7 +74,7 @@ pub enum StopCause {
 }
 
 /// The changes of an app's environment: `RELD_EVENT_CONFIG_CHANGE`. Since ABI 1.1. OTP: the
-/// arguments of `config_change/3`.
+/// arguments of `config_change/3`. Since ABI 1.6 a text as the reply refuses the change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvChange<V> {
     /// Keys with a changed value.

@@ -137,7 +137,7 @@ fn children(rows: &Rows, part: &str) -> (Option<Child>, Option<Child>) {
     let by_id = |id: &[u8]| rows.by_id(id).map(|(_, row)| row.child);
     let Meanings { text, json } = path::meanings(part);
     let json = json.and_then(|json| {
-        let is_it = |row: &&Row| path::json(&row.spec.id).as_ref() == Some(&json);
+        let is_it = |row: &&Row| path::json(row.id()).as_ref() == Some(&json);
         // An id with members has no order, so its bytes are not known.
         let is_compound = json.is_array() || json.is_object();
         let any = || rows.iter().find(is_it).map(|row| row.child);
@@ -192,9 +192,7 @@ impl Missing<'_> {
 /// Lists the children of a supervisor, and the nearest to a part that is none of them.
 fn siblings(world: &World, supervisor: Pid, part: &str) -> String {
     let ids: Vec<String> = match rows(world, supervisor) {
-        Some(Some(rows)) => {
-            rows.read().iter().take(SEARCHED_MAX).map(|row| path::part(&row.spec.id)).collect()
-        }
+        Some(Some(rows)) => rows.read().iter().take(SEARCHED_MAX).map(|row| path::part(row.id())).collect(),
         _ => Vec::new(),
     };
     if ids.is_empty() {

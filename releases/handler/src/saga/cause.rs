@@ -68,6 +68,7 @@ const fn of_node(error: &NodeError) -> ErrorCode {
         NodeError::NotAtRest { .. } => ErrorCode::NotAtRest,
         NodeError::ChangeCode { .. } => ErrorCode::ChangeCode,
         NodeError::NoWayBack { .. } => ErrorCode::NoWayBack,
+        NodeError::Configure { .. } => ErrorCode::ConfigChange,
         NodeError::Starved { .. } => ErrorCode::Starved,
         NodeError::GivenUp => ErrorCode::Interrupted,
         NodeError::ChangeCodeTimedOut { .. } => ErrorCode::ChangeCodeTimedOut,

@@ -59,7 +59,7 @@ impl Table {
 }
 
 /// The head of the table of an instruction.
-pub(super) const INSTRUCTION: &str = "{ … }";
+pub(super) const INSTRUCTION: &str = "{ .. }";
 
 /// The first version of reld.
 const FIRST: &str = "0.1.0";

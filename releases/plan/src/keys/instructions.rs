@@ -187,7 +187,7 @@ pub(crate) const INSTRUCTIONS: [Table; 18] = [
 ];
 
 pub(crate) const ADVANCED: Table = Table {
-    head: "change = { … }",
+    head: "change = { .. }",
     meaning: "A change by change_code.",
     keys: &[Key::required(
         "advanced",
@@ -198,7 +198,7 @@ pub(crate) const ADVANCED: Table = Table {
 };
 
 pub(crate) const SUSPENDED: Table = Table {
-    head: "suspend = [{ … }]",
+    head: "suspend = [{ .. }]",
     meaning: "A module with a time limit of its own.",
     keys: &[
         Key::required("module", "name", "\"till\"", "The module."),
@@ -213,7 +213,7 @@ pub(crate) const SUSPENDED: Table = Table {
 };
 
 pub(crate) const CODE_CHANGED: Table = Table {
-    head: "code_change = [{ … }]",
+    head: "code_change = [{ .. }]",
     meaning: "A module with its data.",
     keys: &[
         Key::required("module", "name", "\"till\"", "The module."),
@@ -222,7 +222,7 @@ pub(crate) const CODE_CHANGED: Table = Table {
 };
 
 pub(crate) const UNDO: Table = Table {
-    head: "undo = { … }",
+    head: "undo = { .. }",
     meaning: "The call that reverts an apply.",
     keys: &[
         Key::required("apply", "\"module:function\"", "\"moving:back\"", "The function."),

@@ -95,7 +95,7 @@ pub(super) const CONFIG_DOCUMENT: Document = Document {
          as before. The file may be edited by hand too. An edit takes effect with relctl env reload, the next relctl env set, \
          the next upgrade or the next start of the daemon.",
         "A file with a mistake is refused with its line: by relctl env, by the check before an upgrade, and by the daemon, \
-         which does not start. The file of the node has the mode 0640, because it may hold secrets. Whoever may use the \
+         which does not start. The file of the node has the mode 0640, because it may hold secrets. Every user of the \
          socket sees the values with relctl env; the log has only the keys.",
         "The table of an app that is not in the release has no effect; the check warns of it.",
     ],
