@@ -257,8 +257,12 @@ impl Rows {
         let (old, new) = (row.child.pid(), child.pid());
         row.child = child;
         if old != new {
-            old.map(|pid| self.forget_pid(pid, at));
-            new.map(|pid| self.insert_pid(pid, at));
+            if let Some(pid) = old {
+                self.forget_pid(pid, at);
+            }
+            if let Some(pid) = new {
+                self.insert_pid(pid, at);
+            }
         }
     }
 

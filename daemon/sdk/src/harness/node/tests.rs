@@ -263,8 +263,8 @@ fn check_requests() -> Result<(), ets::Error> {
     let text = |text: &str| text.to_owned();
     rows.insert(&(1, 2), &text("b"))?;
     assert_eq!((rows.insert_new(&(1, 2), &text("x"))?, rows.insert_new(&(2, 1), &text("c"))?), (false, true));
-    assert_eq!(rows.replace(&(1, 2), &text("x"), &text("y"))?, false);
-    assert_eq!(rows.replace(&(1, 2), &text("b"), &text("B"))?, true);
+    assert!(!rows.replace(&(1, 2), &text("x"), &text("y"))?);
+    assert!(rows.replace(&(1, 2), &text("b"), &text("B"))?);
     rows.insert(&(1, 1), &text("a"))?;
     assert_eq!(rows.page(Some(&(1, 1)), 1)?, [((1, 2), text("B"))]);
     assert_eq!(rows.prefix(&(1,))?.len(), 2);
