@@ -1,5 +1,7 @@
 //! Upgrades of one app of a running release by hand (OTP: `upgrade_app`; S50).
 
+use std::fs;
+
 use reld_api::response::{HistoryKind, HistoryList};
 use reld_tests::{Node, Run, assert_contains, field, folder, keys, release};
 
@@ -80,6 +82,8 @@ fn an_app_moves_up_and_down_in_a_release_that_stays_and_the_node_is_dirty() {
     upgrade_app(&node, "0.1.0", &[]).expect(0);
     assert_eq!(node.app("counter").version, "0.1.0");
     assert_eq!(keys(&node.state(&counter)), ["n", "stopping"]);
+    let uploads = fs::read_dir(node.root().join("run/uploads")).expect("it is there");
+    assert_eq!(uploads.count(), 1, "only the files of the running version are left");
     let last = node.read::<HistoryList>(&["history"]).entries.pop().expect("an entry");
     assert_eq!((last.kind, &*last.to), (HistoryKind::UpgradeApp, "counter-0.1.0"));
 }

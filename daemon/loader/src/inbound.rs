@@ -472,14 +472,13 @@ mod tests {
 
     #[test]
     fn a_null_out_parameter_is_refused() {
-        let null = std::ptr::null_mut();
         // SAFETY: a null out parameter is never written.
-        assert_eq!(unsafe { (host().take)(1, null) }, abi::REFUSED);
+        assert_eq!(unsafe { (host().take)(1, std::ptr::null_mut()) }, abi::REFUSED);
         // SAFETY: as above.
         assert_eq!(unsafe { (host().recv)(std::ptr::null_mut()) }, abi::REFUSED);
-        let (out, why) = (std::ptr::null_mut(), std::ptr::null_mut());
         // SAFETY: as above; the name is lent.
-        assert_eq!(unsafe { (host().find)(wire::lend(b"x"), out, why) }, abi::REFUSED);
+        let found = unsafe { (host().find)(wire::lend(b"x"), std::ptr::null_mut(), std::ptr::null_mut()) };
+        assert_eq!(found, abi::REFUSED);
     }
 
     #[track_caller]

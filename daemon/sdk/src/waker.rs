@@ -59,7 +59,7 @@ impl Drop for Wakers {
     #[inline]
     fn drop(&mut self) {
         if let Some(waiting) = self.0.take() {
-            waiting.end();
+            end(waiting);
         }
     }
 }
@@ -75,11 +75,11 @@ impl Waiting {
             waker.wake();
         }
     }
+}
 
-    // Takes the box, so that the cold path frees it too.
-    #[cold]
-    #[expect(clippy::boxed_local)]
-    fn end(self: Box<Self>) {}
+#[cold]
+fn end(waiting: Box<Waiting>) {
+    drop(waiting);
 }
 
 /// The thread's part of the current poll.

@@ -17,7 +17,8 @@ pub(super) enum Judge {
 }
 
 impl Judge {
-    /// Returns the judge of an option. Without a terminal nothing is asked, and the old code runs on.
+    /// Returns the judge of an option. Without a terminal nothing is asked, and the old code runs
+    /// on.
     pub(super) fn new(state: Misfits) -> Self {
         if state != Misfits::Ask {
             return Self::Always(state);
@@ -53,7 +54,7 @@ impl Judge {
         while lines.try_recv().is_ok() {}
         let found: String = reasons.iter().map(|reason| format!("  {reason}\n")).collect();
         terminal::err(&format!(
-            "{app}: the new code does not take every state:\n{found}start these processes anew? [y/N] "
+            "{app}: the new code does not fit every process:\n{found}start the processes anew? [y/N] "
         ));
         let answer = tokio::select! {
             line = lines.recv() => line,

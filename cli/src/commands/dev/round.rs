@@ -259,8 +259,9 @@ impl Workshop {
         Ok(Some(report))
     }
 
-    /// Returns the obstacles to a revision that was rolled back. The upgrade asks new code only about
-    /// states that schemas make doubtful, and then fails at the first one; the check asks about all.
+    /// Returns the obstacles to a revision that was rolled back. The upgrade asks new code only
+    /// about states that schemas make doubtful, and fails at the first other one that does not fit.
+    /// The check asks about all.
     async fn explained(&self, failure: Failure, tarball: &Path) -> Result<Failure, Failure> {
         if failure.report().exit_code != ExitCode::RolledBack {
             return Ok(failure);

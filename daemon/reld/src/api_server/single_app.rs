@@ -69,7 +69,7 @@ async fn upgrade(api: Api, request: q::UpgradeApp, body: Body) -> Result<r::Repo
     let file = receive(&api, body).await?;
     let unpack = unpack(&api, file);
     let (app, place) = api.wait(move |_| unpack()).await?;
-    // Keep the folder, because the running app reads its own files there, even if the client leaves.
+    // Keep the folder even if the client leaves, because the running app reads its own files there.
     let place = place.keep();
     let name = app.library.app.clone();
     let what = format!("upgrade of app {name} to {}", app.library.vsn);
