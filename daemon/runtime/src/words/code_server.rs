@@ -20,6 +20,8 @@ use crate::words::pid::Pid;
 #[derive(Debug)]
 pub(crate) struct Code {
     pub(crate) module: Arc<dyn Module>,
+    /// The behaviour of the module. It is read several times for each callback, so it is kept here.
+    behaviour: Behaviour,
     /// Whether the version is no longer current. A process that is not a task then moves on at its
     /// next callback boundary.
     stale: AtomicBool,
@@ -38,7 +40,7 @@ struct Late {
 impl Code {
     fn new(module: Arc<dyn Module>) -> Arc<Self> {
         let (stale, exits, late) = (AtomicBool::new(false), Exits::default(), RwLock::default());
-        Arc::new(Self { module, stale, exits, late })
+        Arc::new(Self { behaviour: module.behaviour(), module, stale, exits, late })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -46,7 +48,7 @@ impl Code {
     }
 
     pub(crate) fn behaviour(&self) -> Behaviour {
-        self.module.behaviour()
+        self.behaviour
     }
 
     /// Sets the version that this one replaces, and the fields to cut out of the states of that

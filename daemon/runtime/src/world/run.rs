@@ -86,8 +86,8 @@ fn activate_for(world: &Arc<World>, number: u32, budget: usize) {
     let mut run = Run { world, slot, body: Some(body) };
     match contained(|| run.turn(claim.signals, budget)) {
         Err(panicked) => run.fail(pid, &panicked),
-        // The process was abandoned: it has ended, and its slot may belong to another process. Or it
-        // was held too long: the watchdog has put it back.
+        // The process was abandoned: it has ended, and its slot may belong to another process. Or
+        // it was held too long: the watchdog has put it back.
         Ok(_) if run.body.is_none() => {}
         Ok(Ok(hold)) => run.put_back(hold),
         Ok(Err(exit)) => run.die(exit),
@@ -255,7 +255,9 @@ impl Run<'_> {
 
     /// Installs the shadow of a committed upgrade, and drops the shadow of a failed one.
     fn settle_shadow(&mut self) {
-        change::settle(self.world, self);
+        if self.shadow.is_some() {
+            change::settle(self.world, self);
+        }
     }
 
     /// Ends a process after the daemon itself panicked while it ran the process. The supervisor of

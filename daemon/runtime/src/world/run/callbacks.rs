@@ -16,9 +16,12 @@ use crate::world::{Fire, change, context};
 impl Run<'_> {
     /// Resumes a parked callback if there is an answer or, for a task, mail.
     pub(super) fn resume(&mut self) -> Result<(), Exit> {
+        if !self.is_waiting() {
+            return Ok(());
+        }
         let mail = self.card.code.behaviour() == Behaviour::Task && !self.inbox.is_empty();
         let answered = self.requests.as_ref().is_some_and(|requests| !requests.answers.is_empty());
-        if !self.is_waiting() || (!answered && !mail) {
+        if !answered && !mail {
             return Ok(());
         }
         let Actor::Waiting(mut callback) = std::mem::replace(&mut self.actor, Actor::Running) else {
@@ -168,6 +171,9 @@ impl Run<'_> {
     /// Runs the `handle_continue` callbacks that the last callback asked for. The gate does not
     /// stop the process before them: to all other processes they are part of that callback.
     pub(super) fn run_continues(&mut self) -> Result<(), Exit> {
+        if self.after.is_none() {
+            return Ok(());
+        }
         while matches!(self.actor, Actor::Resting(_))
             && let Some(after) = &mut self.after
             && let Some(body) = after.continues.take()

@@ -17,6 +17,9 @@ impl Run<'_> {
     /// Handles all signals, even after one that ends the process: a process that begins to monitor
     /// or link at the moment of the end must be notified too.
     pub(super) fn signals(&mut self, mut signals: Vec<Signal>) -> Result<(), Exit> {
+        if signals.is_empty() {
+            return Ok(());
+        }
         let mut first = Ok(());
         for signal in signals.drain(..) {
             first = first.and(self.signal(signal));
