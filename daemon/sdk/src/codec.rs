@@ -79,8 +79,8 @@ type Rmp<'a> = rmp_serde::Deserializer<
     rmp_serde::config::HumanReadableConfig<rmp_serde::config::DefaultConfig>,
 >;
 
-/// Decodes one value that [`reader`] does not know, and checks that no bytes follow it. Most of these
-/// values are errors.
+/// Decodes one value that [`reader`] does not know, and checks that no bytes follow it. Most of
+/// these values are errors.
 #[cold]
 fn rare<T>(
     bytes: &[u8],

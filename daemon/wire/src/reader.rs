@@ -7,9 +7,10 @@
 //! returns.**
 //!
 //! For this it calls the same methods of a visitor as `rmp-serde`, in the same order, with one
-//! exception: the name of a field or a variant is passed as bytes, not as text, which would first be
+//! exception: the name of a field or a variant is passed as bytes, because text would first be
 //! checked to be UTF-8. Derived types compare either with their names. If a type refuses the bytes,
-//! the reader gives up. It remembers that it gave up, because a type may ignore the error of a part.
+//! the reader gives up. It remembers that it gave up, because a type may ignore the error of a
+//! part.
 
 use std::fmt;
 
