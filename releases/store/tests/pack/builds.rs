@@ -1,6 +1,7 @@
 //! Builds of several checkouts with one shared folder, and of one app in two places.
 
 use std::io::Read;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flate2::read::GzDecoder;
 use tempfile::TempDir;
@@ -66,12 +67,16 @@ fn main() {
     ("src/lib.rs", "pub fn at(i: usize) -> u8 { [3, 4][i] }"),
 ];
 
-/// Authors with checkouts of one app, and a dependency outside of these.
-struct Town(TempDir);
+/// Authors with checkouts of one app, and a dependency outside of these. There is one town at a
+/// time: with `CARGO_TARGET_DIR` the finished libraries of all checkouts have the same path.
+struct Town(TempDir, #[expect(dead_code)] MutexGuard<'static, ()>);
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 impl Town {
     fn new() -> Self {
-        let town = Self(tempfile::tempdir().unwrap());
+        let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let town = Self(tempfile::tempdir().unwrap(), guard);
         town.write("common", &COMMON, &|text| text.to_owned());
         town
     }
