@@ -64,8 +64,10 @@ impl Api {
     /// server has the same name as an app, the root supervisor of the app is returned.
     pub(super) fn find_supervisor(&self, supervisor: &str) -> Result<Pid, ErrorReport> {
         self.runtime.find_supervisor(supervisor).map_err(|missing| match self.runtime.find(supervisor) {
-            Ok(_) => ErrorReport::refused(ErrorCode::NotASupervisor, format!("{supervisor} is not a supervisor"))
-                .with_hint("`relctl tree` shows the supervisors"),
+            Ok(_) => {
+                ErrorReport::refused(ErrorCode::NotASupervisor, format!("{supervisor} is not a supervisor"))
+                    .with_hint("`relctl tree` shows the supervisors")
+            }
             Err(_) => not_found(&missing),
         })
     }

@@ -58,12 +58,20 @@ pub(crate) fn start(world: &Arc<World>) {
     let weak = Arc::downgrade(world);
     let unhold = move |body| {
         if let Some(world) = weak.upgrade() {
-            starts::park(&world, body);
+            park(&world, body);
         }
     };
     world.scheduler.start(Box::new(run), Box::new(report), Box::new(unhold), context::rest);
     let weak = Arc::downgrade(world);
     world.timers.start(move |fire| weak.upgrade().map_or(Fired::Drop, |world| world.fire(fire)));
+}
+
+/// Parks a process in its slot that a worker has held.
+fn park(world: &Arc<World>, body: Box<Body>) {
+    let Some(slot) = world.slot(body.pid) else { return };
+    let run = Run { world, slot, body: Some(body) };
+    let hold = run.hold();
+    run.put_back(hold);
 }
 
 /// Runs the process in that slot, unless another thread has claimed it.

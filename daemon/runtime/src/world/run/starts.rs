@@ -20,9 +20,9 @@
 
 use std::sync::Arc;
 
-use super::{Run, activate_for};
+use super::{Run, activate_for, park};
 use crate::pool::scheduler::Inside;
-use crate::process::body::{Answer, Body, Open, Wait};
+use crate::process::body::{Answer, Open, Wait};
 use crate::process::current;
 use crate::words::code::Ref;
 use crate::words::contain::contained;
@@ -82,14 +82,6 @@ fn park_held(world: &Arc<World>) {
     if let (Some(body), _) = current::release() {
         park(world, body);
     }
-}
-
-/// Parks a process in its slot that a worker has held.
-pub(super) fn park(world: &Arc<World>, body: Box<Body>) {
-    let Some(slot) = world.slot(body.pid) else { return };
-    let run = Run { world, slot, body: Some(body) };
-    let hold = run.hold();
-    run.put_back(hold);
 }
 
 impl World {
