@@ -33,7 +33,8 @@ impl From<AppBuild> for Build {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Pack {
-    /// Path of the release.toml; `-` is stdin, and no config.toml and relup.toml are packed
+    /// Path of the release.toml; `-` is stdin, and no config.toml, relup.toml or keys.toml is
+    /// packed
     pub(crate) release: PathBuf,
     /// Folder with the apps, in subfolders
     #[arg(long, value_name = "DIR")]

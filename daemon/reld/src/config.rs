@@ -37,7 +37,7 @@ pub(crate) struct Daemon {
     /// The number of purged libraries that may stay mapped without an alarm.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub(crate) residents: u16,
-    /// Set a key of an app's environment in every release: `counter.interval_ms=250`, with a TOML
+    /// Set a key of an app's environment in every release: `linkd.idle_ms=30000`, with a TOML
     /// value; a bare word is a string. Takes precedence over `config.toml` below the root, which
     /// overrides that of the release, which overrides `app.toml`.
     #[arg(long, value_name = "APP.KEY=VALUE", value_parser = env)]
