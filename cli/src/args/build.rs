@@ -36,7 +36,7 @@ pub(crate) struct Pack {
     /// Path of the release.toml; `-` is stdin, and no config.toml, relup.toml or keys.toml is
     /// packed
     pub(crate) release: PathBuf,
-    /// Folder with the apps, in subfolders
+    /// Folder of the app, or a folder with apps in subfolders
     #[arg(long, value_name = "DIR")]
     pub(crate) apps: PathBuf,
     /// Tarball to write [default: NAME-VSN.tar.gz]

@@ -12,7 +12,7 @@ pub(crate) struct New {
     #[arg(long, value_name = "LANG", default_value = "rust")]
     pub(crate) lang: Lang,
     /// SDK: a version of the crate reld-sdk, or a folder with `sdk`, `abi` and `wire` [default: the
-    /// folder that was installed with relctl]
+    /// one that was installed with relctl, or that of the clone in which relctl was built]
     #[arg(long, value_name = "VERSION|PATH")]
     pub(crate) sdk: Option<String>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Bump {
 pub(crate) struct Dev {
     /// Path of the release.toml
     pub(crate) release: PathBuf,
-    /// Folder with the apps, in subfolders
+    /// Folder of the app, or a folder with apps in subfolders
     #[arg(long, value_name = "DIR")]
     pub(crate) apps: PathBuf,
     /// Action for processes whose states the new code does not take

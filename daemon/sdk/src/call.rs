@@ -22,7 +22,7 @@ pub enum CallError {
     /// The server ended before it replied, or no process has its pid.
     #[error("the server ended: {0}")]
     Exit(Exit),
-    /// No process has the name or is at the path.
+    /// No process has the name or is at the place.
     #[error(transparent)]
     NotFound(#[from] NotFound),
     /// The request could not be serialized, or the reply has another type.

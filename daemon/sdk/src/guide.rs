@@ -88,16 +88,21 @@
 //! ```
 //!
 //! ```rust,ignore
-//! let session = start_child_of("linkd_sessions", &connection).await.map_err(Exit::error)?;
-//! let session = session.ok_or_else(|| Exit::error("the session did not start"))?;
+//! async fn hand_over(connection: Connection) -> Result<(), Exit> {
+//!     let session = start_child_of("linkd_sessions", &connection).await.map_err(Exit::error)?;
+//!     let session = session.ok_or_else(|| Exit::error("the session did not start"))?;
+//!     // From now on the connection closes when the session ends. This fails if the client has left,
+//!     // and its session has ended with it.
+//!     Ok(connection.controlling_process(session)?)
+//! }
 //! ```
 //!
-//! Then it gives the connection to the session with
-//! [`controlling_process`](crate::port::Connection::controlling_process). From then on the
-//! connection closes when the session ends, for whatever reason.
+//! [`start_child_of`](crate::supervisor::start_child_of) starts the session, and
+//! [`controlling_process`](crate::port::Connection::controlling_process) gives it the connection.
 //!
 //! Without a limit of sessions, clients could use up the open files of the daemon, and `relctl` and
-//! your next upgrade need some of them. So the acceptor counts before it requests the next client:
+//! your next upgrade need some of them. So the acceptor counts the sessions with
+//! [`count_children`](crate::supervisor::count_children) before it requests the next client:
 //!
 //! ```rust,ignore
 //! async fn request_next(&self) -> Result<(), Exit> {

@@ -91,7 +91,7 @@ pub(crate) trait Host {
     fn register(&self, name: &str) -> Result<(), Refused>;
     fn unregister(&self, name: &str) -> Result<(), Refused>;
     fn whereis(&self, name: &str) -> Option<Pid>;
-    /// Finds a process by name or path. The inner `Err` holds the reason, if it is wanted.
+    /// Finds a process by name or place. The inner `Err` holds the reason, if it is wanted.
     fn find(&self, place: &str, explain: bool) -> Result<Result<Pid, String>, Refused>;
     fn link(&self, with: Pid) -> Result<(), Refused>;
     fn unlink(&self, with: Pid) -> Result<(), Refused>;

@@ -9,25 +9,26 @@
 //!
 //! use std::time::Duration;
 //!
+//! use reld_sdk::schemars::{self, JsonSchema};
 //! use reld_sdk::{
-//!     Answer, Application, ChildSpec, Exit, From, GenServer, Info, Next, NotStarted, Root, StartArgs, Supervisor,
-//!     SupervisorSpec, self_pid, send_after,
+//!     Answer, Application, ChildSpec, Exit, From, GenServer, Info, Next, NotStarted, Root, Schema, StartArgs,
+//!     Supervisor, SupervisorSpec, self_pid, send_after,
 //! };
 //! use serde::{Deserialize, Serialize};
 //!
 //! /// The state: serializable data, because it moves to the next version as bytes.
-//! #[derive(Serialize, Deserialize)]
+//! #[derive(Serialize, Deserialize, JsonSchema)]
 //! struct Counter {
 //!     n: u64,
 //! }
 //!
-//! #[derive(Serialize, Deserialize)]
+//! #[derive(Serialize, Deserialize, JsonSchema)]
 //! enum Request {
 //!     Get,
 //! }
 //!
 //! /// The message that the server sends to itself.
-//! #[derive(Serialize, Deserialize)]
+//! #[derive(Serialize, Deserialize, JsonSchema)]
 //! struct Tick;
 //!
 //! impl GenServer for Counter {
@@ -57,6 +58,10 @@
 //!         }
 //!         Next::Continue
 //!     }
+//!
+//!     fn schema() -> Schema {
+//!         Schema::of_server::<Self>()
+//!     }
 //! }
 //!
 //! fn tick() -> Result<(), Exit> {
@@ -76,12 +81,16 @@
 //!     }
 //! }
 //!
-//! #[derive(Serialize, Deserialize)]
+//! #[derive(Serialize, Deserialize, JsonSchema)]
 //! struct CounterApp;
 //!
 //! impl Application for CounterApp {
 //!     async fn start(_args: StartArgs) -> Result<(Self, Root), NotStarted> {
 //!         Ok((Self, Root::new("counter_sup", &())?))
+//!     }
+//!
+//!     fn schema() -> Schema {
+//!         Schema::of_application::<Self>()
 //!     }
 //! }
 //!
@@ -185,10 +194,11 @@
 //! # assert!(matches!(serde_json::from_value(body).unwrap(), Function::Open(_)));
 //! ```
 //!
-//! Before `"point_of_no_return"` the task runs in the old code; after it, in the new code, inside
-//! the pause and in the order written. There it must not call processes of the updated modules. It
-//! has five seconds. An error, a panic or a time-out undoes the upgrade, and `undo` reverts the
-//! call.
+//! The word `"point_of_no_return"` divides the list. Only `load_object_code` and `apply` may come
+//! before it; without the word, every call counts as one after it. Before the word the task runs in
+//! the old code; after it, in the new code, inside the pause and in the order written. There it
+//! must not call processes of the updated modules. It has five seconds. An error, a panic or a
+//! time-out undoes the upgrade, and `undo` reverts the call.
 //!
 //! A task that you write after an instruction that waits for the switch, such as `restart_child`,
 //! also runs after the switch. Its failure undoes the upgrade by a downgrade, so the opposite entry

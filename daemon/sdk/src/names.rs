@@ -63,22 +63,22 @@ pub struct Timer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct MonitorRef(pub(crate) u64);
 
-/// The receiver of a message: a pid, a registered name or a path.
+/// The receiver of a message: a pid, a registered name or a place.
 ///
-/// A text becomes a path if it contains a `/`, which no name does, and otherwise a name.
+/// A text becomes a place if it contains a `/`, which no name does, and otherwise a name.
 ///
-/// # Paths
-/// A path leads through a supervision tree: the name of an app or a registered supervisor, then the
-/// ids of children, separated by `/`. The root supervisor of the app `shop` is `shop`, its child
-/// with the id `tills` is `shop/tills`, and the child of that one with the number 3 as its id is
-/// `shop/tills/3`. `relctl` and appups use the same paths.
+/// # Places
+/// A place is a position in a supervision tree, written as a path: the name of an app or a
+/// registered supervisor, then the ids of children, separated by `/`. The root supervisor of the
+/// app `shop` is `shop`, its child with the id `tills` is `shop/tills`, and the child of that one
+/// with the number 3 as its id is `shop/tills/3`. `relctl` and appups use the same places.
 ///
 /// An id that is no text is written as JSON. A text is written in double quotes, as in JSON, if it
 /// contains `/` or `"`, or reads as another JSON value: `shop/"a/b"`, `shop/tills/"3"`. Children of
-/// a simple_one_for_one have no ids and no paths; nor have children with bytes as their id.
+/// a simple_one_for_one have no ids and no places; nor have children with bytes as their id.
 ///
-/// A path is followed when the message is sent. A path costs more than a name, and a name more than
-/// a pid.
+/// A place is looked up when the message is sent. A place costs more than a name, and a name more
+/// than a pid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum To {
     /// A process.
@@ -90,7 +90,7 @@ pub enum To {
 }
 
 impl To {
-    /// Returns a path. For the root supervisor of an app, the path is the name of the app.
+    /// Returns a place. For the root supervisor of an app, the place is the name of the app.
     pub fn path(path: impl Into<String>) -> Self {
         Self::Path(path.into())
     }

@@ -50,7 +50,7 @@ pub(crate) fn receiver(to: &To) -> Option<Pid> {
 /// Returns the process that would get a message now.
 ///
 /// # Errors
-/// The missing part of the name or path, and the nearest existing ones.
+/// The missing part of the name or place, and the nearest existing ones.
 pub fn find(to: impl Into<To>) -> Result<Pid, NotFound> {
     let to = to.into();
     if let Some(pid) = receiver(&to) {

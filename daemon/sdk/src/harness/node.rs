@@ -50,8 +50,8 @@ impl Node {
         self
     }
 
-    /// Registers a name or a path for another process, so that the process under test can call that
-    /// process by it. A [responder](Self::answer_calls) gets `pid`.
+    /// Registers a name or a place for another process, so that the process under test can call
+    /// that process by it. A [responder](Self::answer_calls) gets `pid`.
     #[must_use]
     pub fn name(self, name: &str, pid: Pid) -> Self {
         self.world.set_name(name, pid);

@@ -399,7 +399,7 @@ impl Host for World {
     }
 
     fn find(&self, place: &str, _: bool) -> Result<Result<Pid, String>, Refused> {
-        let missing = || format!("cannot find {place}: the test has no process of this name or path");
+        let missing = || format!("cannot find {place}: the test has no process of this name or place");
         Ok(self.whereis(place).ok_or_else(missing))
     }
 

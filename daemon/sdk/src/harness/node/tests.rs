@@ -39,7 +39,7 @@ fn a_call_by_name_is_answered_once_the_name_is_registered() {
     let mut till = node.start::<Till>(&()).expect("it starts");
     assert_eq!(till.call::<u64>(&()), Ok(7));
     let mut alone = Node::new().start::<Till>(&()).expect("it starts");
-    let missing = "cannot find bank: the test has no process of this name or path";
+    let missing = "cannot find bank: the test has no process of this name or place";
     assert_eq!(alone.call::<u64>(&()), Err(Exit::error(missing)));
 }
 
@@ -67,7 +67,7 @@ fn a_process_is_called_by_its_path_and_a_missing_one_is_an_error_with_its_path()
     let node = Node::new().name("shop/bank", Pid::new(9, 1)).answer_calls(|_, _| Ok(Value::write(&7_u64)?));
     let mut asker = node.start::<Asker>(&()).expect("it starts");
     assert_eq!(asker.call::<String>(&"shop/bank"), Ok("7".to_owned()));
-    let missing = "cannot find shop/bnk: the test has no process of this name or path";
+    let missing = "cannot find shop/bnk: the test has no process of this name or place";
     assert_eq!(asker.call::<String>(&"shop/bnk"), Ok(missing.to_owned()));
 }
 
