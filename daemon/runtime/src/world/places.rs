@@ -1,4 +1,5 @@
-//! Finding a process: the one place that knows how a pid, a name or a path leads to a process.
+//! Finding a process: the one place that knows how a pid, a name or a place in a tree leads to a
+//! process.
 //!
 //! | text                  | process                                                           |
 //! |-----------------------|-------------------------------------------------------------------|
@@ -37,7 +38,7 @@ const SEARCHED_MAX: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot find {place}: {reason}")]
 pub struct NotFound {
-    /// The pid, name or path.
+    /// The pid, name or place.
     pub place: String,
     /// The reason. It names the existing parts that are nearest.
     pub reason: String,
