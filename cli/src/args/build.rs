@@ -33,8 +33,7 @@ impl From<AppBuild> for Build {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Pack {
-    /// Path of the release.toml; `-` is stdin, and no config.toml, relup.toml or keys.toml is
-    /// packed
+    /// Path of the release.toml; `-` is stdin, and no config.toml or relup.toml is packed
     pub(crate) release: PathBuf,
     /// Folder of the app, or a folder with apps in subfolders
     #[arg(long, value_name = "DIR")]

@@ -7,7 +7,7 @@ pub(super) const DOCUMENT: Document = Document {
     purpose: "the apps of a release of a reld node",
     about: &[
         "A release is a set of app versions, made for one version of the daemon. relctl pack reads release.toml, finds the \
-         apps and makes a tarball. A config.toml, relup.toml and keys.toml beside it are packed too.",
+         apps and makes a tarball. A config.toml and a relup.toml beside it are packed too.",
         "An unknown key is an error that lists the allowed keys. OTP: the release resource file.",
     ],
     tables: &[&[REL, REL_APP]],
