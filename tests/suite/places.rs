@@ -75,10 +75,10 @@ fn every_command_takes_a_pid_with_or_without_brackets_a_name_and_a_path() {
     }
     // One end for each supervisor, because more would reach their restart intensity.
     let before = pid();
-    node.ok(&["kill", "meter/meter"]);
+    node.ok(&["sys", "terminate", "meter/meter"]);
     node.restarted("meter", "meter", &before);
     let before = node.pid("counter", 10_000);
-    node.ok(&["sys", "terminate", &bare(before.clone())]);
+    node.ok(&["kill", &bare(before.clone())]);
     node.restarted("counter", 10_000, &before);
     let root = node.supervisor("meter");
     for supervisor in [root.clone(), bare(root), "meter".to_owned()] {
