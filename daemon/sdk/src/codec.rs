@@ -59,12 +59,11 @@ pub(crate) fn read<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Un
 /// An unread field is a forgotten rename or a lost value. It must not be replaced by a default
 /// without an error.
 pub(crate) fn decode_all<T: DeserializeOwned>(bytes: &[u8], dropped: &[&str]) -> Result<T, Undecodable> {
-    let (value, unread) = match reader::whole::<_, true>(bytes, |reader| unread::deserialize(reader)) {
-        Some(read) => read,
-        None => {
-            rare(bytes, |reader| unread::deserialize(reader)).map_err(|error| locate::<T>(bytes, error))?
-        }
-    };
+    if let Some(value) = reader::without_skips::<T, true>(bytes, |reader| T::deserialize(reader)) {
+        return Ok(value);
+    }
+    let read = rare(bytes, |reader| unread::deserialize(reader));
+    let (value, unread) = read.map_err(|error| locate::<T>(bytes, error))?;
     let Some(unread) = unread else { return Ok(value) };
     let undeclared = unread.iter().filter(|place| !dropped.contains(&place.as_str()));
     let places: Vec<_> = undeclared.map(|place| format!("`{place}`")).collect();

@@ -28,9 +28,17 @@ pub fn whole<'de, T, const HUMAN_READABLE: bool>(
     bytes: &'de [u8],
     read: impl FnOnce(&mut Reader<'de, HUMAN_READABLE>) -> Result<T, GaveUp>,
 ) -> Option<T> {
-    let mut reader = Reader { rest: bytes, depth: DEPTH, is_name: false, gave_up: false };
-    let value = read(&mut reader).ok()?;
-    (reader.rest.is_empty() && !reader.gave_up).then_some(value)
+    Reader::new(bytes, true).read(read)
+}
+
+/// Reads a value like [`whole`], if the type skips no part of it. A derived type skips the fields
+/// that it does not have.
+#[inline]
+pub fn without_skips<'de, T, const HUMAN_READABLE: bool>(
+    bytes: &'de [u8],
+    read: impl FnOnce(&mut Reader<'de, HUMAN_READABLE>) -> Result<T, GaveUp>,
+) -> Option<T> {
+    Reader::new(bytes, false).read(read)
 }
 
 /// The reader gave up, or the type refused a value.
@@ -62,10 +70,23 @@ pub struct Reader<'de, const HUMAN_READABLE: bool> {
     depth: u8,
     /// Whether the next value is the name of a field or a variant.
     is_name: bool,
+    /// Whether the type may skip values.
+    may_skip: bool,
     gave_up: bool,
 }
 
 impl<'de, const HUMAN_READABLE: bool> Reader<'de, HUMAN_READABLE> {
+    #[inline]
+    fn new(bytes: &'de [u8], may_skip: bool) -> Self {
+        Self { rest: bytes, depth: DEPTH, is_name: false, may_skip, gave_up: false }
+    }
+
+    #[inline]
+    fn read<T>(mut self, read: impl FnOnce(&mut Self) -> Result<T, GaveUp>) -> Option<T> {
+        let value = read(&mut self).ok()?;
+        (self.rest.is_empty() && !self.gave_up).then_some(value)
+    }
+
     #[cold]
     fn give_up<T>(&mut self) -> Result<T, GaveUp> {
         self.gave_up = true;
@@ -301,6 +322,11 @@ impl<'de, const HUMAN_READABLE: bool> Deserializer<'de> for &mut Reader<'de, HUM
         }
     }
 
+    #[inline]
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, GaveUp> {
+        if self.may_skip { self.any(visitor, false) } else { self.give_up() }
+    }
+
     fn deserialize_i128<V: Visitor<'de>>(self, _: V) -> Result<V::Value, GaveUp> {
         self.give_up()
     }
@@ -321,7 +347,7 @@ impl<'de, const HUMAN_READABLE: bool> Deserializer<'de> for &mut Reader<'de, HUM
             deserialize_tuple_struct(&'static str, usize)
     }
 
-    forward_to_deserialize_any! { bytes byte_buf unit map str string char ignored_any }
+    forward_to_deserialize_any! { bytes byte_buf unit map str string char }
 }
 
 /// The elements of a list, or the entries of a map.

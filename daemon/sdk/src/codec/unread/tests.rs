@@ -6,6 +6,7 @@ use std::str::FromStr as _;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use reld_wire::reader;
 use rmpv::Value;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -234,6 +235,11 @@ fn elements(list: &Value, at: &str, found: &mut BTreeSet<String>) {
     list.as_array().into_iter().flatten().for_each(|element| unread(element, &joined(at, "[]"), found));
 }
 
+/// Reads a node as [`decode_all`](crate::codec::decode_all) does first.
+fn quick(bytes: &[u8]) -> Option<Node> {
+    reader::without_skips::<_, true>(bytes, |reader| Node::deserialize(reader))
+}
+
 proptest! {
     #[test]
     fn unread_fields_are_found_at_any_depth(node in node()) {
@@ -243,6 +249,9 @@ proptest! {
             let mut found = BTreeSet::new();
             unread(&node, "", &mut found);
             prop_assert_eq!(places, &found, "{}", node);
+            let known = reader::whole::<Node, true>(&bytes, |reader| Node::deserialize(reader));
+            let expected = known.filter(|_| found.is_empty());
+            prop_assert_eq!(quick(&bytes), expected, "{}", node);
         }
         prop_assert_eq!(coarse(read), coarse(measure(&bytes)), "{}", node);
     }
@@ -252,6 +261,10 @@ proptest! {
         let mut bytes = written(&node);
         let at = at.index(bytes.len());
         bytes[at] = byte;
+        if let Some(node) = quick(&bytes) {
+            let read: Read<Node> = Ok((node, BTreeSet::new()));
+            prop_assert_eq!(format!("{:?}", ours::<Node>(&bytes)), format!("{read:?}"));
+        }
         match (coarse(ours(&bytes)), coarse(measure(&bytes))) {
             // Only `serde_ignored` refuses bytes as keys.
             (_, Err(refused)) if refused == "non-string key" => {}
