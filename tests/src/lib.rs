@@ -18,7 +18,7 @@ mod random;
 mod read;
 mod run;
 mod soak;
-mod tools;
+pub mod tools;
 
 pub use build::{build_here, folder, pack_release, profile, release, workshop};
 pub use chaos::{Chaos, Tally};
