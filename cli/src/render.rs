@@ -356,6 +356,9 @@ pub(crate) fn status(status: &NodeStatus) -> String {
     line(&mut text, format_args!("processes  {}", status.processes));
     let up = duration::us(status.uptime_ms.saturating_mul(1000));
     line(&mut text, format_args!("daemon     reld {}, process {}, up {up}", status.reld, status.os_pid));
+    if let Some(path) = &status.installed {
+        line(&mut text, format_args!("installed  another reld: a restart of the daemon starts {path}"));
+    }
     if status.degraded {
         text += "degraded   stuck app code was given up: it still holds a thread and its library\n";
     }

@@ -124,6 +124,7 @@ fn a_node_that_boots_is_not_called_idle() {
     let status = r::NodeStatus {
         reld: "0.1.0".to_owned(),
         os_pid: 4711,
+        installed: None,
         uptime_ms: 20,
         release: None,
         permanent: Some("1.0.0".to_owned()),
@@ -403,6 +404,7 @@ fn status_shows_the_running_release_and_everything_unusual() {
     let status = r::NodeStatus {
         reld: "0.1.0".to_owned(),
         os_pid: 4711,
+        installed: Some("/usr/bin/reld".to_owned()),
         uptime_ms: 90_000,
         release: Some(r::RunningRelease {
             name: "shop".to_owned(),
@@ -454,6 +456,7 @@ fn status_shows_the_running_release_and_everything_unusual() {
     alarm      release 1.0.9 failed to boot 3 times and gave way to 1.0.0
     processes  12
     daemon     reld 0.1.0, process 4711, up 90.0 s
+    installed  another reld: a restart of the daemon starts /usr/bin/reld
     degraded   stuck app code was given up: it still holds a thread and its library
     dirty      code was changed by hand since the node booted
     upgrade    to 1.2.0: step 3 of 9: switch

@@ -1,7 +1,8 @@
 //! The executable file of the daemon.
 
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use reld_handler::Vsn;
@@ -12,6 +13,14 @@ pub(crate) fn program() -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe().context("cannot find the daemon's executable")?;
     let replaced = path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);
     Ok(replaced.unwrap_or(path))
+}
+
+/// Returns the path of the daemon's executable if another file was installed there since the start.
+pub(crate) fn replaced() -> Option<PathBuf> {
+    let installed = program().ok()?;
+    let id = |path: &Path| path.metadata().map(|file| (file.dev(), file.ino())).ok();
+    let running = id(Path::new("/proc/self/exe"))?;
+    id(&installed).is_some_and(|file| file != running).then_some(installed)
 }
 
 /// Returns the version of the daemon that a restart would execute.

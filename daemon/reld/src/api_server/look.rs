@@ -23,6 +23,7 @@ use super::alarms::alarms;
 use super::api::Api;
 use super::routing::on;
 use crate::operator::Waiting;
+use crate::program::replaced;
 
 /// The maximum number of processes that the status names when an upgrade waits for them.
 const AWAITED_MAX: usize = 8;
@@ -67,6 +68,7 @@ fn status(api: &Api) -> r::NodeStatus {
     r::NodeStatus {
         reld: env!("CARGO_PKG_VERSION").to_owned(),
         os_pid: std::process::id(),
+        installed: replaced().map(|path| path.display().to_string()),
         uptime_ms: millis(api.started.elapsed()),
         release,
         permanent: board.releases.permanent().map(|known| known.version.to_string()),

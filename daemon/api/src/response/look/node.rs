@@ -11,6 +11,9 @@ pub struct NodeStatus {
     pub reld: String,
     /// The id of the daemon's OS process.
     pub os_pid: u32,
+    /// The executable that a restart of the daemon would start. Absent if the daemon runs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installed: Option<String>,
     /// The uptime.
     pub uptime_ms: u64,
     /// The running release. Absent if the node is idle.
