@@ -131,7 +131,14 @@ pub(crate) enum Command {
     /// Go back to a release that ran before
     Downgrade(Downgrade),
     /// Follow the upgrade under way until it ends
-    Attach,
+    #[command(
+        after_help = "Exit code: that of the order's own command. If nothing is under way, 0; with VERSION, that of \
+                      the last order, which must lead to this release."
+    )]
+    Attach {
+        /// Show the outcome of the last order even if it has ended; it must lead to this release
+        version: Option<String>,
+    },
     /// Abort the upgrade under way and undo it
     Abort,
     /// Show the history of upgrades, downgrades and restarts

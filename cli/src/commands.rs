@@ -54,7 +54,7 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Verify { version } => release::verify(client, version).await,
         Command::RebootOld { release, wait } => release::reboot_old(client, release.version, wait).await,
         Command::Releases => release::releases(client).await,
-        Command::Attach => history::attach(client).await,
+        Command::Attach { version } => history::attach(client, version).await,
         Command::Abort => history::abort(client).await,
         Command::History { number } => history::history(client, number).await,
         Command::Upgrade(args) => upgrade::upgrade(client, args).await,

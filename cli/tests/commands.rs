@@ -1114,6 +1114,35 @@ fn attach_ends_like_the_upgrade_and_abort_shows_the_outcome() {
     the last: upgrade to 1.1.0, begun at 2026-11-22T22:08:03Z: installed
     exit 0
     ");
+    let attached = |last: r::HistoryEntry| {
+        let entries = vec![last, r::HistoryEntry { kind: r::HistoryKind::Boot, ..entry() }];
+        let answers = vec![lines::<q::Attach>(&idle), answer::<q::History>(&r::HistoryList { entries })];
+        relctl(answers, &["attach", "1.1.0"])
+    };
+    assert_snapshot!(attached(taken_back()), @r"
+    -> POST /releases/attach {}
+    -> GET /releases/history
+    ! error[taken_back]: release 1.1.0 was taken back; the node runs 1.0.0 again
+    !   caused by: aborted by the operator
+    exit 4
+    ");
+    let interrupted = r::HistoryEntry { outcome: r::Outcome::Interrupted, report: None, ..entry() };
+    assert_snapshot!(attached(interrupted), @r"
+    -> POST /releases/attach {}
+    -> GET /releases/history
+    ! error[broken]: the outcome of the upgrade to 1.1.0 is not known: interrupted
+    !
+    ! hint: check the node with `relctl status`
+    exit 3
+    ");
+    assert_snapshot!(attached(r::HistoryEntry { to: "1.2.0".to_owned(), ..entry() }), @r"
+    -> POST /releases/attach {}
+    -> GET /releases/history
+    ! error[no_such_entry]: the last order of the history does not lead to release 1.1.0
+    !
+    ! hint: `relctl history` lists the orders
+    exit 1
+    ");
     let mut aborted = taken_back();
     aborted.report = None;
     assert_snapshot!(relctl(vec![answer::<q::Abort>(&aborted)], &["abort"]), @r"

@@ -31,21 +31,48 @@ pub(super) async fn abort(client: &Client) -> Result<Shown, Failure> {
     Ok(Shown::new(&entry, render::history::outcome(&entry)))
 }
 
-/// Follows an upgrade and ends with its output and exit code.
-pub(super) async fn attach(client: &Client) -> Result<Shown, Failure> {
+/// Follows an upgrade and ends with its output and exit code. With a version the last order counts,
+/// even if it has ended.
+pub(super) async fn attach(client: &Client, version: Option<String>) -> Result<Shown, Failure> {
     let mut lines = client.follow(&q::Attach {}).await?;
     loop {
-        match lines.next().await? {
-            Attached::Step(progress) => show(&progress),
-            Attached::Idle { last } => {
+        match (lines.next().await?, &version) {
+            (Attached::Step(progress), _) => show(&progress),
+            (Attached::Idle { .. } | Attached::Ended(_), Some(version)) => {
+                return result(client, version).await;
+            }
+            (Attached::Idle { last }, None) => {
                 let text = render::history::idle(last.as_deref());
                 return Ok(Shown::new(&Attached::Idle { last }, text));
             }
-            Attached::Ended(entry) if is_restart(&entry) => {
+            (Attached::Ended(entry), None) if is_restart(&entry) => {
                 return arrived(client, &entry.to).await;
             }
-            Attached::Ended(entry) => return ended(*entry),
+            (Attached::Ended(entry), None) => return ended(*entry),
         }
+    }
+}
+
+/// Shows the outcome of the last order, which must lead to this release. A boot is no order, and
+/// neither is the commit that ends an upgrade.
+async fn result(client: &Client, version: &str) -> Result<Shown, Failure> {
+    let entries = client.call(&q::History { number: None }).await?.entries;
+    let is_order = |kind| !matches!(kind, HistoryKind::Boot | HistoryKind::Commit);
+    let last = entries.into_iter().rfind(|entry| is_order(entry.kind));
+    let Some(entry) = last.filter(|entry| entry.to == version) else {
+        let message = format!("the last order of the history does not lead to release {version}");
+        let none = ErrorReport::refused(ErrorCode::NoSuchEntry, message);
+        return Err(none.with_hint("`relctl history` lists the orders").into());
+    };
+    match entry.outcome {
+        Outcome::UnderWay if is_restart(&entry) => arrived(client, version).await,
+        Outcome::UnderWay | Outcome::Interrupted => {
+            let HistoryEntry { kind, outcome, .. } = entry;
+            let message = format!("the outcome of the {kind} to {version} is not known: {outcome}");
+            let lost = ErrorReport::new(ErrorCode::Broken, message, ExitCode::NoDaemon);
+            Err(lost.with_hint("check the node with `relctl status`").into())
+        }
+        _ => ended(entry),
     }
 }
 
