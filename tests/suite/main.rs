@@ -25,6 +25,7 @@ mod first_app;
 mod floors;
 mod foreign;
 mod foresight;
+mod handed;
 mod inside;
 mod kit;
 mod left_behind;

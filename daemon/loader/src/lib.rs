@@ -81,4 +81,4 @@ pub use mimalloc::Mimalloc;
 pub use output::log_output;
 pub use probe::{ProbeReport, ProbedModule, probe};
 pub use residents::Resident;
-pub use variable::take_variable;
+pub use variable::{take_descriptor, take_variable};

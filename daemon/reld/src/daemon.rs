@@ -22,6 +22,7 @@ use crate::alarms::Alarms;
 use crate::api_server::{self, Api, Peer};
 use crate::config;
 use crate::environment::Environment;
+use crate::handed::Handed;
 use crate::history::Records;
 use crate::log::Log;
 use crate::next::Next;
@@ -53,6 +54,7 @@ const THREADS: usize = 16;
 pub(crate) fn run(
     config: &config::Daemon,
     environment: &Environment,
+    handed: &Handed,
     log: &Log,
     alarms: Alarms,
 ) -> anyhow::Result<()> {
@@ -60,8 +62,8 @@ pub(crate) fn run(
     if let Err(error) = raise_descriptors() {
         tracing::warn!(name: "daemon.descriptors", %error, "cannot raise the limit of open files");
     }
-    match live(serve(config, &Manager::of(environment), log, alarms))? {
-        Next::Restart => restart(environment, log),
+    match live(serve(config, &Manager::of(environment), handed, log, alarms))? {
+        Next::Restart => restart(environment, handed, log),
         Next::Fail => bail!("the node went down; the log has the reason"),
         Next::Serve | Next::Stop => Ok(()),
     }
@@ -87,6 +89,7 @@ fn live(life: impl Future<Output = anyhow::Result<Next>>) -> anyhow::Result<Next
 async fn serve(
     config: &config::Daemon,
     manager: &Manager,
+    handed: &Handed,
     log: &Log,
     alarms: Alarms,
 ) -> anyhow::Result<Next> {
@@ -98,7 +101,7 @@ async fn serve(
     // The store now holds the lock on the root.
     store.override_config(config.environment());
     let runtime = Runtime::new(pool_width(config));
-    let sockets = sockets::Tokio::current();
+    let sockets = sockets::Tokio::current(handed.clone());
     runtime.supply_sockets(sockets.clone());
     reld_loader::log_output();
     let loader = Arc::new(start_loader(&store, &runtime)?);
@@ -327,12 +330,13 @@ async fn stop(runtime: Runtime, next: Next) {
 }
 
 /// Executes the daemon again in the same OS process, with the same arguments and variables.
-fn restart(environment: &Environment, log: &Log) -> anyhow::Result<()> {
+fn restart(environment: &Environment, handed: &Handed, log: &Log) -> anyhow::Result<()> {
     tracing::info!(name: "daemon.restart", "the daemon restarts by executing itself again");
     log.flush(FLUSH);
     // If the folder no longer exists, only relative paths on the command line are affected.
     let _ = environment.folder().map(std::env::set_current_dir);
     let mut again = std::process::Command::new(program()?);
+    handed.pass_on().context("cannot pass the sockets of the service manager on")?;
     let error = again.args(std::env::args_os().skip(1)).envs(environment.all()).exec();
     Err(error).context("cannot execute the daemon again")
 }

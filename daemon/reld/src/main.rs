@@ -11,6 +11,7 @@ mod child_spec;
 mod config;
 mod daemon;
 mod environment;
+mod handed;
 mod history;
 mod log;
 mod next;
@@ -37,6 +38,7 @@ use clap::Parser;
 use crate::alarms::Alarms;
 use crate::config::{Arguments, Command};
 use crate::environment::Environment;
+use crate::handed::Handed;
 use crate::log::{Form, Log};
 
 /// The time limit for writing the log when the daemon ends.
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
 
 /// Runs the daemon. Its final error is also logged.
 fn run(config: config::Daemon, environment: &Environment) -> ExitCode {
+    let handed = Handed::take(environment);
     let config = match config.absolute() {
         Ok(config) => config,
         Err(error) => return config::fail(&error),
@@ -80,7 +83,7 @@ fn run(config: config::Daemon, environment: &Environment) -> ExitCode {
     log.subscribe(environment.get("RELD_LOG").and_then(OsStr::to_str));
     let alarms = Alarms::default();
     panics::report(log.clone(), alarms.clone());
-    let ended = daemon::run(&config, environment, &log, alarms);
+    let ended = daemon::run(&config, environment, &handed, &log, alarms);
     if let Err(error) = &ended {
         log.plain(&config::shown(error));
     }

@@ -15,10 +15,11 @@ use std::time::Duration;
 use reld_runtime::{Connection, Listener, Sockets};
 use reld_wire::port::{Error as PortError, Reason};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf, split};
-use tokio::net::{TcpSocket, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::handed::{Handed, Lent, Socket};
 use crate::panics::lasting;
 use crate::socket_file::SocketFile;
 
@@ -35,14 +36,15 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub(crate) struct Tokio {
     handle: Handle,
+    handed: Handed,
     /// The number of connections that are served.
     served: watch::Sender<usize>,
 }
 
 impl Tokio {
-    /// Serves sockets on the tokio runtime of the caller.
-    pub(crate) fn current() -> Self {
-        Self { handle: Handle::current(), served: watch::Sender::new(0) }
+    /// Serves sockets on the tokio runtime of the caller. Some are handed to the daemon.
+    pub(crate) fn current(handed: Handed) -> Self {
+        Self { handle: Handle::current(), handed, served: watch::Sender::new(0) }
     }
 
     /// Waits until all queued bytes are sent, but no longer than [`LINGER`]. Call this after all
@@ -77,7 +79,7 @@ impl Sockets for Tokio {
         let asked = listener.asked().to_owned();
         let bound = match Address::of(&asked) {
             Address::Unix(path) => SocketFile::listen(&path).map(|(unix, file)| {
-                self.handle.spawn(serve_unix(unix, file, listener, self.served.clone()));
+                self.handle.spawn(serve_unix_file(unix, file, listener, self.served.clone()));
                 asked.clone()
             }),
             Address::Network(_) => listen_tcp(&asked, listener.options().backlog).and_then(|tcp| {
@@ -85,6 +87,7 @@ impl Sockets for Tokio {
                 self.handle.spawn(serve_tcp(tcp, listener, self.served.clone()));
                 Ok(bound)
             }),
+            Address::Handed(name) => self.handed.lend(&name).and_then(|lent| self.serve_lent(lent, listener)),
         };
         bound.map_err(|error| port_error(&asked, &error))
     }
@@ -98,17 +101,47 @@ impl Sockets for Tokio {
     }
 }
 
+impl Tokio {
+    /// Serves a socket of the service manager, and returns its address.
+    fn serve_lent(&self, lent: Lent, listener: Arc<Listener>) -> io::Result<String> {
+        let (Lent { socket, mark }, served) = (lent, self.served.clone());
+        let asked = listener.asked().to_owned();
+        match socket {
+            Socket::Tcp(tcp) => {
+                let bound = tcp.local_addr()?.to_string();
+                let tcp = TcpListener::from_std(tcp)?;
+                self.handle.spawn(async move {
+                    serve_tcp(tcp, listener, served).await;
+                    drop(mark);
+                });
+                Ok(bound)
+            }
+            Socket::Unix(unix) => {
+                let unix = UnixListener::from_std(unix)?;
+                self.handle.spawn(async move {
+                    serve_unix(unix, listener, served).await;
+                    drop(mark);
+                });
+                Ok(asked)
+            }
+        }
+    }
+}
+
 /// An address in the notation of apps.
 enum Address {
     Unix(PathBuf),
+    /// A socket that the service manager has opened.
+    Handed(String),
     Network(String),
 }
 
 impl Address {
     fn of(text: &str) -> Self {
-        match text.strip_prefix("unix:") {
-            Some(path) => Self::Unix(path.into()),
-            None => Self::Network(text.to_owned()),
+        match (text.strip_prefix("unix:"), text.strip_prefix("systemd:")) {
+            (Some(path), _) => Self::Unix(path.into()),
+            (_, Some(name)) => Self::Handed(name.to_owned()),
+            _ => Self::Network(text.to_owned()),
         }
     }
 }
@@ -129,11 +162,11 @@ fn port_error(address: &str, error: &io::Error) -> PortError {
     PortError::new(reason, format!("{address}: {error}"))
 }
 
-fn listen_tcp(asked: &str, backlog: u32) -> io::Result<tokio::net::TcpListener> {
+fn listen_tcp(asked: &str, backlog: u32) -> io::Result<TcpListener> {
     let address: SocketAddr = asked.parse().map_err(|_| {
         // Host names are refused, because looking one up could block a pool thread for seconds.
-        let why =
-            "not an address to listen at; use a form like 127.0.0.1:8080, [::1]:8080 or unix:/run/app.sock";
+        let why = "not an address to listen at; use a form like 127.0.0.1:8080, [::1]:8080, unix:/run/app.sock \
+                   or systemd:web";
         io::Error::new(io::ErrorKind::InvalidInput, why)
     })?;
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
@@ -151,6 +184,10 @@ async fn connect(connection: &Connection) {
             Some(Ok(stream)) => return open_unix(stream, connection).await,
             failed => failed.and_then(Result::err),
         },
+        Address::Handed(_) => {
+            let why = "the sockets of the service manager only listen";
+            Some(io::Error::new(io::ErrorKind::InvalidInput, why))
+        }
         Address::Network(host) => match given_up(connection, TcpStream::connect(&host)).await {
             Some(Ok(stream)) => return open_tcp(stream, connection).await,
             failed => failed.and_then(Result::err),
@@ -161,7 +198,7 @@ async fn connect(connection: &Connection) {
     }
 }
 
-async fn serve_tcp(tcp: tokio::net::TcpListener, listener: Arc<Listener>, served: watch::Sender<usize>) {
+async fn serve_tcp(tcp: TcpListener, listener: Arc<Listener>, served: watch::Sender<usize>) {
     let take = |(stream, peer): (TcpStream, SocketAddr)| {
         let local = stream.local_addr().map(|address| address.to_string()).unwrap_or_default();
         set_up(&stream, listener.options().nodelay);
@@ -172,19 +209,22 @@ async fn serve_tcp(tcp: tokio::net::TcpListener, listener: Arc<Listener>, served
     lasting("port.listener", || accept_while_open(&listener, || tcp.accept(), take)).await;
 }
 
-async fn serve_unix(
-    unix: UnixListener,
-    file: SocketFile,
-    listener: Arc<Listener>,
-    served: watch::Sender<usize>,
-) {
+async fn serve_unix(unix: UnixListener, listener: Arc<Listener>, served: watch::Sender<usize>) {
     let take = |(stream, _)| {
         if let Some(connection) = listener.accepted(listener.asked().to_owned(), "unix:".to_owned()) {
             tokio::spawn(serve(stream, connection, Served::one(&served)));
         }
     };
     lasting("port.listener", || accept_while_open(&listener, || unix.accept(), take)).await;
-    drop(unix);
+}
+
+async fn serve_unix_file(
+    unix: UnixListener,
+    file: SocketFile,
+    listener: Arc<Listener>,
+    served: watch::Sender<usize>,
+) {
+    serve_unix(unix, Arc::clone(&listener), served).await;
     if let Err(error) = file.remove() {
         tracing::debug!(name: "port.unlink", address = listener.asked(), %error, "cannot remove the socket file");
     }
