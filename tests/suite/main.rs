@@ -43,6 +43,7 @@ mod output;
 mod packaging;
 mod places;
 mod policy;
+mod portability;
 mod ports;
 mod publish;
 mod quest;

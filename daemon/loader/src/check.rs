@@ -24,10 +24,15 @@ type File<'data> = ElfFile64<'data, LittleEndian>;
 pub(crate) type Header = elf::FileHeader64<LittleEndian>;
 type ElfSymbol<'data> = object::read::elf::ElfSymbol64<'data, 'data, LittleEndian>;
 
-#[cfg(target_arch = "x86_64")]
-const MACHINE: elf::Machine = elf::EM_X86_64;
-#[cfg(target_arch = "aarch64")]
-const MACHINE: elf::Machine = elf::EM_AARCH64;
+/// The machine of the libraries. No file is for `EM_NONE`, so a daemon for an unknown machine refuses
+/// all libraries.
+const MACHINE: elf::Machine = if cfg!(target_arch = "x86_64") {
+    elf::EM_X86_64
+} else if cfg!(target_arch = "aarch64") {
+    elf::EM_AARCH64
+} else {
+    elf::EM_NONE
+};
 
 /// The libraries that every OS process maps only once, under one name. They are all parts of glibc,
 /// and the runtime libraries of compilers.
@@ -133,8 +138,16 @@ fn check_kind(bytes: &[u8]) -> Result<(), Refusal> {
 
 fn check_target(file: &File<'_>) -> Result<(), Refusal> {
     let header = file.elf_header();
-    equal("machine", header.e_machine(LittleEndian).0, MACHINE.0)?;
+    equal("machine", machine(header.e_machine(LittleEndian)), machine(MACHINE))?;
     equal("type", header.e_type(LittleEndian).0, elf::ET_DYN.0)
+}
+
+fn machine(machine: elf::Machine) -> String {
+    match machine {
+        elf::EM_X86_64 => "x86-64".to_owned(),
+        elf::EM_AARCH64 => "aarch64".to_owned(),
+        elf::Machine(number) => number.to_string(),
+    }
 }
 
 fn equal<T: PartialEq + ToString>(field: &'static str, found: T, expected: T) -> Result<(), Refusal> {

@@ -7,14 +7,14 @@
 //! return early. Its trace shows the number of the system call instead. The daemon's own frames are
 //! left out.
 
+mod registers;
 mod sample;
 
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
-use framehop::{ExplicitModuleSectionInfo, Module, Unwinder};
+use framehop::{ExplicitModuleSectionInfo, Module};
 use object::read::elf::ElfFile64;
 use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, SymbolKind};
 
@@ -53,21 +53,18 @@ fn names(sample: &Sample) -> Option<Vec<String>> {
     let program = fs::read_link("/proc/self/exe").ok()?;
     let maps = Maps::now().ok()?;
     let touched = maps.files().into_iter().filter(|(path, span)| *path != program && sample.touches(span));
-    let (mut unwinder, mut functions) = (UnwinderX86_64::new(), Vec::new());
+    let (mut modules, mut functions) = (Vec::new(), Vec::new());
     for (path, span) in touched {
         // If the file cannot be read, its functions have no names.
         let Some((module, known)) = fs::read(&path).ok().and_then(|bytes| read(&bytes, &path, &span)) else {
             continue;
         };
-        unwinder.add_module(module);
+        modules.push(module);
         functions.push(known);
     }
     let name = |address| functions.iter().find_map(|functions| functions.name(address));
-    let registers = UnwindRegsX86_64::new(sample.instruction, sample.stack_pointer, sample.base_pointer);
-    let (mut cache, mut word) = (CacheX86_64::<_>::new(), |address| sample.word(address).ok_or(()));
-    let mut frames = unwinder.iter_frames(sample.instruction, registers, &mut cache, &mut word);
-    let frames = std::iter::from_fn(|| frames.next().ok().flatten());
-    Some(frames.map_while(|frame| name(frame.address_for_lookup())).take(FRAMES_MAX).collect())
+    let calls = registers::calls(modules, sample.registers, |address| sample.word(address), FRAMES_MAX);
+    Some(calls.into_iter().map_while(name).collect())
 }
 
 /// The functions of a mapped file.
@@ -170,9 +167,8 @@ mod tests {
         };
         turns();
         let sample = sample::take(thread).expect("it computes");
-        assert!(
-            sample.word(sample.stack_pointer).is_some() && sample.word(sample.stack_pointer - 8).is_none()
-        );
+        let [_, stack_pointer, ..] = sample.registers;
+        assert!(sample.word(stack_pointer).is_some() && sample.word(stack_pointer - 8).is_none());
         // All frames here belong to the program itself, so they are left out.
         assert_eq!(names(&sample), Some(vec![]));
         turns();

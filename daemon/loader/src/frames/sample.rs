@@ -26,6 +26,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::registers::{self, Registers};
+
 /// The maximum size of a stack copy, in bytes.
 const STACK_MAX: usize = 64 << 10;
 /// The time limit of the caller for the thread's copy.
@@ -36,7 +38,7 @@ static ASKED: AtomicI32 = AtomicI32::new(0);
 static TAKEN: AtomicBool = AtomicBool::new(false);
 /// A descriptor of `/proc/self/mem`. Reading an unmapped address through it returns an error.
 static MEMORY: AtomicI32 = AtomicI32::new(-1);
-static REGISTERS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+static REGISTERS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 static LENGTH: AtomicUsize = AtomicUsize::new(0);
 static STACK: Stack = Stack(UnsafeCell::new([0; STACK_MAX]));
 
@@ -47,16 +49,15 @@ unsafe impl Sync for Stack {}
 
 /// A snapshot of a thread.
 pub(super) struct Sample {
-    pub(super) instruction: u64,
-    pub(super) stack_pointer: u64,
-    pub(super) base_pointer: u64,
+    pub(super) registers: Registers,
     stack: Vec<u8>,
 }
 
 impl Sample {
     /// Returns the word at an address of the stack.
     pub(super) fn word(&self, address: u64) -> Option<u64> {
-        let at = usize::try_from(address.checked_sub(self.stack_pointer)?).ok()?;
+        let [_, stack_pointer, ..] = self.registers;
+        let at = usize::try_from(address.checked_sub(stack_pointer)?).ok()?;
         let word = self.stack.get(at..)?.first_chunk()?;
         Some(u64::from_ne_bytes(*word))
     }
@@ -64,7 +65,7 @@ impl Sample {
     /// Returns whether the thread runs in this address range, or may return there.
     pub(super) fn touches(&self, place: &Range<u64>) -> bool {
         let words = self.stack.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
-        words.chain([self.instruction]).any(|word| place.contains(&word))
+        words.chain([self.registers[0]]).any(|word| place.contains(&word))
     }
 }
 
@@ -92,12 +93,11 @@ pub(super) fn take(thread: i32) -> Option<Sample> {
             thread::yield_now();
         }
     }
-    let [instruction, stack_pointer, base_pointer] =
-        [0, 1, 2].map(|at| REGISTERS[at].load(Ordering::Relaxed));
+    let registers = REGISTERS.each_ref().map(|register| register.load(Ordering::Relaxed));
     // SAFETY: the handler is done, and `_one` excludes another caller.
     let stack = unsafe { &*STACK.0.get() };
     let stack = stack[..LENGTH.load(Ordering::Relaxed)].to_vec();
-    Some(Sample { instruction, stack_pointer, base_pointer, stack })
+    Some(Sample { registers, stack })
 }
 
 fn came() -> bool {
@@ -142,12 +142,11 @@ extern "C" fn handle(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: as above.
     let before = unsafe { errno.read() };
     // SAFETY: the kernel passes a context to a handler installed with SA_SIGINFO.
-    let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
-    let wanted = [libc::REG_RIP, libc::REG_RSP, libc::REG_RBP];
-    for (place, number) in REGISTERS.iter().zip(wanted) {
-        place.store(registers[number as usize].cast_unsigned(), Ordering::Relaxed);
+    let registers = registers::interrupted(unsafe { &*context.cast() });
+    for (place, register) in REGISTERS.iter().zip(registers) {
+        place.store(register, Ordering::Relaxed);
     }
-    let from = registers[libc::REG_RSP as usize];
+    let from = registers[1].cast_signed();
     // SAFETY: the buffer belongs to this thread from ASKED to TAKEN; unmapped addresses are not
     // read.
     let read = unsafe { libc::pread(MEMORY.load(Ordering::Relaxed), STACK.0.get().cast(), STACK_MAX, from) };

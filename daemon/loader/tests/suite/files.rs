@@ -41,6 +41,10 @@ fn a_file_for_another_target_is_refused_by_the_field_that_differs() {
     check_bytes(|bytes| bytes[5] = 2, "byte order is 2, this daemon needs 1");
     check_bytes(|bytes| bytes[16] = 2, "type is 2, this daemon needs 3");
     check_bytes(|bytes| bytes[18] = 0xf3, "machine is 243, this daemon needs");
+    let names = [("x86_64", 62, "x86-64"), ("aarch64", 183, "aarch64")];
+    for (_, number, name) in names.into_iter().filter(|(machine, ..)| *machine != std::env::consts::ARCH) {
+        check_bytes(|bytes| bytes[18] = number, &format!("machine is {name}, this daemon needs"));
+    }
 }
 
 #[test]

@@ -13,9 +13,6 @@ use cargo_metadata::{Metadata, MetadataCommand, Package};
 use crate::digest::Digest;
 use crate::error::Error;
 
-/// The platform of every node.
-const PLATFORM: &str = "x86_64-unknown-linux-gnu";
-
 const MEMBER_COMPILER: &str = include_str!("member.sh");
 
 /// A cargo workspace, and the folder in which it is built.
@@ -75,8 +72,10 @@ impl Workspace {
 
 fn metadata(cargo_toml: &Path) -> Result<Metadata, Error> {
     let folder = || cargo_toml.parent().unwrap_or(cargo_toml).to_owned();
+    // That of the node: apps are built for this machine.
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let output = Command::new(cargo())
-        .args(["metadata", "--format-version", "1", "--filter-platform", PLATFORM, "--manifest-path"])
+        .args(["metadata", "--format-version", "1", "--filter-platform", &platform, "--manifest-path"])
         .arg(cargo_toml)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
