@@ -33,7 +33,18 @@ fn an_installation_has_programs_service_manual_and_completions() {
         .expect("the command is an absolute path");
     let program = start.split(' ').next().expect("a command has a program");
     Run::of(Command::new(image.path().join(program)).arg("--version")).expect(0);
+    let instance = read("usr/lib/systemd/system/reld@.service");
+    let differing = instance.lines().zip(service.lines()).filter(|(one, other)| one != other);
+    let places = "--root /var/lib/reld-%i --socket /run/reld-%i/reld.sock";
+    assert_eq!(instance.lines().count(), service.lines().count());
+    assert!(differing.clone().all(|(line, _)| line.contains("%i")), "{instance}");
+    assert!(
+        differing.clone().any(|(line, _)| line == format!("ExecStart=/usr/bin/reld {places}")),
+        "{instance}"
+    );
+    assert_eq!(differing.count(), 4, "the description, the command and two folders: {instance}");
     assert!(read("usr/lib/sysusers.d/reld.conf").starts_with("u reld"));
+    assert!(read("usr/lib/tmpfiles.d/reld.conf").contains("/var/lib/reld"));
     for page in ["relctl.1", "relctl-upgrade.1", "relctl-child-start.1"] {
         assert!(read(&format!("usr/share/man/man1/{page}")).contains(".SH SYNOPSIS"), "{page}");
     }
@@ -46,7 +57,7 @@ fn an_installation_has_programs_service_manual_and_completions() {
 }
 
 #[test]
-fn the_manual_of_the_daemon_names_each_of_its_options() {
+fn s142_the_manual_of_the_daemon_names_each_of_its_options() {
     let manual =
         fs::read_to_string(folder("packaging/reld.8")).expect("the manual is there").replace('\\', "");
     let mut reld = Node::daemon_in(Path::new("/unused"));
