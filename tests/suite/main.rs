@@ -35,6 +35,7 @@ mod lives;
 mod lockstep;
 mod logging;
 mod logs;
+mod machines;
 mod many;
 mod misfits;
 mod native;
