@@ -49,6 +49,7 @@ mod ports;
 mod publish;
 mod quest;
 mod relup;
+mod rollout;
 mod room;
 mod roots;
 mod settle;
