@@ -44,7 +44,9 @@ while [ $# -gt 1 ]; do
 done
 [ $# -eq 1 ] || usage
 tarball=$1
-case $settle$timeout in *[!0-9]*) usage ;; esac
+for seconds in "$settle" "$timeout"; do
+    case $seconds in '' | *[!0-9]*) usage ;; esac
+done
 [ "$settle" -ne 0 ] || settle=''
 if ! [ -f "$tarball" ] || ! mkdir -p "$report"; then
     note "cannot read $tarball or write $report"
@@ -143,7 +145,12 @@ case $code in
     fi
     ;;
 3 | 255) ;; # The order was lost on its way, or the answer was.
-*) end "$code" ;;
+*)
+    # A signal of a terminal ends relctl too: then it is not known whether the order has begun.
+    if [ "$code" -le 128 ] || [ -z "$cancelled" ]; then
+        end "$code"
+    fi
+    ;;
 esac
 
 follow
