@@ -6,9 +6,10 @@
 
 use std::io;
 use std::net;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net as unix;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{getsockopt, sockopt};
@@ -18,16 +19,33 @@ use crate::environment::Environment;
 /// The number of the first descriptor. The others follow it.
 const FIRST: i32 = 3;
 
-/// The sockets with their names.
+/// The sockets.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Handed(Arc<[(String, Arc<OwnedFd>)]>);
+pub(crate) struct Handed(Vec<Arc<Named>>);
+
+#[derive(Debug)]
+struct Named {
+    name: String,
+    socket: OwnedFd,
+    /// Whether a listener has it.
+    is_lent: AtomicBool,
+}
 
 /// A socket that is lent to one listener.
 #[derive(Debug)]
 pub(crate) struct Lent {
     pub(crate) socket: Socket,
-    /// While this exists, the socket is in use.
-    pub(crate) mark: Arc<OwnedFd>,
+    pub(crate) loan: Loan,
+}
+
+/// Ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Loan(Arc<Named>);
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        self.0.is_lent.store(false, Ordering::Release);
+    }
 }
 
 /// A duplicate of a handed socket. It does not block.
@@ -46,10 +64,12 @@ impl Handed {
             return Self::default();
         }
         let count = number("LISTEN_FDS").and_then(|count| i32::try_from(count).ok()).unwrap_or_default();
-        let names = text("LISTEN_FDNAMES").unwrap_or_default().split(':').chain(std::iter::repeat("unknown"));
+        let names = text("LISTEN_FDNAMES").into_iter().flat_map(|names| names.split(':'));
+        let names = names.chain(std::iter::repeat("unknown"));
         let sockets = (FIRST..FIRST.saturating_add(count)).zip(names);
         let taken = |(number, name): (i32, &str)| {
-            Some((name.to_owned(), Arc::new(reld_loader::take_descriptor(number)?)))
+            let socket = reld_loader::take_descriptor(number)?;
+            Some(Arc::new(Named { name: name.to_owned(), socket, is_lent: AtomicBool::new(false) }))
         };
         Self(sockets.map_while(taken).collect())
     }
@@ -60,25 +80,24 @@ impl Handed {
     /// `NotFound` if there is not exactly one; `AddrInUse` if another listener has it;
     /// `InvalidInput` if it is no listening stream socket.
     pub(crate) fn lend(&self, name: &str) -> io::Result<Lent> {
-        let mut found = self.0.iter().filter(|(known, _)| known == name).map(|(_, socket)| socket);
+        let mut found = self.0.iter().filter(|known| known.name == name);
         let error = |kind, why: String| Err(io::Error::new(kind, why));
-        let (Some(handed), None) = (found.next(), found.next()) else {
+        let (Some(named), None) = (found.next(), found.next()) else {
             return error(io::ErrorKind::NotFound, self.not_one(name));
         };
-        let mark = Arc::clone(handed);
-        // The table, the mark, and the mark of another listener.
-        if Arc::strong_count(&mark) > 2 {
-            return error(io::ErrorKind::AddrInUse, "another listener uses this socket".to_owned());
-        }
-        if !getsockopt(&mark, sockopt::AcceptConn).unwrap_or_default() {
+        if !getsockopt(&named.socket, sockopt::AcceptConn).unwrap_or_default() {
             let why = "not a listening stream socket; use ListenStream= without Accept= in the socket unit";
             return error(io::ErrorKind::InvalidInput, why.to_owned());
         }
-        Ok(Lent { socket: duplicate(&mark)?, mark })
+        if named.is_lent.swap(true, Ordering::Acquire) {
+            return error(io::ErrorKind::AddrInUse, "another listener uses this socket".to_owned());
+        }
+        let loan = Loan(Arc::clone(named));
+        Ok(Lent { socket: duplicate(&named.socket)?, loan })
     }
 
     fn not_one(&self, name: &str) -> String {
-        let names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = self.0.iter().map(|named| named.name.as_str()).collect();
         match names.iter().filter(|known| **known == name).count() {
             0 if names.is_empty() => "the service manager passed no sockets to the daemon".to_owned(),
             0 => format!("the service manager passed only the sockets {}", names.join(", ")),
@@ -88,9 +107,8 @@ impl Handed {
 
     /// Lets the next program in this OS process inherit the sockets.
     pub(crate) fn pass_on(&self) -> nix::Result<()> {
-        self.0
-            .iter()
-            .try_for_each(|(_, socket)| fcntl(socket.as_fd(), FcntlArg::F_SETFD(FdFlag::empty())).map(drop))
+        let pass_on = |named: &Arc<Named>| fcntl(&named.socket, FcntlArg::F_SETFD(FdFlag::empty())).map(drop);
+        self.0.iter().try_for_each(pass_on)
     }
 }
 

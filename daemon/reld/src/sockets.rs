@@ -104,7 +104,7 @@ impl Sockets for Tokio {
 impl Tokio {
     /// Serves a socket of the service manager, and returns its address.
     fn serve_lent(&self, lent: Lent, listener: Arc<Listener>) -> io::Result<String> {
-        let (Lent { socket, mark }, served) = (lent, self.served.clone());
+        let (Lent { socket, loan }, served) = (lent, self.served.clone());
         let asked = listener.asked().to_owned();
         match socket {
             Socket::Tcp(tcp) => {
@@ -112,7 +112,7 @@ impl Tokio {
                 let tcp = TcpListener::from_std(tcp)?;
                 self.handle.spawn(async move {
                     serve_tcp(tcp, listener, served).await;
-                    drop(mark);
+                    drop(loan);
                 });
                 Ok(bound)
             }
@@ -120,7 +120,7 @@ impl Tokio {
                 let unix = UnixListener::from_std(unix)?;
                 self.handle.spawn(async move {
                     serve_unix(unix, listener, served).await;
-                    drop(mark);
+                    drop(loan);
                 });
                 Ok(asked)
             }
