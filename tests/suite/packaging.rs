@@ -67,3 +67,24 @@ fn s142_the_manual_of_the_daemon_names_each_of_its_options() {
     let missing: Vec<_> = options.iter().filter(|option| !manual.contains(**option)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
+
+#[test]
+fn s142_the_manual_of_each_command_names_each_of_its_options() {
+    let manual = tempfile::tempdir().expect("a temporary folder can be made");
+    let relctl = || Command::new(Node::relctl_program());
+    Run::of(relctl().arg("man").arg(manual.path())).expect(0);
+    let mut commands = 0;
+    for entry in fs::read_dir(manual.path()).expect("the folder can be read") {
+        let path = entry.expect("an entry can be read").path();
+        let page = fs::read_to_string(&path).expect("a page is text").replace('\\', "");
+        // Only pages of commands have this line: fBrelctl child startfR [...]
+        let Some(line) = page.lines().find_map(|line| line.strip_prefix("fBrelctl ")) else { continue };
+        let words = line.split("fR").next().expect("a split text has parts").split(' ');
+        let help = Run::of(relctl().args(words).arg("--help")).expect(0).stdout;
+        let options = options(&help);
+        let missing: Vec<_> = options.iter().filter(|option| !page.contains(**option)).collect();
+        assert!(!options.is_empty() && missing.is_empty(), "{}: {missing:?}", path.display());
+        commands += 1;
+    }
+    assert!(commands > 60, "{commands}");
+}
