@@ -8,8 +8,8 @@ use crate::tree;
 /// The words that name a machine, in code.
 const WORDS: &[&str] = &["target_arch", "x86_64", "X86_64", "aarch64", "AARCH64", "core::arch", "asm!"];
 
-/// Each file with the number of its lines that name a machine, outside of tests. A new place needs a
-/// case for all other machines.
+/// Each file with the number of its lines that name a machine, outside of tests. A new place needs
+/// a case for all other machines.
 const PLACES: &[(&str, usize)] = &[
     // The machine of the libraries, and the names of the dynamic linker.
     ("daemon/loader/src/check.rs", 7),

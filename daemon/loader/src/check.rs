@@ -24,8 +24,8 @@ type File<'data> = ElfFile64<'data, LittleEndian>;
 pub(crate) type Header = elf::FileHeader64<LittleEndian>;
 type ElfSymbol<'data> = object::read::elf::ElfSymbol64<'data, 'data, LittleEndian>;
 
-/// The machine of the libraries. No file is for `EM_NONE`, so a daemon for an unknown machine refuses
-/// all libraries.
+/// The machine of the libraries. No file is for `EM_NONE`, so a daemon for an unknown machine
+/// refuses all libraries.
 const MACHINE: elf::Machine = if cfg!(target_arch = "x86_64") {
     elf::EM_X86_64
 } else if cfg!(target_arch = "aarch64") {

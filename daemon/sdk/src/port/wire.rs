@@ -260,13 +260,14 @@ impl Options {
         self
     }
 
-    /// Listens at `"127.0.0.1:80"`, `"[::1]:80"`, `"unix:/run/x.sock"` or `"systemd:web"`. With port
-    /// 0 the system chooses a port; see [`Listener::address`]. A stale Unix socket is replaced. OTP:
-    /// `gen_tcp:listen/2`. `[callback]`
+    /// Listens at `"127.0.0.1:80"`, `"[::1]:80"`, `"unix:/run/x.sock"` or `"systemd:web"`. With
+    /// port 0 the system chooses a port; see [`Listener::address`]. A stale Unix socket is
+    /// replaced. OTP: `gen_tcp:listen/2`. `[callback]`
     ///
     /// `systemd:` is followed by the name of a socket that systemd opened for the node
     /// (`FileDescriptorName=` of a socket unit), for example at a port below 1024. It stays open
-    /// when the listener is closed and while the node restarts, so clients wait and none is refused.
+    /// when the listener is closed and while the node restarts, so clients wait and none is
+    /// refused.
     ///
     /// # Errors
     /// [`Reason::AddressInUse`], [`Reason::BadAddress`], [`Reason::PermissionDenied`].
