@@ -94,7 +94,10 @@ fn s144_an_app_listens_at_a_socket_of_the_service_manager_and_clients_wait_for_a
     let restart = beside(&node, &["upgrade", &release("wire-2.0.0"), "--mode", "restart"]);
     let (mut restart, mut clients) = (Some(restart), vec![early]);
     eventually("the node has restarted", || {
-        clients.push(connect());
+        // The kernel's queue has room for 128.
+        if clients.len() < 100 {
+            clients.push(connect());
+        }
         let ended = restart.as_mut()?.try_wait().expect("relctl can be watched").is_some();
         ended.then(|| restart.take().map(end))?
     })
