@@ -1,0 +1,95 @@
+//! `keys.toml`: the change of keys that a release brings.
+
+use reld_plan::{AppName, DocError};
+use serde::{Deserialize, Serialize};
+
+use crate::key::{Key, KeyId, KeyLine, Limits};
+
+/// The name of the document, beside `release.toml`.
+pub const KEYS: &str = "keys.toml";
+
+/// The keys that a node adds and retires when it commits a release.
+///
+/// ```toml
+/// retire = ["E7620F1842B4E81F"]
+///
+/// [[add]]
+/// name = "ci-2027"
+/// key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
+/// names = ["shop"]
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyChange {
+    /// The keys that may not sign any more. Keys of the administrator stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retire: Vec<KeyId>,
+    /// The new keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add: Vec<NewKey>,
+}
+
+/// A new key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    /// Its name for messages.
+    pub name: String,
+    /// The public key.
+    pub key: KeyLine,
+    /// The names of the releases that it may sign; all if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<AppName>,
+    /// The last serial that it may sign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<u64>,
+}
+
+impl KeyChange {
+    /// Parses a `keys.toml`. `path` is only shown in errors.
+    ///
+    /// # Errors
+    /// The mistake with its place. A text that is no key is a mistake too.
+    pub fn parse(path: &str, text: &str) -> Result<Self, DocError> {
+        toml::from_str(text).map_err(|error| DocError::of_toml(path, text, &error))
+    }
+
+    /// Returns whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.retire.is_empty() && self.add.is_empty()
+    }
+}
+
+impl NewKey {
+    pub(crate) fn key(&self) -> Key {
+        let limits = Limits { names: self.names.clone(), not_after: self.not_after };
+        self.key.with(&self.name, limits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+
+    #[test]
+    fn a_change_adds_and_retires_keys() {
+        let text = format!(
+            "retire = [\"E7620F1842B4E81F\"]\n[[add]]\nname = \"ci\"\nkey = \"{KEY}\"\nnot_after = 90\n"
+        );
+        let change = KeyChange::parse("keys.toml", &text).unwrap();
+        assert_eq!(change.retire, [change.add[0].key().id]);
+        assert_eq!(change.add[0].key().limits.not_after, Some(90));
+        assert_eq!(toml::from_str(&toml::to_string(&change).unwrap()), Ok(change));
+    }
+
+    #[test]
+    fn a_mistake_has_a_line() {
+        for (text, line) in
+            [("retire = [\"12\"]", 1), ("[[add]]\nname = \"a\"\nkey = \"RW\"", 3), ("add = 1", 1)]
+        {
+            assert_eq!(KeyChange::parse("keys.toml", text).unwrap_err().line, line, "{text}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! `trust.toml`: the policy of a node.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use reld_plan::DocError;
+use serde::{Deserialize, Serialize};
+
+use crate::judge::{Fault, Verdict};
+use crate::key::{BadKey, Key, KeyLine, Limits};
+
+/// The largest file that is read, in bytes.
+const SIZE_MAX: u64 = 1 << 20;
+
+/// The policy of a node.
+///
+/// ```toml
+/// require = "signed"
+/// threshold = 1
+///
+/// [keys.ci]            # limits of keys.d/ci.pub
+/// names = ["shop"]
+/// not_after = 90
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// The required signatures.
+    pub require: Require,
+    /// The number of keys that have to sign.
+    pub threshold: usize,
+    /// The keys of the administrator.
+    pub keys: Vec<Key>,
+}
+
+/// The consequence of insufficient signatures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Require {
+    /// None.
+    #[default]
+    Off,
+    /// A warning.
+    Warn,
+    /// A refusal.
+    Signed,
+}
+
+impl fmt::Display for Require {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Signed => "signed",
+        })
+    }
+}
+
+/// The reason why a policy cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// The file has a mistake.
+    #[error("cannot read the policy of signatures: {0}")]
+    Document(#[source] Box<DocError>),
+    /// A key cannot be read.
+    #[error("cannot use the key {path}: {source}; replace or delete it", path = path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// The fault.
+        source: BadKey,
+    },
+    /// Limits are set for a key without a file.
+    #[error("{path} limits the key {name}, but keys.d/{name}.pub does not exist", path = path.display())]
+    NoKey {
+        /// The policy.
+        path: PathBuf,
+        /// The name of the key.
+        name: String,
+    },
+    /// Other users can change a file.
+    #[error("cannot trust {path}: other users can write it; run `chmod go-w {path}`", path = path.display())]
+    Writable {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// The operating system cannot read a file.
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    require: Require,
+    #[serde(default = "one")]
+    threshold: usize,
+    #[serde(default)]
+    keys: BTreeMap<String, Limits>,
+}
+
+const fn one() -> usize {
+    1
+}
+
+impl Policy {
+    /// Reads a policy and the keys in the folder `keys.d` beside it. Without a file, nothing is
+    /// required.
+    ///
+    /// # Errors
+    /// [`PolicyError`]. A node with such a policy has to refuse new releases.
+    pub fn read(path: &Path) -> Result<Self, PolicyError> {
+        let Some(text) = text(path)? else { return Ok(Self::default()) };
+        let document = |error| PolicyError::Document(Box::new(error));
+        let shown = path.display().to_string();
+        let Document { require, threshold, keys: limits } =
+            toml::from_str(&text).map_err(|error| document(DocError::of_toml(&shown, &text, &error)))?;
+        let keys = keys(&path.with_file_name("keys.d"), &limits)?;
+        match limits.into_keys().find(|name| keys.iter().all(|key| key.name != *name)) {
+            Some(name) => Err(PolicyError::NoKey { path: path.to_owned(), name }),
+            None => Ok(Self { require, threshold: threshold.max(1), keys }),
+        }
+    }
+
+    /// Returns the reason why this policy refuses a release with a verdict.
+    pub fn refuses<'a>(&self, verdict: &'a Verdict) -> Option<&'a Fault> {
+        verdict.fault.as_ref().filter(|_| self.require == Require::Signed)
+    }
+
+    /// Returns the warning about a release with a verdict.
+    pub fn warns<'a>(&self, verdict: &'a Verdict) -> Option<&'a Fault> {
+        verdict.fault.as_ref().filter(|_| self.require == Require::Warn)
+    }
+}
+
+/// Reads the keys of a folder, sorted by name.
+fn keys(folder: &Path, limits: &BTreeMap<String, Limits>) -> Result<Vec<Key>, PolicyError> {
+    let io = |source| PolicyError::Io { path: folder.to_owned(), source };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io(error)),
+    };
+    check_owner(folder)?;
+    let mut keys = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(io)?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".pub")) else {
+            continue;
+        };
+        let text = text(&path)?.unwrap_or_default();
+        let line = KeyLine::parse(&text).map_err(|source| PolicyError::Key { path: path.clone(), source })?;
+        keys.push(line.with(name, limits.get(name).cloned().unwrap_or_default()));
+    }
+    keys.sort_by(|one, two| one.name.cmp(&two.name));
+    Ok(keys)
+}
+
+/// Reads a file; `None` if there is none.
+fn text(path: &Path) -> Result<Option<String>, PolicyError> {
+    let io = |source| PolicyError::Io { path: path.to_owned(), source };
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() && found.len() <= SIZE_MAX => {}
+        Ok(_) => return Err(io(io::Error::other("it is no plain file, or larger than 1 MiB"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(error)),
+    }
+    check_owner(path)?;
+    fs::read_to_string(path).map(Some).map_err(io)
+}
+
+/// Refuses a file or folder that other users can write, because they could add keys.
+fn check_owner(path: &Path) -> Result<(), PolicyError> {
+    let found = fs::metadata(path).map_err(|source| PolicyError::Io { path: path.to_owned(), source })?;
+    if found.mode() & 0o022 == 0 { Ok(()) } else { Err(PolicyError::Writable { path: path.to_owned() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+
+    /// Writes a policy and a key with an access mode, and reads the policy.
+    fn read(policy: &str, key: &str, mode: u32) -> Result<Policy, PolicyError> {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, keys] = ["trust.toml", "keys.d"].map(|name| folder.path().join(name));
+        fs::create_dir(&keys).unwrap();
+        fs::write(&path, policy).unwrap();
+        fs::write(keys.join("ci.pub"), key).unwrap();
+        fs::write(keys.join("README"), "no key").unwrap();
+        fs::set_permissions(keys.join("ci.pub"), fs::Permissions::from_mode(mode)).unwrap();
+        Policy::read(&path)
+    }
+
+    #[track_caller]
+    fn refused(policy: &str, key: &str, mode: u32, part: &str) {
+        let words = read(policy, key, mode).unwrap_err().to_string();
+        assert!(words.contains(part), "{words}");
+    }
+
+    #[test]
+    fn a_policy_has_the_keys_of_its_folder_with_their_limits() {
+        let policy = "require = \"signed\"\n[keys.ci]\nnames = [\"shop\"]\nnot_after = 9\n";
+        let policy = read(policy, KEY, 0o644).unwrap();
+        assert_eq!((policy.require, policy.threshold), (Require::Signed, 1));
+        assert_eq!(policy.keys.len(), 1);
+        assert_eq!((policy.keys[0].name.as_str(), policy.keys[0].limits.not_after), ("ci", Some(9)));
+    }
+
+    #[test]
+    fn without_a_file_nothing_is_required() {
+        let policy = Policy::read(Path::new("/nonexistent/trust.toml")).unwrap();
+        assert_eq!(policy.require, Require::Off);
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_trusted_is_an_error() {
+        refused("require = \"sined\"", KEY, 0o644, "trust.toml:1:11: ");
+        refused("require = \"warn\"\nrequires = 1", KEY, 0o644, "unknown field `requires`");
+        refused("require = \"warn\"\n[keys.cj]", KEY, 0o644, "keys.d/cj.pub does not exist");
+        refused("require = \"warn\"", "RW", 0o644, "ci.pub: it is no public key");
+        refused("require = \"warn\"", KEY, 0o666, "chmod go-w");
+    }
+}

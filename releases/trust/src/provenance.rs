@@ -1,0 +1,40 @@
+//! The record of a release about its origin.
+
+use serde::{Deserialize, Serialize};
+
+use crate::change::KeyChange;
+
+/// The serial and the signatures of a release, and the keys that it brings.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Its serial; 0 if it has none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub serial: u64,
+    /// The names of the keys with a valid signature when it was unpacked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signed_by: Vec<String>,
+    /// Whether an operator has accepted it below the floor.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ignores_floor: bool,
+    /// The change of keys that its commit makes.
+    #[serde(default, skip_serializing_if = "KeyChange::is_empty")]
+    pub keys: KeyChange,
+}
+
+impl Provenance {
+    /// Returns whether the release has neither a serial nor signatures.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+// The signature that serde's `skip_serializing_if` requires.
+fn is_zero(serial: &u64) -> bool {
+    *serial == 0
+}
+
+// As `is_zero`.
+fn is_false(value: &bool) -> bool {
+    !value
+}

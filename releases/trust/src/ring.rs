@@ -1,0 +1,135 @@
+//! The keys of a node.
+
+use reld_plan::Vsn;
+use serde::{Deserialize, Serialize};
+
+use crate::change::{KeyChange, NewKey};
+use crate::key::{Key, KeyId};
+
+/// The keys that releases have brought, and the retired ones. The status table holds them, so that
+/// one write commits a release together with its keys.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// The retired keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<KeyId>,
+    /// The keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub brought: Vec<BroughtKey>,
+}
+
+/// A key that a release has brought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BroughtKey {
+    /// The version of the release.
+    pub by: Vsn,
+    /// The key.
+    pub new: NewKey,
+}
+
+impl Keys {
+    /// Takes over the keys of a committed release. A key that is both retired and added is added.
+    pub fn take(&mut self, by: &Vsn, change: &KeyChange) {
+        for id in &change.retire {
+            self.brought.retain(|known| known.new.key().id != *id);
+            self.retired.retain(|known| known != id);
+            self.retired.push(*id);
+        }
+        for new in &change.add {
+            let id = new.key().id;
+            self.retired.retain(|known| *known != id);
+            self.brought.retain(|known| known.new.key().id != id);
+            self.brought.push(BroughtKey { by: by.clone(), new: new.clone() });
+        }
+    }
+
+    /// Returns the version of the release that has brought a key.
+    pub fn brought(&self, id: KeyId) -> Option<&Vsn> {
+        self.brought.iter().find(|known| known.new.key().id == id).map(|known| &known.by)
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.retired.is_empty() && self.brought.is_empty()
+    }
+}
+
+/// All keys of a node.
+#[derive(Debug, Clone, Default)]
+pub struct Ring {
+    keys: Vec<Key>,
+    retired: Vec<KeyId>,
+}
+
+/// The standing of a key on a node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Standing<'a> {
+    Present(&'a Key),
+    Retired,
+    Unknown,
+}
+
+impl Ring {
+    /// Joins the keys of the administrator and the keys of releases. A release can neither retire
+    /// nor replace a key of the administrator.
+    pub fn new(configured: Vec<Key>, keys: &Keys) -> Self {
+        let is_new = |key: &Key| configured.iter().all(|own| own.id != key.id);
+        let brought: Vec<Key> = keys.brought.iter().map(|known| known.new.key()).filter(is_new).collect();
+        Self { keys: configured.into_iter().chain(brought).collect(), retired: keys.retired.clone() }
+    }
+
+    /// Returns the keys that may sign.
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    pub(crate) fn standing(&self, id: KeyId) -> Standing<'_> {
+        match self.keys.iter().find(|key| key.id == id) {
+            Some(key) => Standing::Present(key),
+            None if self.retired.contains(&id) => Standing::Retired,
+            None => Standing::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::fixture::Author;
+
+    fn change(retire: &[&Author], add: &[&Author]) -> KeyChange {
+        KeyChange {
+            retire: retire.iter().map(|author| author.id()).collect(),
+            add: add.iter().map(|author| author.new_key()).collect(),
+        }
+    }
+
+    fn names(ring: &Ring) -> Vec<&str> {
+        ring.keys().iter().map(|key| key.name.as_str()).collect()
+    }
+
+    #[test]
+    fn releases_add_and_retire_their_keys_but_never_those_of_the_administrator() {
+        let [root, old, new] = ["root", "old", "new"].map(Author::new);
+        let vsn = Vsn::new(1, 0, 0);
+        let mut keys = Keys::default();
+        keys.take(&vsn, &change(&[], &[&old]));
+        keys.take(&vsn, &change(&[&old, &root], &[&new, &root]));
+        let ring = Ring::new(vec![root.key()], &keys);
+        assert_eq!(names(&ring), ["root", "new"]);
+        assert!(matches!(ring.standing(old.id()), Standing::Retired));
+        keys.take(&vsn, &change(&[&root], &[&old]));
+        let ring = Ring::new(vec![root.key()], &keys);
+        assert_eq!(names(&ring), ["root", "new", "old"], "a retired key may come back");
+    }
+
+    #[test]
+    fn keys_round_trip_through_a_document() {
+        let mut keys = Keys::default();
+        assert_eq!(toml::to_string(&keys).unwrap(), "");
+        keys.take(&Vsn::new(1, 0, 0), &change(&[&Author::new("old")], &[&Author::new("new")]));
+        assert_eq!(toml::from_str(&toml::to_string(&keys).unwrap()), Ok(keys));
+    }
+}
