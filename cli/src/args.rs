@@ -6,6 +6,7 @@ mod look;
 mod new;
 mod release;
 mod touch;
+mod trust;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub(crate) use self::release::{
     Check, Downgrade, Going, Install, Policy, Prune, Settle, Timeouts, Upgrade, Version, Wait,
 };
 pub(crate) use self::touch::{App, Call, ChangeCode, Child, ChildId, Load, Process, Spawn, Sys};
+pub(crate) use self::trust::{ByHand, Floor, Sign, VerifyFile};
 use crate::json_arg;
 
 /// Pack releases of native code, upgrade a running node live, and inspect or control its processes.
@@ -84,6 +86,8 @@ pub(crate) enum Command {
         /// Tarball of a release; `-` is stdin
         file: PathBuf,
         #[command(flatten)]
+        floor: Floor,
+        #[command(flatten)]
         wait: Wait,
     },
     /// Show the steps of an install, and every obstacle to it, without executing anything
@@ -109,13 +113,22 @@ pub(crate) enum Command {
         after_help = "The running and the permanent release, the releases that ran before these two, and releases that never ran are always kept."
     )]
     Prune(Prune),
-    /// Check every file of the releases against their manifests
+    /// Sign a tarball with a secret key of minisign; needs no daemon
     #[command(
-        after_help = "Exit codes: 0 all files are sound; 1 some are damaged. Unpacking the tarball of a damaged release again repairs it: `relctl unpack FILE`."
+        after_help = "A tarball may have the signatures of several keys. `minisign -G` makes a pair of keys. The password of an encrypted key is read from RELD_KEY_PASSWORD, or else from the terminal."
+    )]
+    Sign(Sign),
+    /// Show the policy of signatures, the keys that may sign, and the floors
+    Keys,
+    /// Check every file of the releases against their manifests, or a tarball and its signatures
+    #[command(
+        after_help = "Exit codes: 0 all files are sound; 1 some are damaged, or the signatures of the tarball are not sufficient. Unpacking the tarball of a damaged release again repairs it: `relctl unpack FILE`."
     )]
     Verify {
-        /// Verify only this release
-        version: Option<String>,
+        /// Verify only this release of the node, or this tarball, without a daemon
+        release: Option<OsString>,
+        #[command(flatten)]
+        file: VerifyFile,
     },
     /// Restart the node into an old release
     RebootOld {

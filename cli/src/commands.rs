@@ -22,6 +22,7 @@ mod plan;
 mod probe;
 mod release;
 mod reports;
+mod sign;
 mod spawn;
 mod sys;
 mod tied;
@@ -45,13 +46,15 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Pack(args) => pack::pack(args).await,
         Command::Plan(args) => plan::plan(&args),
         Command::Diff(args) => diff::diff(&args),
-        Command::Unpack { file, wait } => release::unpack(client, &file, wait).await,
+        Command::Unpack { file, floor, wait } => release::unpack(client, &file, floor, wait).await,
+        Command::Keys => release::keys(client).await,
+        Command::Sign(args) => sign::sign(&args),
         Command::Check(args) => release::check(client, args.version, args.policy).await,
         Command::Install(args) => upgrade::install(client, args).await,
         Command::Commit { version, wait } => release::commit(client, version, wait).await,
         Command::Remove { release, wait } => release::remove(client, release.version, wait).await,
         Command::Prune(args) => release::prune(client, args).await,
-        Command::Verify { version } => release::verify(client, version).await,
+        Command::Verify { release, file } => release::verify(client, release, &file).await,
         Command::RebootOld { release, wait } => release::reboot_old(client, release.version, wait).await,
         Command::Releases => release::releases(client).await,
         Command::Attach { version } => history::attach(client, version).await,

@@ -16,9 +16,9 @@ use std::fmt::{Display, Write as _};
 
 use reld_api::request::ChildType;
 use reld_api::response::{
-    AppList, Callback, ChildList, CodeTable, EndedApp, Library, Loaded, NodeStatus, PortList, Process,
-    ProcessDetails, ProcessList, ReleaseList, ReleaseStatus, StuckCode, SysStatus, TableList, TopList,
-    TopProcess, WaitingOrder,
+    AppList, Callback, ChildList, CodeTable, EndedApp, KeyList, Library, Loaded, NodeStatus, PortList,
+    Process, ProcessDetails, ProcessList, ReleaseList, ReleaseStatus, RunningRelease, StuckCode, SysStatus,
+    TableList, TopList, TopProcess, WaitingOrder,
 };
 use reld_api::{ErrorCode, ErrorReport};
 use serde_json::Value;
@@ -76,10 +76,34 @@ pub(crate) fn releases(list: &ReleaseList) -> String {
             release.name.clone(),
             release.version.clone(),
             release.status.to_string(),
+            if release.serial > 0 { release.serial.to_string() } else { String::new() },
+            release.signed_by.join(" "),
             release.apps.join(" "),
         ]
     });
-    table(&["name", "version", "status", "apps"], rows)
+    table(&["name", "version", "status", "serial", "signed by", "apps"], rows)
+}
+
+pub(crate) fn keys(list: &KeyList) -> String {
+    let KeyList { policy, require, threshold, keys, retired, floors } = list;
+    let mut text = format!("{policy}: require {require}, {}\n", counted(*threshold, "key", "keys"));
+    let rows = keys.iter().map(|key| {
+        vec![
+            key.name.clone(),
+            key.id.clone(),
+            key.brought_by.as_ref().map_or_else(|| "administrator".to_owned(), |by| format!("release {by}")),
+            if key.names.is_empty() { "all".to_owned() } else { key.names.join(" ") },
+            key.not_after.map(|last| last.to_string()).unwrap_or_default(),
+        ]
+    });
+    text += &table(&["key", "number", "from", "releases", "last serial"], rows);
+    for id in retired {
+        line(&mut text, format_args!("retired: {id}"));
+    }
+    for (name, serial) in floors {
+        line(&mut text, format_args!("floor of {name}: serial {serial}"));
+    }
+    text
 }
 
 pub(crate) fn processes(list: &ProcessList) -> String {
@@ -329,11 +353,19 @@ fn libraries(libraries: &[Library]) -> String {
     format!("\n{}", table(&heads, rows))
 }
 
+fn running(release: &RunningRelease) -> String {
+    let RunningRelease { name, version, status, serial, signed_by } = release;
+    let serial = if *serial > 0 { format!(", serial {serial}") } else { String::new() };
+    let by =
+        if signed_by.is_empty() { String::new() } else { format!(", signed by {}", signed_by.join(", ")) };
+    format!("{name} {version} ({status}){serial}{by}")
+}
+
 pub(crate) fn status(status: &NodeStatus) -> String {
     let mut text = String::new();
     let release = status.release.as_ref();
     let release = match (release, &status.permanent) {
-        (Some(release), _) => format!("{} {} ({})", release.name, release.version, release.status),
+        (Some(release), _) => running(release),
         (None, Some(permanent)) => format!("none yet, {permanent} is being booted"),
         (None, None) => "none, the node is idle".to_owned(),
     };

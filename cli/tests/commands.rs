@@ -38,6 +38,7 @@ fn report() -> r::Report {
         outcome: r::Outcome::Installed,
         from: Some("1.0.0".to_owned()),
         to: "1.1.0".to_owned(),
+        signed_by: Vec::new(),
         changed: true,
         committed: true,
         steps: vec![r::StepRun { number: 1, text: "switch".to_owned(), took_us: 7 }],
@@ -274,6 +275,8 @@ fn upgrading_to_a_file_unpacks_it_first() {
         changed: true,
         replaced: false,
         repaired: vec!["lib/regis-1.0.0/regis.so".to_owned()],
+        signed_by: Vec::new(),
+        warnings: Vec::new(),
     };
     let file = tempfile::NamedTempFile::with_suffix(".tar.gz").unwrap();
     std::fs::write(file.path(), "a tarball").unwrap();
@@ -385,6 +388,8 @@ fn releases_are_listed_with_their_status() {
         name: "shop".to_owned(),
         version: version.to_owned(),
         status,
+        serial: if version == "1.1.0" { 47 } else { 0 },
+        signed_by: vec!["ci".to_owned()],
         apps: vec![format!("counter-{version}")],
     };
     let list = r::ReleaseList {
@@ -392,9 +397,9 @@ fn releases_are_listed_with_their_status() {
     };
     assert_snapshot!(relctl(vec![answer::<q::Releases>(&list)], &["releases"]), @r"
     -> GET /releases
-    name  version  status     apps
-    shop  1.1.0    current    counter-1.1.0
-    shop  1.0.0    permanent  counter-1.0.0
+    name  version  status     serial  signed by  apps
+    shop  1.1.0    current    47      ci         counter-1.1.0
+    shop  1.0.0    permanent          ci         counter-1.0.0
     exit 0
     ");
 }
@@ -410,6 +415,8 @@ fn status_shows_the_running_release_and_everything_unusual() {
             name: "shop".to_owned(),
             version: "1.1.0".to_owned(),
             status: r::ReleaseStatus::Current,
+            serial: 47,
+            signed_by: vec!["ci".to_owned()],
         }),
         permanent: Some("1.0.0".to_owned()),
         processes: 12,
@@ -450,7 +457,7 @@ fn status_shows_the_running_release_and_everything_unusual() {
     };
     assert_snapshot!(relctl(vec![answer::<q::Status>(&status)], &["status"]), @r"
     -> GET /status
-    release    shop 1.1.0 (current)
+    release    shop 1.1.0 (current), serial 47, signed by ci
     permanent  1.0.0
     warning    1.1.0 is not committed: a restart boots 1.0.0; `relctl commit` keeps it
     alarm      release 1.0.9 failed to boot 3 times and gave way to 1.0.0
@@ -1173,7 +1180,8 @@ fn flags_that_contradict_each_other_are_refused_before_anything_is_sent() {
 fn unpacked(changed: bool, repaired: &[&str]) -> r::Unpacked {
     let repaired = repaired.iter().map(|path| (*path).to_owned()).collect();
     let (name, version) = ("shop".to_owned(), "1.1.0".to_owned());
-    r::Unpacked { name, version, apps: Vec::new(), changed, replaced: false, repaired }
+    let (signed_by, warnings) = (Vec::new(), Vec::new());
+    r::Unpacked { name, version, apps: Vec::new(), changed, replaced: false, repaired, signed_by, warnings }
 }
 
 #[test]

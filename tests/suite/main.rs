@@ -64,6 +64,7 @@ mod tidy;
 mod tour;
 mod transcript;
 mod tree;
+mod trust;
 mod upgrade;
 mod uploads;
 mod way_back;

@@ -6,6 +6,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use reld_api::request as q;
 
 use super::build::AppBuild;
+use super::trust::{ByHand, Floor};
 use crate::word::{Word, word};
 
 #[derive(Debug, ClapArgs)]
@@ -161,10 +162,14 @@ pub(crate) struct Upgrade {
     pub(crate) release: OsString,
     /// For development: build the app in DIR and switch only this app of the running release to it,
     /// up or down. This makes the node dirty, and a restart discards it
-    #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "supersede", "rename", "orphans", "unrest", "crashes", "group_windows", "one_way", "settle", "probe", "suspend_timeout", "code_change_timeout"])]
+    #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "supersede", "rename", "orphans", "unrest", "crashes", "group_windows", "one_way", "settle", "probe", "suspend_timeout", "code_change_timeout", "ignore_floor"])]
     pub(crate) app: Option<String>,
     #[command(flatten)]
     pub(crate) build: AppBuild,
+    #[command(flatten)]
+    pub(crate) floor: Floor,
+    #[command(flatten)]
+    pub(crate) by_hand: ByHand,
     #[command(flatten)]
     pub(crate) going: Going,
 }

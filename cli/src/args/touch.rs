@@ -6,6 +6,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use serde_json::Value;
 
 use super::build::Build;
+use super::trust::ByHand;
 use crate::json_arg;
 
 #[derive(Debug, ClapArgs)]
@@ -46,6 +47,8 @@ pub(crate) struct Load {
     /// Load even if processes cannot take the new code; these are killed
     #[arg(long)]
     pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) by_hand: ByHand,
     #[command(flatten)]
     pub(crate) build: Build,
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::node::Node;
 use super::upgrade;
-use crate::args::{AppBuild, Downgrade, Going, Upgrade};
+use crate::args::{AppBuild, ByHand, Downgrade, Floor, Going, Upgrade};
 use crate::error::Failure;
 use crate::shown::Shown;
 use crate::{render, terminal};
@@ -65,8 +65,15 @@ async fn up_and_down(client: &Client, built: &Built, before: &Forest) -> Result<
 
 async fn go(client: &Client, tarball: &Path, dry_run: bool) -> Result<Shown, Failure> {
     let going = Going { dry_run, ..Going::default() };
-    let build = AppBuild::default();
-    upgrade::upgrade(client, Upgrade { release: tarball.into(), app: None, build, going }).await
+    let upgrade = Upgrade {
+        release: tarball.into(),
+        app: None,
+        build: AppBuild::default(),
+        floor: Floor::default(),
+        by_hand: ByHand::default(),
+        going,
+    };
+    upgrade::upgrade(client, upgrade).await
 }
 
 async fn back(client: &Client) -> Result<Shown, Failure> {

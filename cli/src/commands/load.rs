@@ -19,7 +19,8 @@ use crate::shown::Shown;
 pub(super) async fn load(client: &Client, args: Load) -> Result<Shown, Failure> {
     let scratch = scratch()?;
     let tarball = build(&args.dir, args.build, &scratch).await?;
-    let answer = client.upload(&q::Load { force: args.force }, tarball).await?;
+    let answer =
+        client.upload(&q::Load { force: args.force, unsigned: args.by_hand.unsigned }, tarball).await?;
     Ok(Shown::new(&answer, render::loaded(&answer)))
 }
 
@@ -37,10 +38,10 @@ pub(super) async fn upgrade_app(client: &Client, app: &str, args: Upgrade) -> Re
     let scratch = scratch()?;
     let tarball = build(dir, args.build.into(), &scratch).await?;
     if args.going.dry_run {
-        let checked = client.upload(&q::CheckApp {}, tarball).await?;
+        let checked = client.upload(&q::CheckApp { unsigned: args.by_hand.unsigned }, tarball).await?;
         return Ok(Shown::new(&checked, render::checked(&checked)));
     }
-    let request = q::UpgradeApp { wait: args.going.wait.wait };
+    let request = q::UpgradeApp { unsigned: args.by_hand.unsigned, wait: args.going.wait.wait };
     let report = upgrade::with_progress(client, client.upload(&request, tarball)).await?;
     Ok(Shown::new(&report, render::replaced(&report)))
 }
@@ -79,6 +80,7 @@ pub(super) fn order(dir: &Path, build: &Build, scratch: &TempDir) -> Result<Orde
 /// only the app.
 fn release_of(app: App) -> Rel {
     Rel {
+        serial: 0,
         name: app.name.clone(),
         version: app.version.clone(),
         daemon: pack::least_reld(),

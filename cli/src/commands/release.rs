@@ -1,20 +1,21 @@
 //! The single steps of a release's life: unpack, check, commit, remove, reboot-old, releases, and
 //! verify and prune.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use reld_api::response::Unpacked;
 use reld_api::{Client, ExitCode, request as q};
 use tokio::fs::File;
 
-use super::upgrade;
-use crate::args::{Policy, Prune, Wait};
+use super::{sign, upgrade};
+use crate::args::{Floor, Policy, Prune, VerifyFile, Wait};
 use crate::error::Failure;
 use crate::shown::Shown;
 use crate::{input, render};
 
-pub(super) async fn unpack(client: &Client, file: &Path, wait: Wait) -> Result<Shown, Failure> {
-    let answer = upload(client, file, true, wait).await?;
+pub(super) async fn unpack(client: &Client, file: &Path, floor: Floor, wait: Wait) -> Result<Shown, Failure> {
+    let answer = upload(client, file, true, floor, wait).await?;
     let release = format!("{} {}", answer.name, answer.version);
     let line = match (answer.changed, answer.repaired.as_slice()) {
         (true, _) if answer.replaced => format!("unpacked {release} in place of other content\n"),
@@ -22,14 +23,30 @@ pub(super) async fn unpack(client: &Client, file: &Path, wait: Wait) -> Result<S
         (false, []) => format!("{release} is already unpacked\n"),
         (false, _) => format!("{release} is already unpacked, but was damaged\n"),
     };
-    Ok(Shown::new(&answer, line + &render::repaired(&answer.repaired)))
+    let rest = render::repaired(&answer.repaired) + &render::warnings(&answer.warnings);
+    Ok(Shown::new(&answer, line + &rest))
 }
 
-pub(super) async fn verify(client: &Client, version: Option<String>) -> Result<Shown, Failure> {
+/// Verifies releases of the node or, if the argument is a file, a tarball.
+pub(super) async fn verify(
+    client: &Client,
+    release: Option<OsString>,
+    file: &VerifyFile,
+) -> Result<Shown, Failure> {
+    let version = match release.map(upgrade::Target::of) {
+        Some(upgrade::Target::File(tarball)) => return sign::verify(&tarball, file),
+        Some(upgrade::Target::Version(version)) => Some(version),
+        None => None,
+    };
     let answer = client.call(&q::Verify { version }).await?;
     let is_sound = answer.releases.iter().all(|release| release.damage.is_empty());
     let exit_code = if is_sound { ExitCode::Done } else { ExitCode::Refused };
     Ok(Shown { exit_code, ..Shown::new(&answer, render::verified(&answer)) })
+}
+
+pub(super) async fn keys(client: &Client) -> Result<Shown, Failure> {
+    let answer = client.call(&q::Keys {}).await?;
+    Ok(Shown::new(&answer, render::keys(&answer)))
 }
 
 pub(super) async fn prune(client: &Client, args: Prune) -> Result<Shown, Failure> {
@@ -48,6 +65,7 @@ pub(super) async fn upload(
     client: &Client,
     file: &Path,
     replace: bool,
+    floor: Floor,
     wait: Wait,
 ) -> Result<Unpacked, Failure> {
     let unreadable = |fault: std::io::Error| Failure::io("read", file.display(), &fault);
@@ -59,7 +77,9 @@ pub(super) async fn upload(
     if tarball.metadata().await.map_err(unreadable)?.is_dir() {
         return Err(unreadable(std::io::ErrorKind::IsADirectory.into()));
     }
-    Ok(client.upload(&q::Unpack { replace, wait: wait.wait }, tarball).await?)
+    Ok(client
+        .upload(&q::Unpack { replace, ignore_floor: floor.ignore_floor, wait: wait.wait }, tarball)
+        .await?)
 }
 
 pub(super) async fn check(client: &Client, version: String, policy: Policy) -> Result<Shown, Failure> {

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{history, load, release};
-use crate::args::{Downgrade, Going, Install, Policy, Settle, Timeouts, Upgrade, Wait};
+use crate::args::{Downgrade, Floor, Going, Install, Policy, Settle, Timeouts, Upgrade, Wait};
 use crate::error::Failure;
 use crate::shown::Shown;
 use crate::{render, terminal};
@@ -31,10 +31,10 @@ pub(super) async fn upgrade(client: &Client, args: Upgrade) -> Result<Shown, Fai
     let policy = args.going.policy;
     match Target::of(args.release) {
         Target::File(file) if args.going.dry_run => {
-            dry_run_of_file(client, &file, policy, args.going.wait).await
+            dry_run_of_file(client, &file, policy, args.floor, args.going.wait).await
         }
         Target::File(file) => {
-            let unpacked = release::upload(client, &file, true, args.going.wait).await?;
+            let unpacked = release::upload(client, &file, true, args.floor, args.going.wait).await?;
             let mut shown = go(client, unpacked.version, args.going).await?;
             shown.text.insert_str(0, &render::repaired(&unpacked.repaired));
             Ok(shown)
@@ -154,7 +154,7 @@ pub(super) fn policy(args: Policy) -> q::Policy {
 }
 
 #[derive(Debug, PartialEq)]
-enum Target {
+pub(super) enum Target {
     File(PathBuf),
     Version(String),
 }
@@ -163,7 +163,7 @@ impl Target {
     /// Distinguishes files from versions. An argument is a file if it is `-`, contains a slash,
     /// ends like a tarball, names an existing file or is not UTF-8. Any other argument is a
     /// version.
-    fn of(release: OsString) -> Self {
+    pub(super) fn of(release: OsString) -> Self {
         let is_file = |text: &str| {
             text == "-" || text.contains('/') || text.ends_with(".tar.gz") || Path::new(text).is_file()
         };
@@ -181,8 +181,14 @@ fn end(no_commit: bool) -> End {
 
 /// Plans with a tarball on the node. The node plans only with unpacked releases, so the tarball is
 /// unpacked, and a new release is removed again.
-async fn dry_run_of_file(client: &Client, file: &Path, policy: Policy, wait: Wait) -> Result<Shown, Failure> {
-    let unpacked = release::upload(client, file, false, wait).await?;
+async fn dry_run_of_file(
+    client: &Client,
+    file: &Path,
+    policy: Policy,
+    floor: Floor,
+    wait: Wait,
+) -> Result<Shown, Failure> {
+    let unpacked = release::upload(client, file, false, floor, wait).await?;
     let version = unpacked.version;
     let checked = client.call(&release::checking(version.clone(), policy)).await;
     if unpacked.changed {

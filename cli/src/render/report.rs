@@ -78,7 +78,12 @@ fn drawn(report: &Report, kept: &str) -> String {
 
 fn headline(report: &Report, kept: &str) -> String {
     let from = report.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
-    format!("installed {}{from} in {}; it is {kept}\n", report.to, duration::us(report.took_us))
+    let took = duration::us(report.took_us);
+    let text = format!("installed {}{from} in {took}; it is {kept}\n", report.to);
+    match report.signed_by.as_slice() {
+        [] => text,
+        by => format!("{text}signed by {}\n", by.join(", ")),
+    }
 }
 
 fn trial(trial: &Trial) -> String {
@@ -166,6 +171,7 @@ mod tests {
             outcome: Outcome::Installed,
             from: Some("1.0.0".to_owned()),
             to: "1.1.0".to_owned(),
+            signed_by: vec!["ci".to_owned()],
             changed: true,
             committed: false,
             steps: vec![StepRun { number: 1, text: "suspend [counter]".to_owned(), took_us: 120 }],
@@ -202,6 +208,7 @@ mod tests {
         assert_snapshot!(text, @r"
           1. suspend [counter] (120 us)
         installed 1.1.0 from 1.0.0 in 15.3 ms; it is current, not committed
+        signed by ci
         pause of 2 processes: p50 900 us, p99 1.90 ms, max 1.90 ms
         way back tried: 2 states in 80 us
         way back not tried: 1 state, converted inside the pause

@@ -23,8 +23,8 @@ pub use look::{
 };
 pub use release::{
     Abort, Attach, Check, CheckApp, CheckDowngrade, CheckPrune, Commit, Crashes, Downgrade, End, History,
-    Install, Mode, Orphans, Policy, Probe, Prune, RebootOld, Releases, Remove, Script, Settle, Timeouts,
-    Unpack, Unrest, Upgrade, UpgradeApp, Verify,
+    Install, Keys, Mode, Orphans, Policy, Probe, Prune, RebootOld, Releases, Remove, Script, Settle,
+    Timeouts, Unpack, Unrest, Upgrade, UpgradeApp, Verify,
 };
 pub use touch::{
     AppStart, AppStop, Call, Cast, ChangeCode, ChildDelete, ChildRestart, ChildStart, ChildTerminate,
@@ -102,6 +102,7 @@ routes! {
     Post   "/releases/abort"      Abort          -> HistoryEntry   within LONG;
     Follow "/releases/attach"     Attach         -> Attached       within QUICK;
     Get    "/releases/history"    History        -> HistoryList    within QUICK;
+    Get    "/releases/keys"       Keys           -> KeyList        within QUICK;
     Get    "/releases"            Releases       -> ReleaseList    within QUICK;
 
     Get    "/status"              Status         -> NodeStatus     within QUICK;

@@ -93,6 +93,18 @@ codes! {
     /// The tarball leaves out files that the node lacks.
     LeftOut = "left_out",
 
+    // Signatures.
+    /// The signatures of the release do not satisfy the policy of the node.
+    Untrusted = "untrusted",
+    /// The node has committed a later release of this name.
+    OlderThanFloor = "older_than_floor",
+    /// Code by hand has no signature, but the node requires signatures.
+    Unsigned = "unsigned",
+    /// The policy of signatures cannot be read.
+    BadPolicy = "bad_policy",
+    /// A file is no key of minisign, or it cannot be used.
+    BadKey = "bad_key",
+
     // Orders.
     /// Another order is under way, or a release settles.
     Busy = "busy",

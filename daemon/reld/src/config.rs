@@ -42,6 +42,9 @@ pub(crate) struct Daemon {
     /// overrides that of the release, which overrides `app.toml`.
     #[arg(long, value_name = "APP.KEY=VALUE", value_parser = env)]
     pub(crate) env: Vec<Config>,
+    /// The policy of signatures. Without the file, unsigned releases are accepted.
+    #[arg(long, value_name = "FILE", default_value = "/etc/reld/trust.toml")]
+    pub(crate) trust: PathBuf,
     /// Write the log as JSON lines.
     #[arg(long)]
     pub(crate) log_json: bool,
@@ -57,7 +60,8 @@ impl Daemon {
             std::path::absolute(path)
                 .with_context(|| format!("cannot make {} an absolute path", path.display()))
         };
-        Ok(Self { root: absolute(&self.root)?, socket: absolute(&self.socket)?, ..self })
+        let (root, socket) = (absolute(&self.root)?, absolute(&self.socket)?);
+        Ok(Self { root, socket, trust: absolute(&self.trust)?, ..self })
     }
 
     /// Creates the folders for the places that a plain user has by default. Only that user may

@@ -100,6 +100,7 @@ async fn serve(
         .with_context(|| format!("cannot use the node's root {}", config.root.display()))?;
     // The store now holds the lock on the root.
     store.override_config(config.environment());
+    store.trust(config.trust.clone());
     let runtime = Runtime::new(pool_width(config));
     let sockets = sockets::Tokio::current(handed.clone());
     runtime.supply_sockets(sockets.clone());
@@ -132,6 +133,7 @@ async fn serve(
         root,
         health,
         socket: config.socket.clone(),
+        trust: config.trust.clone(),
         peer: Peer::default(),
         started: Instant::now(),
         alarms,

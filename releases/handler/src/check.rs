@@ -8,7 +8,7 @@ use reld_plan::{
     Action as PlanAction, Finding, MemberChange, Mode, ModuleName, Moved, Origin, PackedRelease, PlanError,
     PurgeMethod, Release, ReleaseApp, Script, StartType, Vsn, Warning, Windows, detour, diff, plan_windows,
 };
-use reld_store::{Action, Documents, Manifest, Store, next};
+use reld_store::{Action, Documents, Error as StoreError, Manifest, Store, next};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -90,9 +90,16 @@ pub(crate) fn prepare<N: Node>(
         prepared.check.obstacles.push(obstacle);
         return Ok(prepared);
     }
+    if !to.replaced.is_empty() {
+        match store.admit_by_hand(options.unsigned) {
+            Ok(warning) => prepared.check.warnings.extend(warning),
+            Err(error) => prepared.check.obstacles.push(files(error)),
+        }
+    }
     let left = from.map(|from| from.documents(store)).transpose()?;
     match candidate(store, to) {
-        Ok((documents, mut material)) => {
+        Ok(Candidate { documents, mut material, warnings }) => {
+            prepared.check.warnings.extend(warnings);
             prepared.check.warnings.extend(unknown_in_config(&documents));
             let (old, new) = (left.map(packed), packed(documents));
             let script = match &old {
@@ -194,7 +201,7 @@ pub(crate) fn prepare_way_back<N: Node>(
     let mut prepared = Prepared::new(Some(&from.vsn), &to.vsn);
     let left = packed(from.documents(store)?);
     match candidate(store, to) {
-        Ok((documents, material)) => {
+        Ok(Candidate { documents, material, .. }) => {
             let to = packed(documents);
             let script =
                 plan_windows(&left.release, &to.release, Windows::Group).map(|script| script.about(moved));
@@ -230,7 +237,7 @@ pub(crate) fn bootable<N: Node>(node: &N, store: &Store, vsn: &Vsn) -> Vec<Obsta
         Err(error) => return vec![files(error)],
     };
     match candidate(store, &Lineup::of(vsn.clone(), config)) {
-        Ok((documents, material)) => {
+        Ok(Candidate { documents, material, .. }) => {
             let to = packed(documents);
             let Tables { behaviours, refused, .. } =
                 Tables::of(node, Ends { left: None, to: &to }, &material.libraries);
@@ -251,22 +258,33 @@ pub(crate) fn other_daemon(release: &Release, successor: Result<Vsn, NodeError>)
     }
 }
 
-/// Reads the release to install, and verifies every byte of it.
-fn candidate(store: &Store, lineup: &Lineup) -> Result<(Documents, Material), Vec<Obstacle>> {
-    let manifest = store.verify(&lineup.vsn).map_err(files);
-    let documents = lineup.documents(store).map_err(files);
-    let (manifest, documents) = match (manifest, documents) {
-        (Ok(manifest), Ok(documents)) => (manifest, documents),
-        (manifest, documents) => return Err(manifest.err().into_iter().chain(documents.err()).collect()),
-    };
-    let material = material(store, &manifest, &documents, lineup);
-    Ok((documents, material))
+/// The release to install.
+struct Candidate {
+    documents: Documents,
+    material: Material,
+    /// Warnings about its signatures and its serial.
+    warnings: Vec<String>,
 }
 
-fn files(error: reld_store::Error) -> Obstacle {
+/// Reads the release to install, and verifies every byte of it and its signatures.
+fn candidate(store: &Store, lineup: &Lineup) -> Result<Candidate, Vec<Obstacle>> {
+    let admitted = store.admit(&lineup.vsn).map_err(files);
+    let documents = lineup.documents(store).map_err(files);
+    let ((manifest, warnings), documents) = match (admitted, documents) {
+        (Ok(admitted), Ok(documents)) => (admitted, documents),
+        (admitted, documents) => return Err(admitted.err().into_iter().chain(documents.err()).collect()),
+    };
+    let material = material(store, &manifest, &documents, lineup);
+    Ok(Candidate { documents, material, warnings })
+}
+
+fn files(error: StoreError) -> Obstacle {
     match error {
-        reld_store::Error::Refused(refusal) => Obstacle::Refused(refusal),
-        reld_store::Error::Release(error) => Obstacle::Plan(*error),
+        StoreError::Refused(refusal) => Obstacle::Refused(refusal),
+        StoreError::Release(error) => Obstacle::Plan(*error),
+        error @ (StoreError::Policy(_) | StoreError::Untrusted { .. } | StoreError::ByHand) => {
+            Obstacle::Distrust { code: error.code(), why: chain(&error) }
+        }
         error => Obstacle::Files(chain(&error)),
     }
 }

@@ -23,6 +23,14 @@ pub enum Obstacle {
     /// The files of the release cannot be used.
     #[error("{0}")]
     Files(String),
+    /// The policy of signatures does not let the release or the app run.
+    #[error("{why}")]
+    Distrust {
+        /// The code of the reason.
+        code: ErrorCode,
+        /// The reason.
+        why: String,
+    },
     /// A library cannot be loaded, as a trial in a disposable child process showed.
     #[error(transparent)]
     Library(NodeError),
@@ -193,6 +201,7 @@ impl Obstacle {
         match self {
             Self::Refused(refusal) => refusal.code(),
             Self::Files(_) => ErrorCode::Files,
+            Self::Distrust { code, .. } => *code,
             Self::Library(_) => ErrorCode::Library,
             Self::Application { .. } => ErrorCode::Application,
             Self::Threads { .. } => ErrorCode::Threads,

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use reld_plan::{AppName, PlanError, Vsn};
-use reld_store::{Platform, StatusTable, Store, Unpacked};
+use reld_store::{Platform, StatusTable, Store, UnpackOptions, Unpacked};
+use reld_trust::{Key, Require};
 
 use self::settling::Watch;
 pub use self::settling::Watched;
@@ -49,6 +50,8 @@ pub struct ReleaseHandler<N> {
     is_moving: bool,
     /// A problem that the operator has to know until the next install or commit.
     trouble: Option<String>,
+    /// The reason why the policy of signatures would not accept the permanent release.
+    distrust: Option<String>,
 }
 
 /// A read-only snapshot of a release handler that checks installs.
@@ -56,6 +59,15 @@ pub struct ReleaseHandler<N> {
 pub struct Checker<N>(ReleaseHandler<N>);
 
 impl<N: Node> Checker<N> {
+    /// Returns the policy of signatures: the consequence of insufficient ones, the number of keys
+    /// that have to sign, and the keys.
+    ///
+    /// # Errors
+    /// The policy cannot be read.
+    pub fn keys(&self) -> Result<(Require, usize, Vec<Key>), Error> {
+        Ok(self.0.store.keys()?)
+    }
+
     /// As [`ReleaseHandler::check_install`].
     ///
     /// # Errors
@@ -121,6 +133,7 @@ impl<N: Node> ReleaseHandler<N> {
             watch: None,
             is_moving: false,
             trouble: None,
+            distrust: None,
         }
     }
 
@@ -155,6 +168,12 @@ impl<N: Node> ReleaseHandler<N> {
     /// Returns a problem that the operator has to know until the next install or commit.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
+    }
+
+    /// Returns the reason why the policy of signatures would not accept the permanent release. It
+    /// is found at the boot and at each commit.
+    pub fn distrust(&self) -> Option<&str> {
+        self.distrust.as_deref()
     }
 
     /// Returns whether the node has to restart before anything else can be done.
@@ -194,17 +213,14 @@ impl<N: Node> ReleaseHandler<N> {
         Ok(self.store.unpack(tarball, &self.platform)?)
     }
 
-    /// As [`unpack`](Self::unpack), also in place of a release with other content that does not run
-    /// and never was permanent. While a release settles, nothing is replaced: the node may go back
-    /// to any release.
+    /// As [`unpack`](Self::unpack), with options. While a release settles, nothing is replaced: the
+    /// node may go back to any release.
     ///
     /// # Errors
     /// As [`unpack`](Self::unpack).
-    pub fn unpack_replacing(&mut self, tarball: &Path) -> Result<Unpacked, Error> {
-        if self.settling().is_some() {
-            return self.unpack(tarball);
-        }
-        Ok(self.store.unpack_replacing(tarball, &self.platform)?)
+    pub fn unpack_with(&mut self, tarball: &Path, options: UnpackOptions) -> Result<Unpacked, Error> {
+        let replaces = options.replaces && self.settling().is_none();
+        Ok(self.store.unpack_with(tarball, &self.platform, UnpackOptions { replaces, ..options })?)
     }
 
     /// Returns the script of an install and all its obstacles. OTP: `check_install_release`.
@@ -236,6 +252,14 @@ impl<N: Node> ReleaseHandler<N> {
             }
             None => Ok(self.prepare(&lineup, options, Some(Look::Moment))?.check),
         }
+    }
+
+    /// Decides whether a library may be loaded by hand, without a signature. Returns a warning.
+    ///
+    /// # Errors
+    /// The node requires signatures, or its policy cannot be read.
+    pub fn admit_by_hand(&self, unsigned: bool) -> Result<Option<String>, Error> {
+        Ok(self.store.admit_by_hand(unsigned)?)
     }
 
     /// Predicts the effects of loading a library by hand. Changes nothing.

@@ -114,7 +114,8 @@ pub use reld_plan::{
 };
 pub use reld_store::{
     Abi, GaveWay, History, KnownApp, KnownRelease, Platform, Refusal, Removal, Status, StatusTable, Store,
-    Unpacked,
+    UnpackOptions, Unpacked,
 };
+pub use reld_trust::{Key, Require};
 pub use report::{Failure, NotTried, Outcome, Report, StepReport, Trial, WindowReport};
 pub use settle::{CrashPolicy, Probe, Probed, Probing, Settle, Settled, Trip};

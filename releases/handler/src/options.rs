@@ -32,4 +32,6 @@ pub struct InstallOptions {
     pub settles: bool,
     /// Whether the upgrade is one-way: a way back is neither required nor tried.
     pub one_way: bool,
+    /// Whether an app by hand is accepted although the node requires signatures.
+    pub unsigned: bool,
 }

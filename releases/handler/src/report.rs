@@ -51,6 +51,9 @@ pub struct Report {
     pub from: Option<Vsn>,
     /// The release that was to run.
     pub to: Vsn,
+    /// The names of the keys that have signed the release.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signed_by: Vec<String>,
     /// The app to replace, if only one app of the running release changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app: Option<ReplacedApp>,
@@ -211,6 +214,7 @@ impl Report {
         Self {
             from,
             to,
+            signed_by: Vec::new(),
             app: None,
             outcome: Outcome::Installed,
             changed: false,

@@ -166,6 +166,7 @@ fn tarball(path: &Path, version: Vsn, files: &[(String, String)]) {
         target: TARGET.to_owned(),
         reld: Vsn::new(1, 0, 0),
         abi: ABI,
+        serial: 0,
         files: files.iter().map(entry).collect(),
     };
     let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

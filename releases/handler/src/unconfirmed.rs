@@ -34,7 +34,7 @@ mod tests {
 
     #[track_caller]
     fn check(releases: &[KnownRelease], to: u64, expected: Option<&str>) {
-        let table = StatusTable { releases: releases.to_vec() };
+        let table = StatusTable { releases: releases.to_vec(), ..StatusTable::default() };
         let found = obstacle(&table, &Vsn::new(1, to, 0)).map(|obstacle| obstacle.to_string());
         assert_eq!(found.as_deref(), expected);
     }

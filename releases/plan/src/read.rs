@@ -153,6 +153,15 @@ pub(crate) fn string(node: Node<'_>) -> Result<String, Fault> {
     }
 }
 
+/// Reads a number that is not negative.
+pub(crate) fn number(node: Node<'_>) -> Result<u64, Fault> {
+    let number = match node.get_ref() {
+        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+        _ => None,
+    };
+    number.ok_or_else(|| Fault::expected("a number that is not negative", &node))
+}
+
 pub(crate) fn yes_or_no(node: Node<'_>) -> Result<bool, Fault> {
     match node.get_ref() {
         DeValue::Boolean(yes) => Ok(*yes),

@@ -22,6 +22,9 @@ pub struct Rel {
     /// The daemon's version. If it differs from the running release's, the plan begins with
     /// `restart_new_daemon`.
     pub daemon: Vsn,
+    /// Orders the releases of a name: nodes refuse a release with a lower serial than the last
+    /// committed one. 0 without the key.
+    pub serial: u64,
     /// The apps. The start order follows this order except where dependencies require another one.
     pub apps: Vec<RelApp>,
 }
@@ -120,6 +123,7 @@ impl Rel {
             name: fields.required("name", AppName::read)?,
             version: fields.required("version", Vsn::read)?,
             daemon: fields.required("daemon", Vsn::read)?,
+            serial: fields.or_default("serial", read::number)?,
             apps: Vec::new(),
         })
     }
@@ -131,6 +135,9 @@ impl Rel {
             .field("name", self.name.as_str())
             .field("version", self.version.to_string())
             .field("daemon", self.daemon.to_string());
+        if self.serial > 0 {
+            printer.field("serial", self.serial);
+        }
         for app in &self.apps {
             printer
                 .header("[[app]]")

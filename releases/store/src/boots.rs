@@ -154,6 +154,7 @@ mod tests {
             identity: Digest::of(&minor.to_be_bytes()),
             previous: previous.map(vsn),
             tried: false,
+            provenance: Default::default(),
             apps: vec![],
         };
         let releases = vec![
@@ -161,7 +162,7 @@ mod tests {
             release(1, Status::Permanent, Some(0)),
             release(0, Status::Old, None),
         ];
-        StatusTable { releases }
+        StatusTable { releases, ..StatusTable::default() }
     }
 
     fn gives_way(to: u64, failed: u32) -> NextBoot {

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use reld_plan::{AppDocs, AppupFile, Config, Layers, Rel, RelApp, Release, RelupFile, Schemas, Vsn};
+use reld_trust::{KEYS, KeyChange};
 
 use crate::error::Error;
 use crate::layout::{self, Root};
@@ -21,6 +22,8 @@ pub struct Documents {
     pub release: Release,
     /// The configuration: the release's `config.toml`, and that of the node where there is one.
     pub config: Layers,
+    /// `keys.toml`; empty if there is none.
+    pub keys: KeyChange,
 }
 
 /// Reads the documents of a release on a node. No lock is needed, because this only reads.
@@ -46,7 +49,7 @@ pub(crate) fn config(root: &Root, vsn: &Vsn) -> Result<Config, Error> {
 /// [`Error::Tarball`], and those of [`docs`]. [`Error::NoDocument`] if the tarball leaves out an
 /// app: planning with it needs a node that has the app.
 pub fn docs_of_tarball(tarball: &Path) -> Result<(Manifest, Documents), Error> {
-    let manifest = Tarball::open(tarball)?.manifest()?;
+    let manifest = Tarball::open(tarball)?.head()?.manifest;
     let mut texts = BTreeMap::new();
     Tarball::open(tarball)?.files(&manifest, |file, content| {
         if is_document(&file.path) {
@@ -171,12 +174,16 @@ pub(crate) fn read(texts: &dyn Texts, vsn: &Vsn) -> Result<Documents, Error> {
     expect(&path, &format!("release {vsn}"), &format!("release {}", rel.version))?;
     let apps = rel.apps.iter().map(|app| read_app(texts, app)).collect::<Result<Vec<_>, _>>()?;
     let config = Layers { release: read_config(texts, vsn)?, ..Layers::default() };
+    let keys = match texts.find(&format!("{folder}/{KEYS}"))? {
+        (path, Some(text)) => KeyChange::parse(&path.to_string_lossy(), &text)?,
+        (_, None) => KeyChange::default(),
+    };
     let release = Release::new(rel, apps)?;
     let release = match texts.find(&format!("{folder}/relup.toml"))? {
         (path, Some(text)) => release.with_relup(parse_relup(&path, &text, vsn)?),
         (_, None) => release,
     };
-    Ok(Documents { release, config })
+    Ok(Documents { release, config, keys })
 }
 
 /// Reads the `config.toml` of a release; empty if there is none.

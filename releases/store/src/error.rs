@@ -10,6 +10,10 @@ use crate::fault::Fault;
 use crate::lifecycle::Refusal;
 use crate::verify::Harm;
 
+mod failure;
+
+pub(crate) use failure::Failure;
+
 /// An error of the store.
 ///
 /// Unless a variant documents an exception, the status table and the files of every known release
@@ -26,6 +30,22 @@ pub enum Error {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// The policy of signatures cannot be read, so no release is accepted.
+    #[error(transparent)]
+    Policy(#[from] reld_trust::PolicyError),
+    /// The policy does not let a release run.
+    #[error("release {vsn} is not trusted: {fault}")]
+    Untrusted {
+        /// The release.
+        vsn: Vsn,
+        /// The reason.
+        fault: Box<Fault>,
+    },
+    /// The node requires signatures, which code by hand does not have.
+    #[error(
+        "code that is loaded by hand has no signature, and this node requires one; upgrade to a signed release, or add --unsigned"
+    )]
+    ByHand,
     /// The disk is too full for a boot.
     #[error("the disk of {} has {free} bytes free, but a boot needs {needed}; make room", root.display())]
     NoRoom {
@@ -407,43 +427,6 @@ impl Error {
             }
             other => other,
         }
-    }
-}
-
-/// The cause of a failure to read a tarball: the tarball or the node.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The tarball is invalid.
-    Tarball(Fault),
-    /// The node failed.
-    Node(Error),
-}
-
-impl Failure {
-    /// Returns a closure for `map_err` that names the tarball.
-    pub(crate) fn of(path: &Path) -> impl FnOnce(Self) -> Error {
-        move |failure| match failure {
-            Self::Tarball(source) => Error::Tarball { path: path.to_owned(), source },
-            Self::Node(error) => error,
-        }
-    }
-}
-
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        Self::Tarball(fault)
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Node(error)
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Tarball(Fault::NotATarball(error))
     }
 }
 

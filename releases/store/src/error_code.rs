@@ -14,6 +14,9 @@ impl Error {
         match self {
             Self::Io { .. } => ErrorCode::Io,
             Self::NoRoom { .. } | Self::TooFull { .. } => ErrorCode::NoRoom,
+            Self::Policy(_) => ErrorCode::BadPolicy,
+            Self::Untrusted { fault, .. } => fault.code(),
+            Self::ByHand => ErrorCode::Unsigned,
             Self::Locked { .. } => ErrorCode::RootInUse,
             Self::NotARoot { .. }
             | Self::NewerRoot { .. }
@@ -85,6 +88,8 @@ impl Fault {
             Self::OtherContent(_) => ErrorCode::OtherContent,
             Self::NotCarried(_) | Self::NotHere(_) => ErrorCode::LeftOut,
             Self::Stray(_) => ErrorCode::Damaged,
+            Self::Untrusted(_) => ErrorCode::Untrusted,
+            Self::OlderThanFloor { .. } => ErrorCode::OlderThanFloor,
         }
     }
 }

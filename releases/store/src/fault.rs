@@ -92,6 +92,21 @@ pub enum Fault {
         /// The name in the `release.toml`.
         release: AppName,
     },
+    /// Its signatures are not sufficient.
+    #[error("{0}")]
+    Untrusted(#[from] reld_trust::Fault),
+    /// A later release of its name was committed.
+    #[error(
+        "it has serial {serial}, and this node has committed serial {floor} of {name}; `--ignore-floor` accepts it"
+    )]
+    OlderThanFloor {
+        /// The name of the release.
+        name: AppName,
+        /// Its serial.
+        serial: u64,
+        /// The highest committed serial.
+        floor: u64,
+    },
     /// Data follows the end of the archive.
     #[error("data follows its end")]
     Trailing,

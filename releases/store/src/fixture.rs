@@ -91,6 +91,7 @@ pub(crate) fn manifest(version: &str, files: &BTreeMap<String, String>) -> Manif
         target: platform().target,
         reld: platform().reld,
         abi: platform().abi,
+        serial: 0,
         files: files.iter().map(entry).collect(),
     }
 }

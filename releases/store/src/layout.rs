@@ -6,7 +6,8 @@
 //!     app.toml  appup.toml  schema.json  counter.so  priv/
 //!   releases/
 //!     RELEASES.toml           the status table
-//!     1.1.0/                  manifest.toml  release.toml  config.toml  relup.toml
+//!     1.1.0/                  manifest.toml  manifest.toml.minisig  release.toml  config.toml
+//!                             relup.toml  keys.toml
 //!   history/                  the history of the releases, one file per entry
 //!   run/                      private copies of libraries, made by the loader
 //!   staging/                  half-unpacked releases
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reld_plan::{AppName, Vsn};
+use reld_trust::SEAL;
 
 use crate::claim::own_folder;
 use crate::disk::{Disk, RealDisk};
@@ -96,6 +98,10 @@ impl Root {
 
     pub(crate) fn manifest_file(&self, vsn: &Vsn) -> PathBuf {
         self.release_dir(vsn).join(MANIFEST)
+    }
+
+    pub(crate) fn seal_file(&self, vsn: &Vsn) -> PathBuf {
+        self.release_dir(vsn).join(SEAL)
     }
 
     pub(crate) fn staging_dir(&self, vsn: &Vsn) -> PathBuf {

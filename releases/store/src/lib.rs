@@ -30,6 +30,7 @@ mod error_code;
 mod fault;
 #[cfg(test)]
 mod fixture;
+mod guard;
 mod health;
 mod history;
 mod layout;
@@ -66,8 +67,9 @@ pub use lifecycle::{Action, KnownApp, KnownRelease, Refusal, Status, StatusTable
 pub use manifest::{Abi, FileEntry, MANIFEST, Manifest, Platform};
 pub use node_config::NodeConfig;
 pub use pack::{Order, Packed, Probe, Probed, app_folders, pack, pack_revision};
+pub use package::{Head, head_of_tarball, reseal};
 pub use prune::{Removal, removals};
-pub use store::Store;
+pub use store::{Store, UnpackOptions};
 pub use unpack::Unpacked;
 pub use upload::Upload;
 pub use verify::{Damage, Harm, Verified, survey};

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use reld_plan::{AppName, Vsn};
+use reld_trust::{Floor, Keys, Provenance};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -17,6 +18,12 @@ pub struct StatusTable {
     /// The releases.
     #[serde(rename = "release", default)]
     pub releases: Vec<KnownRelease>,
+    /// The floor of each name of releases.
+    #[serde(rename = "floor", default, skip_serializing_if = "Vec::is_empty")]
+    pub floors: Vec<Floor>,
+    /// The keys that committed releases have brought and retired.
+    #[serde(default, skip_serializing_if = "Keys::is_empty")]
+    pub keys: Keys,
 }
 
 /// A known release.
@@ -40,6 +47,9 @@ pub struct KnownRelease {
     /// is unpacked, as a current one is.
     #[serde(skip)]
     pub tried: bool,
+    /// Its serial and its signatures.
+    #[serde(default, skip_serializing_if = "Provenance::is_empty")]
+    pub provenance: Provenance,
     /// Its apps.
     #[serde(rename = "app", default)]
     pub apps: Vec<KnownApp>,
@@ -88,7 +98,7 @@ impl fmt::Display for Status {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// The release was unpacked. The action sets the status of the given record.
-    Unpack(KnownRelease),
+    Unpack(Box<KnownRelease>),
     /// The node was upgraded to the release.
     Install(Vsn),
     /// The node boots the release from now on.
@@ -221,6 +231,14 @@ impl StatusTable {
         }
     }
 
+    /// Takes over the serial and the keys of a committed release. A release brings its keys once:
+    /// when the node goes back to it later, the keys of newer releases stay.
+    pub(crate) fn take_over(&mut self, vsn: &Vsn) {
+        let Some(release) = self.releases.iter_mut().find(|release| release.version == *vsn) else { return };
+        Floor::raise(&mut self.floors, &release.name, release.provenance.serial);
+        self.keys.take(vsn, &std::mem::take(&mut release.provenance.keys));
+    }
+
     fn replace(&mut self, from: Status, to: Status) {
         for release in self.releases.iter_mut().filter(|release| release.status == from) {
             release.status = to;
@@ -243,7 +261,8 @@ impl StatusTable {
 ///
 /// An action can also make another release old. If a release becomes current, or the permanent
 /// release is installed again, the former current release becomes old. If a release becomes
-/// permanent, the former permanent release becomes old.
+/// permanent, the former permanent release becomes old. `make_permanent` also raises the floor of the
+/// release's name and takes over its keys.
 ///
 /// OTP has the same table, with two exceptions. Unlike in OTP, the current release cannot be
 /// removed, because the node would then run an unknown release. And installing the permanent
@@ -292,9 +311,13 @@ fn install(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
 
 fn make_permanent(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
     match known(table, vsn)? {
-        Status::Permanent => Ok(()),
+        Status::Permanent => {
+            table.take_over(vsn);
+            Ok(())
+        }
         Status::Current => {
             boot(table, vsn);
+            table.take_over(vsn);
             Ok(())
         }
         status => Err(Refusal::BadStatus { vsn: vsn.clone(), status, needed: "current" }),

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use reld_plan::{AppName, DocError, Vsn, bounded};
+use reld_trust::Claim;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Hasher};
@@ -40,6 +41,9 @@ pub struct Manifest {
     pub reld: Vsn,
     /// The ABI of its libraries.
     pub abi: Abi,
+    /// Its serial, from `release.toml`; 0 if it has none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub serial: u64,
     /// Every file of the release, sorted by path.
     #[serde(rename = "file", default)]
     pub files: Vec<FileEntry>,
@@ -84,6 +88,11 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+// As `is_false`.
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
 /// The properties of a node that the libraries of a release depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Platform {
@@ -122,6 +131,12 @@ impl Manifest {
             hasher.update(format!("{}\n{}\n", file.path, file.sha256).as_bytes());
         }
         hasher.digest()
+    }
+
+    /// Returns the claim that a signature has to make.
+    pub fn claim(&self) -> Claim {
+        let identity = self.identity().to_string();
+        Claim { name: self.name.clone(), version: self.version.clone(), serial: self.serial, identity }
     }
 
     /// Returns the total size of all files, in bytes.
@@ -244,6 +259,7 @@ mod tests {
             target: "x86_64-unknown-linux-gnu".to_owned(),
             reld: "0.2.0".parse().unwrap(),
             abi: Abi { major: 1, minor: 3 },
+            serial: 0,
             files,
         }
     }

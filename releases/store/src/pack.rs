@@ -9,6 +9,8 @@ use reld_plan::{
     Schemas, Vsn, misfits,
 };
 
+use reld_trust::{KEYS, KeyChange};
+
 use crate::error::Error;
 use crate::manifest::{Abi, FileEntry, Manifest};
 use crate::package::{self, Source};
@@ -20,7 +22,8 @@ const DEPTH_MAX: usize = 8;
 /// The input and the output of a packing.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// The `release.toml`; an existing `config.toml` and `relup.toml` beside it are packed too.
+    /// The `release.toml`; an existing `config.toml`, `relup.toml` and `keys.toml` beside it are
+    /// packed too.
     pub release: PathBuf,
     /// The folder that contains the app folders, at a limited depth.
     pub apps: PathBuf,
@@ -341,6 +344,10 @@ impl Contents {
             Config::parse(&path.to_string_lossy(), &text)?;
             self.add(format!("{below}/config.toml"), Source::Text(text), false)?;
         }
+        if let Some((path, text)) = beside(KEYS)? {
+            KeyChange::parse(&path.to_string_lossy(), &text)?;
+            self.add(format!("{below}/{KEYS}"), Source::Text(text), false)?;
+        }
         let relup = beside("relup.toml")?;
         if let Some((path, text)) = &relup {
             documents::parse_relup(path, text, &rel.version)?;
@@ -436,6 +443,7 @@ fn write(
         target: platform.target,
         reld: order.reld.clone(),
         abi: platform.abi,
+        serial: rel.serial,
         files: contents.entries.into_values().collect(),
     };
     manifest.check().map_err(|source| Error::Tarball { path: tarball.clone(), source })?;

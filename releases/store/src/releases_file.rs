@@ -94,15 +94,20 @@ mod tests {
             identity: Digest::of(version.as_bytes()),
             previous: None,
             tried: false,
+            provenance: Default::default(),
             apps: vec![app],
         }
+    }
+
+    fn table(releases: Vec<KnownRelease>) -> StatusTable {
+        StatusTable { releases, ..StatusTable::default() }
     }
 
     #[test]
     fn the_table_round_trips_except_for_the_current_status() {
         let (_folder, root) = root();
         let releases = [("3.0.0", Status::Current), ("2.0.0", Status::Permanent), ("1.0.0", Status::Old)];
-        let mut table = StatusTable { releases: releases.map(|(v, s)| release(v, s)).to_vec() };
+        let mut table = table(releases.map(|(v, s)| release(v, s)).to_vec());
         write(&root, &table).unwrap();
         table.releases[0].status = Status::Unpacked;
         assert_eq!(read(&root).unwrap(), Some(table));
@@ -127,7 +132,7 @@ mod tests {
     #[test]
     fn a_table_changed_by_another_program_is_an_error() {
         let (_folder, root) = root();
-        write(&root, &StatusTable { releases: vec![release("1.0.0", Status::Permanent)] }).unwrap();
+        write(&root, &table(vec![release("1.0.0", Status::Permanent)])).unwrap();
         let sound = fs::read_to_string(root.releases_file()).unwrap();
         let (_, table) = sound.split_once('\n').unwrap();
         let changed = [

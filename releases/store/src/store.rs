@@ -9,24 +9,23 @@ use crate::boots::{Boots, GaveWay};
 use crate::claim::RootLock;
 use crate::disk::{Disk, RealDisk};
 use crate::documents::{self, Documents};
-use crate::error::{Error, Failure};
-use crate::fault::Fault;
+use crate::error::Error;
+use crate::guard::Guard;
 use crate::health::Health;
 use crate::history::History;
 use crate::layout::Root;
 use crate::lifecycle::{Action, KnownRelease, Refusal, StatusTable, next};
 use crate::manifest::{Manifest, Platform};
 use crate::node_config::NodeConfig;
-use crate::package::Tarball;
 use crate::prune::{self, Removal};
-use crate::unpack::{self, Unpacked};
+use crate::unpack::Unpacked;
 use crate::{releases_file, room, verify};
 
 /// The releases of one node. There is only one store per root, because it holds the root's lock.
 ///
 /// Every change is atomic: on an error, the table and the files of every known release are
 /// unchanged. After a crash at any point, [`Store::open`] finds one of these two states. The
-/// exception is a replaced release, see [`Store::unpack_replacing`].
+/// exception is a replaced release, see [`UnpackOptions::replaces`].
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Root,
@@ -35,6 +34,7 @@ pub struct Store {
     config: Config,
     /// The configuration on the daemon's command line.
     command_line: Config,
+    guard: Guard,
     health: Health,
     _lock: Arc<RootLock>,
 }
@@ -62,8 +62,8 @@ impl Store {
         let config = NodeConfig::read(&root)?.config;
         root.sweep(&table)?;
         root.clear_run()?;
-        let (health, lock) = (Health::default(), Arc::new(lock));
-        Ok(Self { root, table, config, command_line: Config::default(), health, _lock: lock })
+        let (guard, health, lock) = (Guard::default(), Health::default(), Arc::new(lock));
+        Ok(Self { root, table, config, command_line: Config::default(), guard, health, _lock: lock })
     }
 
     /// Overrides the configuration of each release and of the node. OTP: configuration on the
@@ -139,34 +139,7 @@ impl Store {
     /// # Errors
     /// [`Error::Tarball`] with the fault, those of [`docs`](documents::docs), and [`Error::Io`].
     pub fn unpack(&mut self, tarball: &Path, node: &Platform) -> Result<Unpacked, Error> {
-        self.take(tarball, node, false)
-    }
-
-    /// As [`unpack`](Self::unpack). A release with other content takes the place of one of its
-    /// version that does not run, never was permanent, and is not the way back of the running one.
-    ///
-    /// The old content is forgotten when the new one is checked and in staging. If a later step
-    /// fails, the node has neither.
-    ///
-    /// # Errors
-    /// Those of [`unpack`](Self::unpack).
-    pub fn unpack_replacing(&mut self, tarball: &Path, node: &Platform) -> Result<Unpacked, Error> {
-        self.take(tarball, node, true)
-    }
-
-    fn take(&mut self, tarball: &Path, node: &Platform, replaces: bool) -> Result<Unpacked, Error> {
-        let manifest = Tarball::open(tarball)?.manifest()?;
-        let known = self.table.get(&manifest.version);
-        if let Some(known) = known.filter(|known| known.identity == manifest.identity()) {
-            return self.unpack_known(tarball, &manifest, known.clone());
-        }
-        if known.is_some() && !(replaces && self.table.is_replaceable(&manifest.version)) {
-            let fault = Fault::OtherContent(format!("release {}", manifest.version));
-            return Err(Failure::of(tarball)(fault.into()));
-        }
-        manifest.check_platform(node).map_err(Failure::from).map_err(Failure::of(tarball))?;
-        self.root.sweep(&self.table)?;
-        self.unpack_new(tarball, &manifest).inspect_err(|_| self.recover())
+        self.unpack_with(tarball, node, UnpackOptions::default())
     }
 
     /// Records that the node runs another release now. Nothing is written, so a restart goes back
@@ -185,6 +158,17 @@ impl Store {
     /// [`Error::Refused`] and [`Error::Io`].
     pub fn make_permanent(&mut self, vsn: &Vsn) -> Result<(), Error> {
         self.change(&Action::MakePermanent(vsn.clone()))
+    }
+
+    /// Takes over the serial and the keys of the permanent release after its first boot, if it
+    /// became permanent by a restart.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the next boot takes them over.
+    pub fn confirm(&mut self, vsn: &Vsn) -> Result<(), Error> {
+        let mut table = self.table.clone();
+        table.take_over(vsn);
+        if table == self.table { Ok(()) } else { self.write(table) }
     }
 
     /// Makes an old release permanent; the caller restarts the node.
@@ -306,7 +290,7 @@ impl Store {
     /// [`Refusal::NoSuchRelease`], [`Error::Io`], and [`Error::Tampered`] with the first file that
     /// differs.
     pub fn verify(&self, vsn: &Vsn) -> Result<Manifest, Error> {
-        verify::verify(&self.root, self.release(vsn)?, &self.health)
+        verify::verify(&self.root, self.release(vsn)?, &self.health).map(|head| head.manifest)
     }
 
     /// Returns the known damage of each release's files.
@@ -320,48 +304,6 @@ impl Store {
     /// [`Error::NoRoom`]; [`Error::Io`] if nothing can be written.
     pub fn has_room_to_boot(&self, vsn: &Vsn) -> Result<(), Error> {
         room::check_boot(&self.root, self.manifest(vsn).ok().as_ref())
-    }
-
-    fn unpack_new(&mut self, tarball: &Path, manifest: &Manifest) -> Result<Unpacked, Error> {
-        let replaced = self.table.get(&manifest.version).is_some();
-        let others = match replaced {
-            true => next(&self.table, &Action::Remove(manifest.version.clone()))?,
-            false => self.table.clone(),
-        };
-        let prepared = unpack::prepare(&self.root, &others, tarball, manifest)?;
-        if replaced {
-            // Before its files: a crash may leave files without a release, but never a release
-            // without files.
-            self.write(others)?;
-            self.health.note(&manifest.version, &[]);
-        }
-        let unpacked = Unpacked { replaced, ..unpack::finish(&self.root, tarball, prepared)? };
-        self.change(&Action::Unpack(unpacked.release.clone()))?;
-        self.recheck_damaged(&unpacked.repaired);
-        // Only the empty folder of the staged release is left. The next sweep retries a failed
-        // deletion.
-        let _ = self.root.sweep(&self.table);
-        Ok(unpacked)
-    }
-
-    fn unpack_known(
-        &self,
-        tarball: &Path,
-        manifest: &Manifest,
-        release: KnownRelease,
-    ) -> Result<Unpacked, Error> {
-        Tarball::open(tarball)?.verify(manifest)?;
-        let damage = verify::damage_by(&self.root, &release, manifest)?;
-        let mut repaired = Vec::new();
-        if !damage.is_empty() {
-            self.root.sweep(&self.table)?;
-            let done = unpack::repair(&self.root, tarball, manifest, damage);
-            self.recover();
-            repaired = done?;
-        }
-        self.health.note(&release.version, &[]);
-        self.recheck_damaged(&repaired);
-        Ok(Unpacked { release, is_new: false, replaced: false, repaired })
     }
 
     /// Checks the other damaged releases again, because they may share the repaired files.
@@ -404,6 +346,10 @@ fn create_table(root: &Root) -> Result<StatusTable, Error> {
     releases_file::write(root, &table)?;
     Ok(table)
 }
+
+mod arrival;
+
+pub use arrival::UnpackOptions;
 
 #[cfg(test)]
 mod tests;

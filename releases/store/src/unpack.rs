@@ -12,6 +12,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use reld_plan::Rel;
+use reld_trust::{KeyChange, Provenance, SEAL};
 
 use crate::digest;
 use crate::documents::{self, Staged};
@@ -20,7 +21,7 @@ use crate::fault::Fault;
 use crate::layout::{self, MODE_EXECUTABLE, MODE_PLAIN, Root};
 use crate::lifecycle::{KnownApp, KnownRelease, Status, StatusTable};
 use crate::manifest::{FileEntry, MANIFEST, Manifest};
-use crate::package::Tarball;
+use crate::package::{Head, Tarball};
 use crate::room;
 use crate::verify::{self, Damage, Harm};
 
@@ -35,12 +36,16 @@ pub struct Unpacked {
     pub replaced: bool,
     /// The repaired files, as paths below the root.
     pub repaired: Vec<PathBuf>,
+    /// Warnings for the operator.
+    pub warnings: Vec<String>,
 }
 
 /// A release in staging, with nothing left to decide.
 pub(crate) struct Prepared {
     staged: PathBuf,
-    release: KnownRelease,
+    pub(crate) release: KnownRelease,
+    /// The keys in its `keys.toml`.
+    pub(crate) keys: KeyChange,
     moves: Moves,
 }
 
@@ -52,21 +57,23 @@ pub(crate) fn prepare(
     root: &Root,
     table: &StatusTable,
     tarball: &Path,
-    manifest: &Manifest,
+    head: &Head,
 ) -> Result<Prepared, Error> {
+    let manifest = &head.manifest;
     check_left_out(root, manifest).map_err(|fault| Failure::of(tarball)(fault.into()))?;
     let staged = root.staging_dir(&manifest.version);
-    stage(root, tarball, manifest, &staged).map_err(|error| error.below(&staged))?;
+    stage(root, tarball, head, &staged).map_err(|error| error.below(&staged))?;
     let documents = documents::read(&Staged { staged: &staged, root: root.path() }, &manifest.version)?;
     let moves = decide(root, table, manifest, documents.release.rel()).map_err(Failure::of(tarball))?;
-    Ok(Prepared { staged, release: known(manifest, documents.release.rel()), moves })
+    let release = known(manifest, documents.release.rel());
+    Ok(Prepared { staged, release, keys: documents.keys, moves })
 }
 
 /// Moves the files of a prepared release into place, and returns its entry for the status table.
 ///
 /// The folders that it replaces must belong to no release of the status table on disk.
 pub(crate) fn finish(root: &Root, tarball: &Path, prepared: Prepared) -> Result<Unpacked, Error> {
-    let Prepared { staged, release, moves: Moves { folders, damage } } = prepared;
+    let Prepared { staged, release, moves: Moves { folders, damage }, .. } = prepared;
     let repaired = put_in_place(root, &staged, damage).map_err(Failure::of(tarball))?;
     for folder in folders {
         let place = root.path().join(&folder);
@@ -77,7 +84,7 @@ pub(crate) fn finish(root: &Root, tarball: &Path, prepared: Prepared) -> Result<
     }
     root.sync(&root.path().join("lib"))?;
     root.sync(&root.path().join("releases"))?;
-    Ok(Unpacked { release, is_new: true, replaced: false, repaired })
+    Ok(Unpacked { release, is_new: true, replaced: false, repaired, warnings: Vec::new() })
 }
 
 /// Repairs damaged files of a known release from its tarball. Returns their paths below the root.
@@ -86,11 +93,11 @@ pub(crate) fn finish(root: &Root, tarball: &Path, prepared: Prepared) -> Result<
 pub(crate) fn repair(
     root: &Root,
     tarball: &Path,
-    manifest: &Manifest,
+    head: &Head,
     damage: Vec<Damage>,
 ) -> Result<Vec<PathBuf>, Error> {
-    let staged = root.staging_dir(&manifest.version);
-    stage(root, tarball, manifest, &staged).map_err(|error| error.below(&staged))?;
+    let staged = root.staging_dir(&head.manifest.version);
+    stage(root, tarball, head, &staged).map_err(|error| error.below(&staged))?;
     put_in_place(root, &staged, damage).map_err(Failure::of(tarball))
 }
 
@@ -136,12 +143,17 @@ fn put(root: &Root, staged: &Path, place: &Path) -> Result<(), Error> {
     root.rename(staged, place)
 }
 
-fn stage(root: &Root, tarball: &Path, manifest: &Manifest, staged: &Path) -> Result<(), Error> {
+fn stage(root: &Root, tarball: &Path, head: &Head, staged: &Path) -> Result<(), Error> {
+    let manifest = &head.manifest;
     room::check(root.disk(), root.path(), manifest.carried_size())?;
     let release = staged.join(layout::release_dir(&manifest.version));
     root.create_dir(&staged.join("lib"))?;
     root.create_dir(&release)?;
-    root.write(&release.join(MANIFEST), &manifest.print())?;
+    // As they are in the tarball, because the signatures cover the bytes.
+    root.write(&release.join(MANIFEST), &head.text)?;
+    if let Some(seal) = &head.seal {
+        root.write(&release.join(SEAL), seal)?;
+    }
     Tarball::open(tarball)?
         .files(manifest, |file, content| write(root, &staged.join(&file.path), file, content))
 }
@@ -247,6 +259,7 @@ fn known(manifest: &Manifest, rel: &Rel) -> KnownRelease {
         identity: manifest.identity(),
         previous: None,
         tried: false,
+        provenance: Provenance::default(),
         apps: rel.apps.iter().map(known_app).collect(),
     }
 }

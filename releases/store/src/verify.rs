@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fmt, fs, io, iter, thread};
 
+use reld_trust::SEAL;
+
 use crate::digest::Digest;
 use crate::documents;
 use crate::error::Error;
@@ -13,6 +15,7 @@ use crate::health::Health;
 use crate::layout::{self, Root};
 use crate::lifecycle::KnownRelease;
 use crate::manifest::{FileEntry, MANIFEST, Manifest};
+use crate::package::Head;
 
 /// A file that differs from its entry in the manifest.
 #[derive(Debug)]
@@ -73,18 +76,18 @@ pub struct Verified {
 /// # Errors
 /// [`Error::Io`] if a folder cannot be read.
 pub fn survey(root: &Root, release: &KnownRelease) -> Result<Verified, Error> {
-    let (manifest, damage) = look(root, release)?;
-    let (files, bytes) = manifest.map_or((0, 0), |manifest| (manifest.files.len(), manifest.size()));
+    let (head, damage) = look(root, release)?;
+    let (files, bytes) = head.map_or((0, 0), |head| (head.manifest.files.len(), head.manifest.size()));
     Ok(Verified { files, bytes, damage })
 }
 
 /// Returns the manifest of a known release and the damage of its files. If the manifest is damaged,
 /// the other files cannot be checked.
-fn look(root: &Root, release: &KnownRelease) -> Result<(Option<Manifest>, Vec<Damage>), Error> {
-    match manifest(root, release) {
-        Ok(manifest) => {
-            let damage = damage(root, &release.folders(), &manifest)?;
-            Ok((Some(manifest), damage))
+fn look(root: &Root, release: &KnownRelease) -> Result<(Option<Head>, Vec<Damage>), Error> {
+    match head(root, release) {
+        Ok(head) => {
+            let damage = damage(root, &release.folders(), &head.manifest)?;
+            Ok((Some(head), damage))
         }
         Err(Error::Tampered { fault, .. }) => {
             Ok((None, vec![Damage { path: manifest_path(release), fault }]))
@@ -106,16 +109,16 @@ fn manifest_path(release: &KnownRelease) -> PathBuf {
     Path::new(&layout::release_dir(&release.version)).join(MANIFEST)
 }
 
-/// Compares every file of a known release with its manifest, which is returned.
+/// Compares every file of a known release with its manifest, which is returned with its signatures.
 ///
 /// # Errors
 /// [`Error::Tampered`] with the first file that differs, is missing or is not listed;
 /// [`Error::Io`].
-pub(crate) fn verify(root: &Root, release: &KnownRelease, health: &Health) -> Result<Manifest, Error> {
-    let (manifest, damage) = look(root, release)?;
+pub(crate) fn verify(root: &Root, release: &KnownRelease, health: &Health) -> Result<Head, Error> {
+    let (head, damage) = look(root, release)?;
     health.note(&release.version, &damage);
     match damage.into_iter().next() {
-        None => Ok(manifest.expect("a manifest that is not there is damage")),
+        None => Ok(head.expect("a manifest that is not there is damage")),
         Some(Damage { path, fault: Harm::Unreadable(source) }) => {
             Err(Error::io("read", &root.path().join(path))(source))
         }
@@ -126,6 +129,22 @@ pub(crate) fn verify(root: &Root, release: &KnownRelease, health: &Health) -> Re
 /// Returns the manifest of a known release. Its identity must be equal to the identity in the
 /// status table.
 pub(crate) fn manifest(root: &Root, release: &KnownRelease) -> Result<Manifest, Error> {
+    read_manifest(root, release).map(|(manifest, _)| manifest)
+}
+
+/// Returns the manifest of a known release with its bytes and its signatures.
+pub(crate) fn head(root: &Root, release: &KnownRelease) -> Result<Head, Error> {
+    let (manifest, text) = read_manifest(root, release)?;
+    let path = root.seal_file(&release.version);
+    let seal = match documents::text_of_file(&path, &path) {
+        Ok(seal) => seal,
+        Err(error @ Error::Io { .. }) => return Err(error),
+        Err(_) => return Err(tampered(root, release, &path, Harm::Changed)),
+    };
+    Ok(Head { manifest, text, seal })
+}
+
+fn read_manifest(root: &Root, release: &KnownRelease) -> Result<(Manifest, String), Error> {
     let path = root.manifest_file(&release.version);
     let text = match documents::text_of_file(&path, &path) {
         Ok(Some(text)) => text,
@@ -134,7 +153,7 @@ pub(crate) fn manifest(root: &Root, release: &KnownRelease) -> Result<Manifest, 
         Err(_) => return Err(tampered(root, release, &path, Harm::Changed)),
     };
     match Manifest::parse(&text) {
-        Ok(manifest) if manifest.identity() == release.identity => Ok(manifest),
+        Ok(manifest) if manifest.identity() == release.identity => Ok((manifest, text)),
         _ => Err(tampered(root, release, &path, Harm::Changed)),
     }
 }
@@ -157,8 +176,8 @@ pub(crate) fn damage(
         for path in files(root.path(), folder)? {
             match listed.remove(path.as_path()) {
                 Some(file) => there.push((path, file)),
-                // A manifest does not list itself.
-                None if path == Path::new(folder).join(MANIFEST) => {}
+                // A manifest lists neither itself nor its signatures.
+                None if [MANIFEST, SEAL].iter().any(|own| path == Path::new(folder).join(own)) => {}
                 None => found.push(Damage { path, fault: Harm::Stray }),
             }
         }

@@ -18,7 +18,7 @@ use super::line::{Line, Outcome, ms};
 use super::misfit;
 use super::question::Judge;
 use super::rounds::{Change, Changes};
-use crate::args::{AppBuild, Build, Dev, Going, Upgrade};
+use crate::args::{AppBuild, Build, ByHand, Dev, Floor, Going, Upgrade};
 use crate::commands::probe::ReldProbe;
 use crate::commands::{load, pack, upgrade};
 use crate::error::Failure;
@@ -110,7 +110,8 @@ impl Workshop {
         line.app = packed.manifest.name.to_string();
         line.version = Some(packed.manifest.version.to_string());
         let (release, build) = (self.tarball.clone().into(), AppBuild::default());
-        let order = Upgrade { release, app: None, build, going: Going::default() };
+        let (floor, by_hand) = (Floor::default(), ByHand::default());
+        let order = Upgrade { release, app: None, build, floor, by_hand, going: Going::default() };
         let booted = upgrade::upgrade(&self.client, order).await;
         line.load_ms = ms(begun.elapsed());
         booted?;
@@ -249,7 +250,8 @@ impl Workshop {
         {
             return Ok(None);
         }
-        let report = self.client.upload(&q::UpgradeApp { wait: true }, open(&packed.tarball).await?).await;
+        let order = q::UpgradeApp { unsigned: false, wait: true };
+        let report = self.client.upload(&order, open(&packed.tarball).await?).await;
         line.load_ms += ms(begun.elapsed());
         let report = match report {
             Ok(report) => report,
@@ -266,7 +268,7 @@ impl Workshop {
         if failure.report().exit_code != ExitCode::RolledBack {
             return Ok(failure);
         }
-        let checked = self.client.upload(&q::CheckApp {}, open(tarball).await?).await;
+        let checked = self.client.upload(&q::CheckApp::default(), open(tarball).await?).await;
         Ok(checked.err().map_or(failure, Failure::from))
     }
 

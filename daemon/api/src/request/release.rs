@@ -18,11 +18,20 @@ pub struct Unpack {
     /// never was permanent, such as one that was rolled back.
     #[serde(default, skip_serializing_if = "is_default")]
     pub replace: bool,
+    /// Whether the release is accepted although a release with a higher serial was committed. Only
+    /// root and the owner of the policy of signatures may set it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ignore_floor: bool,
     /// Whether the order is queued if it cannot begin at once. Otherwise it is refused. A queued
     /// order is dropped when its client disconnects.
     #[serde(default, skip_serializing_if = "is_default")]
     pub wait: bool,
 }
+
+/// `relctl keys`: returns the policy of signatures, the keys that may sign, and the floors.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {}
 
 /// `relctl check VSN`, and `--dry-run`: returns the steps of an install, and every obstacle that
 /// can be found beforehand. OTP: `check_install_release`. Unlike OTP's, it runs no app code in the
@@ -240,9 +249,13 @@ pub struct Downgrade {
 
 /// `relctl upgrade --app APP DIR --dry-run`: returns the steps of [`UpgradeApp`]. Both requests
 /// have the same body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CheckApp {}
+pub struct CheckApp {
+    /// As in [`UpgradeApp`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unsigned: bool,
+}
 
 /// `relctl upgrade --app APP DIR`: switches one app of the running release to another version,
 /// newer or older. The body is a release tarball that contains only this app. The node becomes
@@ -251,6 +264,10 @@ pub struct CheckApp {}
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpgradeApp {
+    /// Whether the app is accepted although the node requires signatures. Only root and the owner
+    /// of the policy of signatures may set it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unsigned: bool,
     /// Whether the order is queued if it cannot begin at once. Otherwise it is refused. A queued
     /// order is dropped when its client disconnects.
     #[serde(default, skip_serializing_if = "is_default")]

@@ -68,6 +68,10 @@ pub struct Load {
     /// accept are then killed, as in OTP.
     #[serde(default, skip_serializing_if = "is_default")]
     pub force: bool,
+    /// Whether the library is accepted although the node requires signatures. Only root and the
+    /// owner of the policy of signatures may set it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unsigned: bool,
 }
 
 /// `relctl suspend PID|NAME`: suspends a process. It handles no messages until it is resumed. OTP:

@@ -23,6 +23,12 @@ pub struct Unpacked {
     /// The files that were repaired, as paths relative to the root.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repaired: Vec<String>,
+    /// The names of the keys with a valid signature.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signed_by: Vec<String>,
+    /// Warnings about the signatures and the serial.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// The steps that an install would take.
@@ -62,6 +68,9 @@ pub struct Report {
     pub from: Option<String>,
     /// The requested release or app.
     pub to: String,
+    /// The names of the keys that have signed the release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signed_by: Vec<String>,
     /// False if it was running already.
     pub changed: bool,
     /// Whether the release is permanent now.
@@ -383,6 +392,43 @@ pub struct Rebooting {
     pub version: String,
 }
 
+/// The policy of signatures, and its effects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyList {
+    /// The file with the policy.
+    pub policy: String,
+    /// The consequence of insufficient signatures: `signed` (a refusal), `warn` or `off`.
+    pub require: String,
+    /// The number of keys that have to sign a release.
+    pub threshold: u64,
+    /// The keys that may sign.
+    pub keys: Vec<KeyRow>,
+    /// The numbers of the keys that releases have retired.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<String>,
+    /// The highest committed serial of each name of releases.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub floors: BTreeMap<String, u64>,
+}
+
+/// A key that may sign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRow {
+    /// Its name.
+    pub name: String,
+    /// Its number, as minisign prints it.
+    pub id: String,
+    /// The names of the releases that it may sign; all if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// The last serial that it may sign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<u64>,
+    /// The version of the release that has brought it. Absent for a key of the administrator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brought_by: Option<String>,
+}
+
 /// The releases on the node, latest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseList {
@@ -399,6 +445,12 @@ pub struct ReleaseRow {
     pub version: String,
     /// The status of the release.
     pub status: ReleaseStatus,
+    /// The serial of the release; 0 if it has none.
+    #[serde(default)]
+    pub serial: u64,
+    /// The names of the keys with a valid signature when the release was unpacked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signed_by: Vec<String>,
     /// The apps of the release, such as `counter-0.1.1`.
     pub apps: Vec<String>,
 }

@@ -12,6 +12,7 @@ pub(super) fn alarms(api: &Api) -> Vec<Alarm> {
     let found = [
         board.gave_way.as_ref().map(|gave_way| Alarm::new("boot.gave_way", gave_way_text(gave_way))),
         board.trouble.map(|trouble| Alarm::new("release", trouble)),
+        board.distrust.map(|text| Alarm::new("signatures", text)),
         residents_text(api).map(|text| Alarm::new("residents", text)),
         reld_loader::clock_stands().then(|| Alarm::new("clock", CLOCK)),
         api.log.alarm().map(|text| Alarm::new("log", text)),

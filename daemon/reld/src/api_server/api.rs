@@ -1,6 +1,7 @@
 //! The parts of the daemon that handlers use.
 
 use std::fmt::Display;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,6 +34,8 @@ pub(crate) struct Api {
     pub(crate) root: Root,
     pub(crate) health: Health,
     pub(crate) socket: PathBuf,
+    /// The file with the policy of signatures.
+    pub(crate) trust: PathBuf,
     /// The client of the request.
     pub(crate) peer: Peer,
     pub(crate) started: Instant,
@@ -44,6 +47,21 @@ impl Api {
     /// Makes a queue entry for an order of this client.
     pub(super) fn entry(&self, what: impl Into<String>, waits: bool) -> Entry {
         Entry::new(what, self.peer.uid, waits)
+    }
+
+    /// Refuses to pass by the policy of signatures, unless the client could change the policy.
+    pub(super) fn may_pass_by_the_policy(&self) -> Result<(), ErrorReport> {
+        let owner = std::fs::metadata(&self.trust).map(|found| found.uid()).ok();
+        let is_owner = owner.is_none_or(|owner| self.peer.uid == Some(owner));
+        if self.peer.uid == Some(0) || is_owner {
+            return Ok(());
+        }
+        let message = format!(
+            "{} may not pass by the policy of signatures: only root and the owner of {} may",
+            self.peer,
+            self.trust.display()
+        );
+        Err(ErrorReport::refused(ErrorCode::Forbidden, message))
     }
 
     /// Runs blocking work on a separate thread.

@@ -61,6 +61,8 @@ fn status(api: &Api) -> r::NodeStatus {
             r::ReleaseStatus::Permanent => r::ReleaseStatus::Permanent,
             _ => r::ReleaseStatus::Current,
         },
+        serial: known.provenance.serial,
+        signed_by: known.provenance.signed_by.clone(),
     });
     let upgrade = board.progress.map(|at| r::Progress { waits_for: awaited(api), ..at });
     let dirty = api.shared.lock().dirty;

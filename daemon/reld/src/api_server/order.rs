@@ -134,5 +134,6 @@ pub(super) fn options(timeouts: q::Timeouts, policy: q::Policy, supersede: bool)
         // The handler derives it from `End`.
         settles: false,
         one_way: policy.one_way,
+        unsigned: false,
     }
 }

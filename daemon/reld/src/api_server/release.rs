@@ -5,7 +5,7 @@ use axum::body::{Body, Bytes};
 use reld_api::request as q;
 use reld_api::response as r;
 use reld_api::{ErrorCode, ErrorReport};
-use reld_handler::{Check, Ended, Error, KnownApp, Order, Status};
+use reld_handler::{Check, Ended, Error, Key, KnownApp, Order, Status, UnpackOptions};
 use reld_store::Upload;
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
@@ -25,6 +25,7 @@ const CHUNKS_AHEAD: usize = 4;
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on_upload(router, |api: Api, request: q::Unpack, body| unpack(api, request, body));
+    let router = on(router, |api: Api, _: q::Keys| async move { keys(api).await });
     let router = on(router, |api: Api, request: q::Check| async move { check(api, request).await });
     let router =
         on(router, |api: Api, request: q::CheckDowngrade| async move { check_downgrade(api, request).await });
@@ -82,10 +83,11 @@ async fn pass_on(body: Body, chunks: mpsc::Sender<Bytes>) -> Result<(), ErrorRep
 async fn unpack(api: Api, request: q::Unpack, body: Body) -> Result<r::Unpacked, ErrorReport> {
     let file = receive(&api, body).await?;
     let entry = api.entry("the unpacking of a release", request.wait);
-    let work = move |handler: &mut Handler| match request.replace {
-        true => handler.unpack_replacing(file.path()),
-        false => handler.unpack(file.path()),
-    };
+    if request.ignore_floor {
+        api.may_pass_by_the_policy()?;
+    }
+    let options = UnpackOptions { replaces: request.replace, ignores_floor: request.ignore_floor };
+    let work = move |handler: &mut Handler| handler.unpack_with(file.path(), options);
     let unpacked = api.operator.change_beside(entry, work).await?;
     let unpacked = unpacked.map_err(|e| not_unpacked_by(&e))?;
     Ok(r::Unpacked {
@@ -94,7 +96,30 @@ async fn unpack(api: Api, request: q::Unpack, body: Body) -> Result<r::Unpacked,
         apps: app_names(&unpacked.release.apps),
         changed: unpacked.is_new,
         replaced: unpacked.replaced,
+        signed_by: unpacked.release.provenance.signed_by,
+        warnings: unpacked.warnings,
         repaired: unpacked.repaired.iter().map(|path| path.display().to_string()).collect(),
+    })
+}
+
+async fn keys(api: Api) -> Result<r::KeyList, ErrorReport> {
+    let table = api.operator.board().releases;
+    let read = api.operator.ask("read the keys", |checker| checker.keys()).await?;
+    let (require, threshold, keys) = read.map_err(|e| error(&e))?;
+    let row = |key: &Key| r::KeyRow {
+        name: key.name.clone(),
+        id: key.id.to_string(),
+        names: key.limits.names.iter().map(ToString::to_string).collect(),
+        not_after: key.limits.not_after,
+        brought_by: table.keys.brought(key.id).map(ToString::to_string),
+    };
+    Ok(r::KeyList {
+        policy: api.trust.display().to_string(),
+        require: require.to_string(),
+        threshold: threshold as u64,
+        keys: keys.iter().map(row).collect(),
+        retired: table.keys.retired.iter().map(ToString::to_string).collect(),
+        floors: table.floors.iter().map(|floor| (floor.name.to_string(), floor.serial)).collect(),
     })
 }
 
@@ -233,6 +258,8 @@ fn releases(api: &Api) -> r::ReleaseList {
         name: known.name.to_string(),
         version: known.version.to_string(),
         status: status(known.status),
+        serial: known.provenance.serial,
+        signed_by: known.provenance.signed_by.clone(),
         apps: app_names(&known.apps),
     };
     r::ReleaseList { releases: api.operator.board().releases.releases.iter().map(row).collect() }

@@ -25,7 +25,7 @@ const LOAD: Duration = Duration::from_secs(30);
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on_upload(router, |api: Api, request: q::Load, body| load(api, request, body));
-    let router = on_upload(router, |api: Api, _: q::CheckApp, body| check(api, body));
+    let router = on_upload(router, |api: Api, request: q::CheckApp, body| check(api, request, body));
     on_upload(router, |api: Api, request: q::UpgradeApp, body| upgrade(api, request, body))
 }
 
@@ -50,22 +50,27 @@ fn unpack(
 }
 
 /// Upgrades of single apps are for development, so a missing way back is no obstacle.
-fn terms() -> InstallOptions {
-    InstallOptions { one_way: true, ..InstallOptions::default() }
+fn terms(api: &Api, unsigned: bool) -> Result<InstallOptions, ErrorReport> {
+    if unsigned {
+        api.may_pass_by_the_policy()?;
+    }
+    Ok(InstallOptions { one_way: true, unsigned, ..InstallOptions::default() })
 }
 
-async fn check(api: Api, body: Body) -> Result<r::Checked, ErrorReport> {
+async fn check(api: Api, request: q::CheckApp, body: Body) -> Result<r::Checked, ErrorReport> {
+    let terms = terms(&api, request.unsigned)?;
     let unpack = unpack(&api, receive(&api, body).await?);
     let work = move |checker: &Checker<RuntimeNode>| {
         let (app, _place) = unpack()?;
         let what = format!("app {} {}", app.library.app, app.library.vsn);
-        let check = checker.check_app(app, terms()).map_err(|e| error(&e))?;
+        let check = checker.check_app(app, terms).map_err(|e| error(&e))?;
         if check.obstacles.is_empty() { Ok(checked(&check)) } else { Err(check_error(&what, &check)) }
     };
     api.operator.ask("check the app", work).await?
 }
 
 async fn upgrade(api: Api, request: q::UpgradeApp, body: Body) -> Result<r::Report, ErrorReport> {
+    let options = terms(&api, request.unsigned)?;
     let file = receive(&api, body).await?;
     let unpack = unpack(&api, file);
     let (app, place) = api.wait(move |_| unpack()).await?;
@@ -73,7 +78,7 @@ async fn upgrade(api: Api, request: q::UpgradeApp, body: Body) -> Result<r::Repo
     let place = place.keep();
     let name = app.library.app.clone();
     let what = format!("upgrade of app {name} to {}", app.library.vsn);
-    let order = Order::App { app: Box::new(app), options: terms() };
+    let order = Order::App { app: Box::new(app), options };
     let moved = go(&api, order, api.entry(what, request.wait), r::HistoryKind::UpgradeApp, false).await;
     let unused = match &moved {
         Ok(_) => api.shared.lock().places.insert(name, place),
@@ -90,10 +95,13 @@ async fn upgrade(api: Api, request: q::UpgradeApp, body: Body) -> Result<r::Repo
 async fn load(api: Api, request: q::Load, body: Body) -> Result<r::Loaded, ErrorReport> {
     let unpack = unpack(&api, receive(&api, body).await?);
     let before = api.runtime.processes();
+    let unsigned = terms(&api, request.unsigned)?.unsigned;
     let work = move |handler: &mut Handler| {
+        let unsigned = handler.admit_by_hand(unsigned).map_err(|e| error(&e))?;
         // The loader makes a private copy of the library, so the folder is not needed afterwards.
         let (SingleApp { library, .. }, _place) = unpack()?;
-        let warnings = if request.force { Vec::new() } else { asked(handler, &library)? };
+        let mut warnings = if request.force { Vec::new() } else { asked(handler, &library)? };
+        warnings.extend(unsigned);
         handler.node_mut().load_by_hand(&library, Instant::now() + LOAD).map_err(|e| by_hand(&e))?;
         Ok::<_, ErrorReport>((library, warnings))
     };

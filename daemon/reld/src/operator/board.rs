@@ -26,6 +26,8 @@ pub(crate) struct Board {
     pub(crate) restarts: bool,
     /// A failure that is reported until the next install or commit.
     pub(crate) trouble: Option<String>,
+    /// The reason why the policy of signatures would not accept the permanent release.
+    pub(crate) distrust: Option<String>,
     /// The kind of the order that changes the node. It stays set while the new release settles.
     pub(crate) under_way: Option<HistoryKind>,
     /// The progress of that order.
@@ -74,6 +76,7 @@ impl Board {
         self.gave_way = handler.gave_way();
         self.restarts = handler.needs_restart();
         self.trouble = handler.trouble().map(str::to_owned);
+        self.distrust = handler.distrust().map(str::to_owned);
         self.settling =
             handler.settling().map(|Trip { from, to }| Settling { from: from.cloned(), to: to.clone() });
     }

@@ -91,12 +91,18 @@ impl<N: Node> ReleaseHandler<N> {
         let booted = self.boot_of(vsn.clone(), observer);
         let attempt = self.attempt(&vsn, &boots, &booted);
         let unnoted = attempt.noted(&boots).and_then(|boots| self.store.note_boots(&boots).err());
+        let unconfirmed = match attempt {
+            Attempt::Runs => self.store.confirm(&vsn).err(),
+            _ => None,
+        };
+        self.look_at_signatures();
         let mut report = match attempt {
             Attempt::NoRoom(error) => return Err(error),
             Attempt::Damaged(damage) => self.stand_in(&vsn, &damage, observer).unwrap_or(booted)?,
             Attempt::Runs | Attempt::CalledOff | Attempt::Failed => booted?,
         };
-        report.warnings.extend(uncounted.into_iter().chain(unnoted).map(|error| chain(&error)));
+        let failed = uncounted.into_iter().chain(unnoted).chain(unconfirmed);
+        report.warnings.extend(failed.map(|error| chain(&error)));
         Ok(Some(report))
     }
 
@@ -147,6 +153,15 @@ impl<N: Node> ReleaseHandler<N> {
             report.warnings.push(trouble);
             report
         }))
+    }
+
+    /// Notes the distrust in the permanent release.
+    pub(super) fn look_at_signatures(&mut self) {
+        let permanent = self.releases().permanent().map(|release| release.version.clone());
+        let distrust = permanent.and_then(|vsn| Some((self.store.distrust(&vsn)?, vsn)));
+        self.distrust = distrust.map(|(fault, vsn)| {
+            format!("the permanent release {vsn} does not satisfy the policy of signatures: {fault}")
+        });
     }
 
     /// Returns the release that the next boot boots; `None` if no release is permanent.

@@ -89,6 +89,8 @@ impl<N: Node> ReleaseHandler<N> {
         let Way { lineup, replaced, options, prepared, begin } = way;
         let Prepared { check, programs } = prepared;
         let mut report = Report::new(check.from, check.to);
+        let known = self.releases().get(&report.to);
+        report.signed_by = known.map(|known| known.provenance.signed_by.clone()).unwrap_or_default();
         report.app = replaced;
         report.script = check.script;
         report.warnings = check.warnings;

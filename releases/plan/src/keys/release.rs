@@ -45,6 +45,13 @@ pub(crate) const REL: Table = Table {
             "The version of the daemon. If it differs from that of the running release, the upgrade restarts the daemon.",
         ),
         Key::optional(
+            "serial",
+            "number that is not negative",
+            "0",
+            "47",
+            "Orders the releases of a name. A node refuses a release with a lower serial than the last committed one.",
+        ),
+        Key::optional(
             "app",
             "list of tables",
             "[]",

@@ -12,6 +12,7 @@ fn release(minor: u32, status: Status) -> KnownRelease {
         identity: Digest::of(&minor.to_be_bytes()),
         previous: None,
         tried: false,
+        provenance: Default::default(),
         apps: vec![],
     }
 }
@@ -26,7 +27,8 @@ fn table(text: &str) -> StatusTable {
             .unwrap();
         release(minor.parse().unwrap(), status)
     };
-    StatusTable { releases: text.split(", ").filter(|part| !part.is_empty()).map(entry).collect() }
+    let releases = text.split(", ").filter(|part| !part.is_empty()).map(entry).collect();
+    StatusTable { releases, ..StatusTable::default() }
 }
 
 fn print(table: &StatusTable) -> String {
@@ -53,7 +55,7 @@ fn check(before: &str, action: Action, expected: &str) {
 
 #[test]
 fn unpack_adds_a_version_once_and_first() {
-    let unpack = || Action::Unpack(release(1, Status::Old));
+    let unpack = || Action::Unpack(Box::new(release(1, Status::Old)));
     check("", unpack(), "1 unpacked");
     check("2 current, 0 permanent", unpack(), "1 unpacked, 2 current, 0 permanent");
     for status in ["unpacked", "current", "permanent", "old"] {

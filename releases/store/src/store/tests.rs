@@ -30,6 +30,8 @@ fn check_consistent(store: &Store) {
     assert_eq!(tree.len(), listed, "{:?}", tree.keys());
 }
 
+const REPLACING: UnpackOptions = UnpackOptions { replaces: true, ignores_floor: false };
+
 #[test]
 fn an_unpacked_release_is_whole_and_has_its_documents() {
     let place = Place::new();
@@ -346,18 +348,18 @@ fn other_content_takes_the_place_of_a_release_that_never_was_permanent() {
     let (other, before) = (other(&place), fixture::tree(&place.root()));
     store.unpack(&other, &fixture::platform()).unwrap_err();
     assert_eq!(fixture::tree(&place.root()), before);
-    let unpacked = store.unpack_replacing(&other, &fixture::platform()).unwrap();
+    let unpacked = store.unpack_with(&other, &fixture::platform(), REPLACING).unwrap();
     assert!(unpacked.is_new && unpacked.replaced);
     assert_eq!(counter(&store), "code 3");
     check_consistent(&store);
     check_memory(&store);
     // The same content again replaces nothing.
-    let again = store.unpack_replacing(&other, &fixture::platform()).unwrap();
+    let again = store.unpack_with(&other, &fixture::platform(), REPLACING).unwrap();
     assert!(!again.is_new && !again.replaced);
     // It is permanent now.
     store.install(&vsn("1.1.0")).unwrap();
     store.make_permanent(&vsn("1.1.0")).unwrap();
-    store.unpack_replacing(&place.new, &fixture::platform()).unwrap_err();
+    store.unpack_with(&place.new, &fixture::platform(), REPLACING).unwrap_err();
     assert_eq!(counter(&store), "code 3");
 }
 
@@ -370,7 +372,7 @@ fn a_replacement_that_another_release_contradicts_changes_nothing() {
     fs::create_dir_all(&folder).unwrap();
     let contrary = fixture::tarball(&folder, "1.1.0", &[("counter", "0.1.0", "other code")]);
     let before = fixture::tree(&place.root());
-    store.unpack_replacing(&contrary, &fixture::platform()).unwrap_err();
+    store.unpack_with(&contrary, &fixture::platform(), REPLACING).unwrap_err();
     assert_eq!(fixture::tree(&place.root()), before);
     check_consistent(&store);
 }
@@ -386,7 +388,7 @@ fn a_failure_at_any_step_of_a_replacement_leaves_the_old_content_the_new_one_or_
         }
         with_both(&place);
         let mut store = Store::open_on(place.root(), Arc::new(FaultyDisk::new(fault, step)));
-        let replaced = store.as_mut().map(|store| store.unpack_replacing(&other, &fixture::platform()));
+        let replaced = store.as_mut().map(|store| store.unpack_with(&other, &fixture::platform(), REPLACING));
         let is_done = replaced.is_ok_and(|replaced| replaced.is_ok());
         if let (Ok(store), DiskFault::Once) = (&store, fault) {
             check_memory(store);
@@ -396,7 +398,7 @@ fn a_failure_at_any_step_of_a_replacement_leaves_the_old_content_the_new_one_or_
         check_consistent(&store);
         let content = store.release(&vsn("1.1.0")).is_ok().then(|| counter(&store));
         assert_eq!(store.releases().permanent().unwrap().version, vsn("1.0.0"));
-        store.unpack_replacing(&other, &fixture::platform()).unwrap();
+        store.unpack_with(&other, &fixture::platform(), REPLACING).unwrap();
         assert_eq!(counter(&store), "code 3", "step {step}");
         seen.insert(content);
         if is_done {

@@ -109,6 +109,12 @@ pub struct RunningRelease {
     pub version: String,
     /// `current` or `permanent`.
     pub status: ReleaseStatus,
+    /// Its serial; 0 if it has none.
+    #[serde(default)]
+    pub serial: u64,
+    /// The names of the keys with a valid signature when it was unpacked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signed_by: Vec<String>,
 }
 
 /// The progress of an upgrade.

@@ -1,0 +1,140 @@
+//! The guard at the door of a node: which releases may be unpacked and installed.
+//!
+//! | release | unpack | install |
+//! |---|---|---|
+//! | its signatures are not sufficient | by the policy: refused, a warning, or accepted | as unpack |
+//! | its serial is below the floor | refused, unless the floor is ignored | refused, unless it was unpacked so |
+//! | it was permanent on this node | accepted | accepted: the way back stays open |
+
+use std::path::PathBuf;
+
+use reld_trust::{Floor, KeyChange, Policy, Provenance, Ring, Verdict};
+
+use crate::error::Error;
+use crate::fault::Fault;
+use crate::lifecycle::{KnownRelease, Status, StatusTable};
+use crate::package::Head;
+
+/// The place of a node's policy. The policy is read anew for each decision.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Guard {
+    /// The `trust.toml`; without one, nothing is required.
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// The rules for one decision.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    policy: Policy,
+    ring: Ring,
+}
+
+/// An accepted release.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) provenance: Provenance,
+    /// Warnings for the operator.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Guard {
+    /// Reads the policy.
+    ///
+    /// # Errors
+    /// [`Error::Policy`]: a node with an unreadable policy accepts no release.
+    pub(crate) fn rules(&self, table: &StatusTable) -> Result<Rules, Error> {
+        let policy = self.file.as_deref().map(Policy::read).transpose()?.unwrap_or_default();
+        let ring = Ring::new(policy.keys.clone(), &table.keys);
+        Ok(Rules { policy, ring })
+    }
+}
+
+impl Rules {
+    /// Returns the keys that may sign.
+    pub(crate) const fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Returns the policy.
+    pub(crate) const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Judges the signatures of a release.
+    pub(crate) fn judge(&self, head: &Head) -> Verdict {
+        head.judge(&self.ring, self.policy.threshold)
+    }
+
+    /// Decides whether a release may be unpacked.
+    pub(crate) fn unpack(
+        &self,
+        table: &StatusTable,
+        head: &Head,
+        ignores_floor: bool,
+    ) -> Result<Accepted, Fault> {
+        let verdict = self.judge(head);
+        let warnings = self.signatures(&verdict)?;
+        let manifest = &head.manifest;
+        let known = table.get(&manifest.version).filter(|known| known.identity == manifest.identity());
+        let mut provenance =
+            Provenance { serial: manifest.serial, signed_by: verdict.signed_by, ..Provenance::default() };
+        if !known.is_some_and(was_permanent)
+            && let Err(below) = floor(table, &manifest.name, manifest.serial)
+        {
+            if !ignores_floor {
+                return Err(below);
+            }
+            provenance.ignores_floor = true;
+        }
+        Ok(Accepted { provenance, warnings })
+    }
+
+    /// Decides whether a known release may be installed that never was permanent. `head` is read
+    /// from its folder.
+    pub(crate) fn install(
+        &self,
+        table: &StatusTable,
+        release: &KnownRelease,
+        head: &Head,
+    ) -> Result<Vec<String>, Fault> {
+        let mut warnings = self.signatures(&self.judge(head))?;
+        let Err(below) = floor(table, &release.name, release.provenance.serial) else { return Ok(warnings) };
+        if !release.provenance.ignores_floor {
+            return Err(below);
+        }
+        warnings.push(format!("release {}: {below}, as it was unpacked", release.version));
+        Ok(warnings)
+    }
+
+    /// Refuses insufficient signatures, or returns a warning about them.
+    fn signatures(&self, verdict: &Verdict) -> Result<Vec<String>, Fault> {
+        match (self.policy.refuses(verdict), self.policy.warns(verdict)) {
+            (Some(fault), _) => Err(Fault::Untrusted(fault.clone())),
+            (None, Some(fault)) => Ok(vec![format!("the release is not trusted: {fault}")]),
+            (None, None) => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Returns the keys that the commit of a release takes over. An insufficiently signed release
+/// brings none, because a node would then trust its author.
+pub(crate) fn keys_of(verdict: &Verdict, keys: KeyChange) -> KeyChange {
+    if verdict.fault.is_none() { keys } else { KeyChange::default() }
+}
+
+/// Returns whether a release was permanent on this node, or is.
+pub(crate) fn was_permanent(release: &KnownRelease) -> bool {
+    match release.status {
+        Status::Permanent => true,
+        Status::Old => !release.tried,
+        Status::Unpacked | Status::Current => false,
+    }
+}
+
+fn floor(table: &StatusTable, name: &reld_plan::AppName, serial: u64) -> Result<(), Fault> {
+    let floor = Floor::of(&table.floors, name);
+    if serial >= floor { Ok(()) } else { Err(Fault::OlderThanFloor { name: name.clone(), serial, floor }) }
+}
+
+#[cfg(test)]
+mod tests;

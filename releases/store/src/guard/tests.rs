@@ -1,0 +1,244 @@
+use std::fs;
+use std::io::Cursor;
+use std::path::Path;
+
+use minisign::KeyPair;
+use reld_plan::Vsn;
+use reld_trust::Seal;
+
+use crate::fixture::{self, NEW, OLD};
+use crate::package::{head_of_tarball, reseal};
+use crate::store::{Store, UnpackOptions};
+
+/// A place with a policy and the tarballs of releases.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    /// Makes a place whose policy requires signatures of these keys.
+    fn new(require: &str, keys: &[(&str, &KeyPair)]) -> Self {
+        let place = Self { folder: tempfile::tempdir().unwrap() };
+        fs::create_dir(place.path("keys.d")).unwrap();
+        for (name, pair) in keys {
+            fs::write(place.path(&format!("keys.d/{name}.pub")), pair.pk.to_base64()).unwrap();
+        }
+        place.require(require);
+        place
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn require(&self, require: &str) {
+        fs::write(self.path("trust.toml"), format!("require = \"{require}\"\n")).unwrap();
+    }
+
+    fn open(&self) -> Store {
+        let mut store = fixture::open(&self.path("root")).unwrap();
+        store.trust(self.path("trust.toml"));
+        store
+    }
+
+    /// Writes the tarball of release 1.`minor`.0 with this serial, and these lines as `keys.toml`.
+    fn release(&self, minor: u64, serial: u64, keys: &str) -> std::path::PathBuf {
+        let version = Vsn::new(1, minor, 0).to_string();
+        let mut files = fixture::files(&version, if minor == 0 { &OLD } else { &NEW });
+        if !keys.is_empty() {
+            files.insert(format!("releases/{version}/keys.toml"), keys.to_owned());
+        }
+        let mut manifest = fixture::manifest(&version, &files);
+        manifest.serial = serial;
+        fixture::write(self.folder.path(), &manifest, &files)
+    }
+}
+
+fn key() -> KeyPair {
+    KeyPair::generate_unencrypted_keypair().unwrap()
+}
+
+/// Signs a tarball with a claim about it, which may be false.
+fn sign_as(tarball: &Path, pair: &KeyPair, claim: &str) {
+    let head = head_of_tarball(tarball).unwrap();
+    let content = Cursor::new(head.text.as_bytes());
+    let signed = minisign::sign(None, &pair.sk, content, Some(claim), None).unwrap();
+    reseal(tarball, &Seal::parse(&signed.into_string()).unwrap()).unwrap();
+}
+
+fn sign(tarball: &Path, pair: &KeyPair) {
+    sign_as(tarball, pair, &head_of_tarball(tarball).unwrap().manifest.claim().to_string());
+}
+
+fn unpack(store: &mut Store, tarball: &Path) -> Result<Vec<String>, String> {
+    unpack_with(store, tarball, UnpackOptions::default())
+}
+
+fn unpack_with(store: &mut Store, tarball: &Path, options: UnpackOptions) -> Result<Vec<String>, String> {
+    let unpacked = store.unpack_with(tarball, &fixture::platform(), options);
+    unpacked.map(|unpacked| unpacked.warnings).map_err(|error| match error {
+        crate::Error::Tarball { source, .. } => source.to_string(),
+        other => other.to_string(),
+    })
+}
+
+fn commit(store: &mut Store, minor: u64) {
+    let vsn = Vsn::new(1, minor, 0);
+    store.install(&vsn).unwrap();
+    store.make_permanent(&vsn).unwrap();
+}
+
+fn admit(store: &Store, minor: u64) -> Result<Vec<String>, String> {
+    let admitted = store.admit(&Vsn::new(1, minor, 0));
+    admitted.map(|(_, warnings)| warnings).map_err(|error| error.to_string())
+}
+
+const OLDER: &str = "it has serial 46, and this node has committed serial 47 of shop";
+
+#[test]
+fn s132_an_insufficiently_signed_release_is_refused_before_anything_is_written() {
+    let [ours, other] = [key(), key()];
+    let place = Place::new("signed", &[("ci", &ours)]);
+    let mut store = place.open();
+    let before = fixture::tree(&place.path("root"));
+    let tarball = place.release(0, 1, "");
+    let mut refused = |part: &str| {
+        let words = unpack(&mut store, &tarball).unwrap_err();
+        assert!(words.contains(part), "{words}");
+        assert_eq!(fixture::tree(&place.path("root")), before);
+    };
+    refused("it has no signature");
+    sign(&tarball, &other);
+    refused("which this node does not know");
+    sign_as(&tarball, &ours, "reld shop 1.0.0 serial=2 identity=0");
+    refused("the trusted comment of key ci is");
+    sign(&tarball, &ours);
+    assert_eq!(unpack(&mut store, &tarball), Ok(Vec::new()));
+    let release = store.release(&Vsn::new(1, 0, 0)).unwrap();
+    assert_eq!(
+        (release.provenance.serial, release.provenance.signed_by.as_slice()),
+        (1, &["ci".to_owned()][..])
+    );
+    assert_eq!(admit(&store, 0), Ok(Vec::new()));
+}
+
+#[test]
+fn s134_only_a_commit_raises_the_floor_and_the_way_back_never_meets_it() {
+    let place = Place::new("off", &[]);
+    let mut store = place.open();
+    unpack(&mut store, &place.release(0, 46, "")).unwrap();
+    commit(&mut store, 0);
+    unpack(&mut store, &place.release(1, 47, "")).unwrap();
+    unpack(&mut store, &place.release(2, 46, "")).unwrap();
+    store.install(&Vsn::new(1, 1, 0)).unwrap();
+    assert_eq!(admit(&store, 2), Ok(Vec::new()), "an install raises nothing");
+    store.make_permanent(&Vsn::new(1, 1, 0)).unwrap();
+    let mut store = {
+        drop(store);
+        place.open()
+    };
+
+    let words = admit(&store, 2).unwrap_err();
+    assert!(words.contains(OLDER), "{words}");
+    let late = place.release(3, 46, "");
+    let words = unpack(&mut store, &late).unwrap_err();
+    assert!(words.contains(OLDER) && words.contains("--ignore-floor"), "{words}");
+    unpack_with(&mut store, &late, UnpackOptions { ignores_floor: true, ..UnpackOptions::default() })
+        .unwrap();
+    let warnings = admit(&store, 3).unwrap();
+    assert!(warnings[0].contains(OLDER), "{warnings:?}");
+
+    assert_eq!(admit(&store, 0), Ok(Vec::new()), "the release was permanent");
+    commit(&mut store, 0);
+    assert_eq!(store.releases().floors[0].serial, 47);
+}
+
+#[test]
+fn s135_a_committed_release_changes_the_keys_once() {
+    let [root, first, second] = [key(), key(), key()];
+    let place = Place::new("signed", &[("root", &root)]);
+    let brings = |name: &str, pair: &KeyPair| {
+        format!("[[add]]\nname = \"{name}\"\nkey = \"{}\"\n", pair.pk.to_base64())
+    };
+    let mut store = place.open();
+    let signed = |minor, keys: &str, pair: &KeyPair| {
+        let tarball = place.release(minor, minor, keys);
+        sign(&tarball, pair);
+        tarball
+    };
+    unpack(&mut store, &signed(0, &brings("first", &first), &root)).unwrap();
+    let by_first = signed(1, &brings("second", &second), &first);
+    store.install(&Vsn::new(1, 0, 0)).unwrap();
+    assert!(unpack(&mut store, &by_first).unwrap_err().contains("does not know"), "not committed");
+    store.make_permanent(&Vsn::new(1, 0, 0)).unwrap();
+    unpack(&mut store, &by_first).unwrap();
+    commit(&mut store, 1);
+
+    let id = reld_trust::KeyLine::parse(&first.pk.to_base64()).unwrap().with("", Default::default()).id;
+    unpack(&mut store, &signed(2, &format!("retire = [\"{id}\"]\n"), &second)).unwrap();
+    commit(&mut store, 2);
+    let by_first = signed(3, "", &first);
+    assert!(unpack(&mut store, &by_first).unwrap_err().contains("a later release has retired"));
+    // The release was signed with the retired key, but it was permanent.
+    assert_eq!(admit(&store, 1), Ok(Vec::new()));
+    commit(&mut store, 0);
+    let mut store = {
+        drop(store);
+        place.open()
+    };
+    assert!(unpack(&mut store, &by_first).unwrap_err().contains("retired"), "the way back brings no keys");
+}
+
+#[test]
+fn keys_of_an_insufficiently_signed_release_are_ignored() {
+    let [ours, thief] = [key(), key()];
+    let place = Place::new("warn", &[("ci", &ours)]);
+    let mut store = place.open();
+    let keys = format!("[[add]]\nname = \"thief\"\nkey = \"{}\"\n", thief.pk.to_base64());
+    unpack(&mut store, &place.release(0, 0, &keys)).unwrap();
+    commit(&mut store, 0);
+    assert!(store.releases().keys.is_empty());
+}
+
+#[test]
+fn s138_a_policy_that_warns_accepts_the_release_with_a_warning() {
+    let place = Place::new("warn", &[("ci", &key())]);
+    let mut store = place.open();
+    let warning = "the release is not trusted: it has no signature; sign it with `relctl sign`";
+    assert_eq!(unpack(&mut store, &place.release(0, 0, "")), Ok(vec![warning.to_owned()]));
+    assert_eq!(admit(&store, 0), Ok(vec![warning.to_owned()]));
+}
+
+#[test]
+fn a_permanent_release_runs_on_under_a_stricter_or_an_unreadable_policy() {
+    let place = Place::new("off", &[("ci", &key())]);
+    let mut store = place.open();
+    unpack(&mut store, &place.release(0, 0, "")).unwrap();
+    commit(&mut store, 0);
+    let vsn = Vsn::new(1, 0, 0);
+    assert_eq!(store.distrust(&vsn), None);
+    place.require("signed");
+    assert_eq!(admit(&store, 0), Ok(Vec::new()));
+    assert!(store.distrust(&vsn).unwrap().contains("it has no signature"));
+    place.require("sigend");
+    assert_eq!(admit(&store, 0), Ok(Vec::new()));
+    assert!(store.distrust(&vsn).unwrap().contains("trust.toml:1:11"));
+    let words = unpack(&mut store, &place.release(1, 0, "")).unwrap_err();
+    assert!(words.contains("cannot read the policy of signatures"), "{words}");
+}
+
+#[test]
+fn a_known_release_takes_a_new_signature() {
+    let [ours, other] = [key(), key()];
+    let place = Place::new("warn", &[("ci", &ours)]);
+    let mut store = place.open();
+    let tarball = place.release(0, 0, "");
+    sign(&tarball, &other);
+    unpack(&mut store, &tarball).unwrap();
+    place.require("signed");
+    assert!(admit(&store, 0).unwrap_err().contains("does not know"));
+    sign(&tarball, &ours);
+    unpack(&mut store, &tarball).unwrap();
+    assert_eq!(admit(&store, 0), Ok(Vec::new()));
+    assert_eq!(store.release(&Vsn::new(1, 0, 0)).unwrap().provenance.signed_by, ["ci"]);
+}

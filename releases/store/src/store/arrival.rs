@@ -1,0 +1,200 @@
+//! Releases that come to the store: their signatures and serials are judged before anything is
+//! written, and again before each install.
+
+use std::path::{Path, PathBuf};
+
+use reld_plan::Vsn;
+use reld_trust::{Key, KeyChange, Provenance, Require};
+
+use super::Store;
+use crate::error::{Error, Failure};
+use crate::fault::Fault;
+use crate::guard::{self, Accepted, Guard};
+use crate::lifecycle::{Action, KnownRelease, next};
+use crate::manifest::{Manifest, Platform};
+use crate::package::{Head, Tarball};
+use crate::unpack::{self, Unpacked};
+use crate::verify;
+
+/// The options of an unpack.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UnpackOptions {
+    /// Lets a release with other content take the place of one of its version that does not run,
+    /// never was permanent, and is not the way back of the running one.
+    ///
+    /// The old content is forgotten when the new one is checked and in staging. If a later step
+    /// fails, the node has neither.
+    pub replaces: bool,
+    /// Accepts a release with a lower serial than the last committed one.
+    pub ignores_floor: bool,
+}
+
+impl Store {
+    /// Sets the file with the policy of signatures. It is read anew for each decision, so a change
+    /// of the file or of a key takes effect at once.
+    pub fn trust(&mut self, policy: PathBuf) {
+        self.guard = Guard { file: Some(policy) };
+    }
+
+    /// As [`unpack`](Self::unpack), with options.
+    ///
+    /// # Errors
+    /// Those of [`unpack`](Self::unpack).
+    pub fn unpack_with(
+        &mut self,
+        tarball: &Path,
+        node: &Platform,
+        options: UnpackOptions,
+    ) -> Result<Unpacked, Error> {
+        let head = Tarball::open(tarball)?.head()?;
+        let rules = self.guard.rules(&self.table)?;
+        let fault = |fault: Fault| Failure::of(tarball)(fault.into());
+        let accepted = rules.unpack(&self.table, &head, options.ignores_floor).map_err(fault)?;
+        let manifest = &head.manifest;
+        let known = self.table.get(&manifest.version);
+        if let Some(known) = known.filter(|known| known.identity == manifest.identity()) {
+            return self.unpack_known(tarball, &head, accepted, known.clone());
+        }
+        if known.is_some() && !(options.replaces && self.table.is_replaceable(&manifest.version)) {
+            return Err(fault(Fault::OtherContent(format!("release {}", manifest.version))));
+        }
+        manifest.check_platform(node).map_err(fault)?;
+        self.root.sweep(&self.table)?;
+        let keys = |keys| guard::keys_of(&rules.judge(&head), keys);
+        self.unpack_new(tarball, &head, accepted, keys).inspect_err(|_| self.recover())
+    }
+
+    /// As [`verify`](Self::verify), before an install: decides also by the signatures and the serial
+    /// of the release. Returns warnings, too.
+    ///
+    /// The manifest is read once, so the digests of the libraries are the signed ones.
+    ///
+    /// # Errors
+    /// Those of [`verify`](Self::verify), [`Error::Untrusted`] and [`Error::Policy`].
+    pub fn admit(&self, vsn: &Vsn) -> Result<(Manifest, Vec<String>), Error> {
+        let release = self.release(vsn)?;
+        let head = verify::verify(&self.root, release, &self.health)?;
+        if guard::was_permanent(release) {
+            // Even an unreadable policy leaves the way back open.
+            return Ok((head.manifest, Vec::new()));
+        }
+        let untrusted = |fault| Error::Untrusted { vsn: vsn.clone(), fault: Box::new(fault) };
+        let rules = self.guard.rules(&self.table)?;
+        let warnings = rules.install(&self.table, release, &head).map_err(untrusted)?;
+        Ok((head.manifest, warnings))
+    }
+
+    /// Decides whether code that is not part of a signed release may be loaded. Returns a warning.
+    ///
+    /// # Errors
+    /// [`Error::ByHand`] if the node requires signatures and the operator has not waived them, and
+    /// [`Error::Policy`].
+    pub fn admit_by_hand(&self, unsigned: bool) -> Result<Option<String>, Error> {
+        let require = self.guard.rules(&self.table)?.policy().require;
+        match require {
+            Require::Off => Ok(None),
+            Require::Signed if !unsigned => Err(Error::ByHand),
+            Require::Signed | Require::Warn => Ok(Some("the code has no signature".to_owned())),
+        }
+    }
+
+    /// Returns the reason why the policy would not let the permanent release come to this node now.
+    /// The node boots it nevertheless.
+    pub fn distrust(&self, vsn: &Vsn) -> Option<String> {
+        let look = || {
+            let rules = self.guard.rules(&self.table)?;
+            let verdict = rules.judge(&verify::head(&self.root, self.release(vsn)?)?);
+            let fault = rules.policy().refuses(&verdict).or_else(|| rules.policy().warns(&verdict));
+            Ok::<_, Error>(fault.map(ToString::to_string))
+        };
+        look().unwrap_or_else(|error| Some(error.to_string()))
+    }
+
+    /// Returns the required signatures, and the keys that may sign.
+    ///
+    /// # Errors
+    /// [`Error::Policy`].
+    pub fn keys(&self) -> Result<(Require, usize, Vec<Key>), Error> {
+        let rules = self.guard.rules(&self.table)?;
+        Ok((rules.policy().require, rules.policy().threshold, rules.ring().keys().to_vec()))
+    }
+
+    fn unpack_new(
+        &mut self,
+        tarball: &Path,
+        head: &Head,
+        accepted: Accepted,
+        keys: impl FnOnce(KeyChange) -> KeyChange,
+    ) -> Result<Unpacked, Error> {
+        let vsn = &head.manifest.version;
+        let replaced = self.table.get(vsn).is_some();
+        let others = match replaced {
+            true => next(&self.table, &Action::Remove(vsn.clone()))?,
+            false => self.table.clone(),
+        };
+        let mut prepared = unpack::prepare(&self.root, &others, tarball, head)?;
+        prepared.release.provenance = Provenance { keys: keys(prepared.keys.clone()), ..accepted.provenance };
+        if replaced {
+            // Before its files: a crash may leave files without a release, but never a release
+            // without files.
+            self.write(others)?;
+            self.health.note(vsn, &[]);
+        }
+        let unpacked = unpack::finish(&self.root, tarball, prepared)?;
+        let unpacked = Unpacked { replaced, warnings: accepted.warnings, ..unpacked };
+        self.change(&Action::Unpack(Box::new(unpacked.release.clone())))?;
+        self.recheck_damaged(&unpacked.repaired);
+        // Only the empty folder of the staged release is left. The next sweep retries a failed
+        // deletion.
+        let _ = self.root.sweep(&self.table);
+        Ok(unpacked)
+    }
+
+    fn unpack_known(
+        &mut self,
+        tarball: &Path,
+        head: &Head,
+        accepted: Accepted,
+        release: KnownRelease,
+    ) -> Result<Unpacked, Error> {
+        Tarball::open(tarball)?.verify(&head.manifest)?;
+        let damage = verify::damage_by(&self.root, &release, &head.manifest)?;
+        let mut repaired = Vec::new();
+        if !damage.is_empty() {
+            self.root.sweep(&self.table)?;
+            let done = unpack::repair(&self.root, tarball, head, damage);
+            self.recover();
+            repaired = done?;
+        }
+        self.health.note(&release.version, &[]);
+        self.recheck_damaged(&repaired);
+        let release = self.resign(head, &accepted, release)?;
+        Ok(Unpacked { release, is_new: false, replaced: false, repaired, warnings: accepted.warnings })
+    }
+
+    /// Takes over the signatures of a tarball with the same content as a known release.
+    fn resign(
+        &mut self,
+        head: &Head,
+        accepted: &Accepted,
+        release: KnownRelease,
+    ) -> Result<KnownRelease, Error> {
+        let known = verify::head(&self.root, &release)?;
+        if let Some(seal) = head.seal.as_ref().filter(|_| known.text == head.text && known.seal != head.seal)
+        {
+            self.root.replace(&self.root.seal_file(&release.version), seal)?;
+        }
+        let keys = release.provenance.keys.clone();
+        let provenance = Provenance { keys, ..accepted.provenance.clone() };
+        if provenance == release.provenance {
+            return Ok(release);
+        }
+        let mut table = self.table.clone();
+        let release = KnownRelease { provenance, ..release };
+        table.releases.iter_mut().filter(|known| known.version == release.version).for_each(|known| {
+            known.provenance.clone_from(&release.provenance);
+        });
+        self.write(table)?;
+        Ok(release)
+    }
+}
