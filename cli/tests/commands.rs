@@ -399,7 +399,7 @@ fn releases_are_listed_with_their_status() {
     -> GET /releases
     name  version  status     serial  signed by  apps
     shop  1.1.0    current    47      ci         counter-1.1.0
-    shop  1.0.0    permanent          ci         counter-1.0.0
+    shop  1.0.0    permanent  -       ci         counter-1.0.0
     exit 0
     ");
 }

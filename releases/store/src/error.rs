@@ -10,10 +10,6 @@ use crate::fault::Fault;
 use crate::lifecycle::Refusal;
 use crate::verify::Harm;
 
-mod failure;
-
-pub(crate) use failure::Failure;
-
 /// An error of the store.
 ///
 /// Unless a variant documents an exception, the status table and the files of every known release

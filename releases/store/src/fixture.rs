@@ -13,9 +13,9 @@ use flate2::write::GzEncoder;
 use crate::disk::double::FaultyDisk;
 use crate::error::Error;
 use crate::manifest::{Abi, MANIFEST, Manifest, Platform};
-use crate::package::{self, Source};
 use crate::store::Store;
 use crate::verify;
+use crate::writing::{self, Source};
 
 pub(crate) const OLD: [(&str, &str, &str); 2] =
     [("counter", "0.1.0", "code 1"), ("regis", "1.0.0", "regis code")];
@@ -113,7 +113,7 @@ pub(crate) fn tarball(folder: &Path, version: &str, apps: &[(&str, &str, &str)])
 pub(crate) fn write(folder: &Path, manifest: &Manifest, files: &BTreeMap<String, String>) -> PathBuf {
     let path = folder.join(format!("shop-{}.tar.gz", manifest.version));
     let sources = files.iter().map(|(path, text)| (path.clone(), Source::Text(text.clone()))).collect();
-    package::write(&path, manifest, &sources).unwrap();
+    writing::write(&path, manifest, &sources).unwrap();
     path
 }
 

@@ -51,6 +51,7 @@ mod store;
 mod unpack;
 mod upload;
 mod verify;
+mod writing;
 
 pub use boots::{ATTEMPTS_MAX, Boots, GaveWay, NextBoot};
 pub use claim::RootLock;
@@ -67,9 +68,11 @@ pub use lifecycle::{Action, KnownApp, KnownRelease, Refusal, Status, StatusTable
 pub use manifest::{Abi, FileEntry, MANIFEST, Manifest, Platform};
 pub use node_config::NodeConfig;
 pub use pack::{Order, Packed, Probe, Probed, app_folders, pack, pack_revision};
-pub use package::{Head, head_of_tarball, reseal};
+pub use package::{Head, head_of_tarball};
 pub use prune::{Removal, removals};
-pub use store::{Store, UnpackOptions};
+pub use store::Store;
+pub use store::arrival::UnpackOptions;
 pub use unpack::Unpacked;
 pub use upload::Upload;
 pub use verify::{Damage, Harm, Verified, survey};
+pub use writing::reseal;

@@ -13,7 +13,7 @@ use reld_trust::{KEYS, KeyChange};
 
 use crate::error::Error;
 use crate::manifest::{Abi, FileEntry, Manifest};
-use crate::package::{self, Source};
+use crate::writing::{self, Source};
 use crate::{assets, cargo, documents, layout, make};
 
 /// The maximum depth of an `app.toml` below the folder of all apps, in folders.
@@ -447,7 +447,7 @@ fn write(
         files: contents.entries.into_values().collect(),
     };
     manifest.check().map_err(|source| Error::Tarball { path: tarball.clone(), source })?;
-    package::write(&tarball, &manifest, &contents.sources)?;
+    writing::write(&tarball, &manifest, &contents.sources)?;
     Ok((tarball, manifest))
 }
 

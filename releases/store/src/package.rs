@@ -20,15 +20,9 @@ use reld_trust::{Ring, SEAL, SEAL_SIZE_MAX, Signed, Verdict};
 use tar::{EntryType, Header};
 
 use crate::digest::{self, Digest};
-use crate::error::{Error, Failure};
-use crate::fault::Fault;
+use crate::error::Error;
+use crate::fault::{Failure, Fault};
 use crate::manifest::{FileEntry, MANIFEST, MANIFEST_SIZE_MAX, Manifest};
-
-mod writing;
-
-use writing::Counted;
-pub use writing::reseal;
-pub(crate) use writing::{Source, write};
 
 /// The maximum padding after the end of the archive, in bytes: tar fills its last record.
 const PADDING_MAX: u64 = 64 * 1024;
@@ -65,10 +59,24 @@ impl Head {
     }
 }
 
+/// A reader that computes the digest of its content.
+pub(crate) struct Counted<R> {
+    pub(crate) inner: R,
+    pub(crate) hasher: digest::Hasher,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(block)?;
+        self.hasher.update(&block[..n]);
+        Ok(n)
+    }
+}
+
 /// A tarball that is read sequentially.
 pub(crate) struct Tarball {
     path: PathBuf,
-    archive: tar::Archive<MultiGzDecoder<BufReader<File>>>,
+    pub(crate) archive: tar::Archive<MultiGzDecoder<BufReader<File>>>,
 }
 
 /// One entry of a tarball: a regular file.
@@ -155,7 +163,7 @@ impl Tarball {
     }
 
     /// Passes every entry to `take` with its header. The content is not verified.
-    fn raw(
+    pub(crate) fn raw(
         self,
         mut take: impl FnMut(&str, &Header, &mut dyn Read) -> Result<(), Error>,
     ) -> Result<(), Error> {
@@ -272,7 +280,7 @@ pub(crate) fn first_manifest(archive: &[u8]) -> Result<Option<Manifest>, Fault> 
         .map(|head| Some(head.manifest))
 }
 
-fn check_manifest(path: &str, size: u64) -> Result<(), Fault> {
+pub(crate) fn check_manifest(path: &str, size: u64) -> Result<(), Fault> {
     match path {
         MANIFEST if size > MANIFEST_SIZE_MAX => Err(Fault::TooLarge { size, max: MANIFEST_SIZE_MAX }),
         MANIFEST => Ok(()),

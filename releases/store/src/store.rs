@@ -1,6 +1,6 @@
 //! The store: the releases of one node, which are the status table and the files below the root.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use reld_plan::{Config, Layers, Vsn};
@@ -15,17 +15,16 @@ use crate::health::Health;
 use crate::history::History;
 use crate::layout::Root;
 use crate::lifecycle::{Action, KnownRelease, Refusal, StatusTable, next};
-use crate::manifest::{Manifest, Platform};
+use crate::manifest::Manifest;
 use crate::node_config::NodeConfig;
 use crate::prune::{self, Removal};
-use crate::unpack::Unpacked;
 use crate::{releases_file, room, verify};
 
 /// The releases of one node. There is only one store per root, because it holds the root's lock.
 ///
 /// Every change is atomic: on an error, the table and the files of every known release are
 /// unchanged. After a crash at any point, [`Store::open`] finds one of these two states. The
-/// exception is a replaced release, see [`UnpackOptions::replaces`].
+/// exception is a replaced release, see [`UnpackOptions::replaces`](arrival::UnpackOptions::replaces).
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Root,
@@ -131,15 +130,6 @@ impl Store {
     /// [`Refusal::NoSuchRelease`].
     pub fn release(&self, vsn: &Vsn) -> Result<&KnownRelease, Error> {
         self.table.get(vsn).ok_or_else(|| Refusal::NoSuchRelease(vsn.clone()).into())
-    }
-
-    /// Unpacks a tarball that fits this node. If the release is already known with the same
-    /// content, its status is kept, and files that are damaged on the node are repaired.
-    ///
-    /// # Errors
-    /// [`Error::Tarball`] with the fault, those of [`docs`](documents::docs), and [`Error::Io`].
-    pub fn unpack(&mut self, tarball: &Path, node: &Platform) -> Result<Unpacked, Error> {
-        self.unpack_with(tarball, node, UnpackOptions::default())
     }
 
     /// Records that the node runs another release now. Nothing is written, so a restart goes back
@@ -347,9 +337,7 @@ fn create_table(root: &Root) -> Result<StatusTable, Error> {
     Ok(table)
 }
 
-mod arrival;
-
-pub use arrival::UnpackOptions;
+pub(crate) mod arrival;
 
 #[cfg(test)]
 mod tests;

@@ -16,8 +16,8 @@ use reld_trust::{KeyChange, Provenance, SEAL};
 
 use crate::digest;
 use crate::documents::{self, Staged};
-use crate::error::{Error, Failure};
-use crate::fault::Fault;
+use crate::error::Error;
+use crate::fault::{Failure, Fault};
 use crate::layout::{self, MODE_EXECUTABLE, MODE_PLAIN, Root};
 use crate::lifecycle::{KnownApp, KnownRelease, Status, StatusTable};
 use crate::manifest::{FileEntry, MANIFEST, Manifest};

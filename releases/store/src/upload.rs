@@ -17,8 +17,8 @@ use flate2::write::MultiGzDecoder;
 use tempfile::NamedTempFile;
 
 use crate::disk::{Disk, RealDisk};
-use crate::error::{Error, Failure};
-use crate::fault::Fault;
+use crate::error::Error;
+use crate::fault::{Failure, Fault};
 use crate::manifest::{MANIFEST_SIZE_MAX, Manifest, Platform};
 use crate::{package, room};
 

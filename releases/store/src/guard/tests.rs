@@ -7,8 +7,10 @@ use reld_plan::Vsn;
 use reld_trust::Seal;
 
 use crate::fixture::{self, NEW, OLD};
-use crate::package::{head_of_tarball, reseal};
-use crate::store::{Store, UnpackOptions};
+use crate::package::head_of_tarball;
+use crate::store::Store;
+use crate::store::arrival::UnpackOptions;
+use crate::writing::reseal;
 
 /// A place with a policy and the tarballs of releases.
 struct Place {

@@ -7,8 +7,8 @@ use reld_plan::Vsn;
 use reld_trust::{Key, KeyChange, Provenance, Require};
 
 use super::Store;
-use crate::error::{Error, Failure};
-use crate::fault::Fault;
+use crate::error::Error;
+use crate::fault::{Failure, Fault};
 use crate::guard::{self, Accepted, Guard};
 use crate::lifecycle::{Action, KnownRelease, next};
 use crate::manifest::{Manifest, Platform};
@@ -34,6 +34,15 @@ impl Store {
     /// of the file or of a key takes effect at once.
     pub fn trust(&mut self, policy: PathBuf) {
         self.guard = Guard { file: Some(policy) };
+    }
+
+    /// Unpacks a tarball that fits this node. If the release is already known with the same
+    /// content, its status is kept, and files that are damaged on the node are repaired.
+    ///
+    /// # Errors
+    /// [`Error::Tarball`] with the fault, those of [`docs`](crate::docs), and [`Error::Io`].
+    pub fn unpack(&mut self, tarball: &Path, node: &Platform) -> Result<Unpacked, Error> {
+        self.unpack_with(tarball, node, UnpackOptions::default())
     }
 
     /// As [`unpack`](Self::unpack), with options.

@@ -1,5 +1,7 @@
 use std::fs;
+use std::path::Path;
 
+use super::arrival::UnpackOptions;
 use super::*;
 use crate::boots::{ATTEMPTS_MAX, NextBoot};
 use crate::disk::double::{Fault as DiskFault, FaultyDisk};

@@ -11,11 +11,12 @@ use reld_trust::{SEAL, Seal};
 use tar::{EntryType, Header};
 use tempfile::NamedTempFile;
 
-use super::{Tarball, check_manifest};
 use crate::digest::{self, Digest};
-use crate::error::{Error, Failure};
+use crate::error::Error;
+use crate::fault::Failure;
 use crate::layout::{MODE_EXECUTABLE, MODE_PLAIN};
 use crate::manifest::{FileEntry, MANIFEST, Manifest};
+use crate::package::{Counted, Tarball, check_manifest};
 
 #[derive(Debug)]
 pub(crate) enum Source {
@@ -132,20 +133,6 @@ fn append<W: Write>(
         Ok(())
     } else {
         Err(Error::Changed { path: source.path().to_owned() })
-    }
-}
-
-/// A reader that computes the digest of its content.
-pub(super) struct Counted<R> {
-    pub(super) inner: R,
-    pub(super) hasher: digest::Hasher,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(block)?;
-        self.hasher.update(&block[..n]);
-        Ok(n)
     }
 }
 
