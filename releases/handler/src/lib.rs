@@ -86,6 +86,8 @@ mod settle_test;
 #[cfg(test)]
 mod site;
 #[cfg(test)]
+mod trust_test;
+#[cfg(test)]
 mod windows_test;
 
 pub use check::Check;

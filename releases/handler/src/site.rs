@@ -43,7 +43,8 @@ impl Site {
 
     /// Returns a new handler on the root with a fresh node, as after a crash of the daemon.
     pub(crate) fn handler(&self) -> ReleaseHandler<Fake> {
-        let store = Store::open(self.root()).unwrap();
+        let mut store = Store::open(self.root()).unwrap();
+        store.trust(self.policy());
         ReleaseHandler::new(Fake::default(), store, platform(), Limits::default())
     }
 
@@ -52,6 +53,15 @@ impl Site {
         let Target::Tarball(path) = tarball else { panic!("no tarball: {tarball:?}") };
         let place = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
         SingleApp::unpack(path, &platform(), &place).unwrap()
+    }
+
+    fn policy(&self) -> PathBuf {
+        self.folder.path().join("trust.toml")
+    }
+
+    /// Changes the policy of signatures; at first nothing is required.
+    pub(crate) fn require(&self, policy: &str) {
+        std::fs::write(self.policy(), format!("require = \"{policy}\"\n")).unwrap();
     }
 
     pub(crate) fn root(&self) -> PathBuf {

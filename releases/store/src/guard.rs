@@ -137,4 +137,10 @@ fn floor(table: &StatusTable, name: &reld_plan::AppName, serial: u64) -> Result<
 }
 
 #[cfg(test)]
+mod broken_test;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod hostile_test;
+#[cfg(test)]
 mod tests;

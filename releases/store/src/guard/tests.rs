@@ -1,99 +1,8 @@
-use std::fs;
-use std::io::Cursor;
-use std::path::Path;
-
-use minisign::KeyPair;
 use reld_plan::Vsn;
-use reld_trust::Seal;
 
-use crate::fixture::{self, NEW, OLD};
-use crate::package::head_of_tarball;
-use crate::store::Store;
+use super::fixture::{Place, admit, brings, commit, key, sign, sign_as, unpack, unpack_with};
+use crate::fixture;
 use crate::store::arrival::UnpackOptions;
-use crate::writing::reseal;
-
-/// A place with a policy and the tarballs of releases.
-struct Place {
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    /// Makes a place whose policy requires signatures of these keys.
-    fn new(require: &str, keys: &[(&str, &KeyPair)]) -> Self {
-        let place = Self { folder: tempfile::tempdir().unwrap() };
-        fs::create_dir(place.path("keys.d")).unwrap();
-        for (name, pair) in keys {
-            fs::write(place.path(&format!("keys.d/{name}.pub")), pair.pk.to_base64()).unwrap();
-        }
-        place.require(require);
-        place
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn require(&self, require: &str) {
-        fs::write(self.path("trust.toml"), format!("require = \"{require}\"\n")).unwrap();
-    }
-
-    fn open(&self) -> Store {
-        let mut store = fixture::open(&self.path("root")).unwrap();
-        store.trust(self.path("trust.toml"));
-        store
-    }
-
-    /// Writes the tarball of release 1.`minor`.0 with this serial, and these lines as `keys.toml`.
-    fn release(&self, minor: u64, serial: u64, keys: &str) -> std::path::PathBuf {
-        let version = Vsn::new(1, minor, 0).to_string();
-        let mut files = fixture::files(&version, if minor == 0 { &OLD } else { &NEW });
-        if !keys.is_empty() {
-            files.insert(format!("releases/{version}/keys.toml"), keys.to_owned());
-        }
-        let mut manifest = fixture::manifest(&version, &files);
-        manifest.serial = serial;
-        fixture::write(self.folder.path(), &manifest, &files)
-    }
-}
-
-fn key() -> KeyPair {
-    KeyPair::generate_unencrypted_keypair().unwrap()
-}
-
-/// Signs a tarball with a claim about it, which may be false.
-fn sign_as(tarball: &Path, pair: &KeyPair, claim: &str) {
-    let head = head_of_tarball(tarball).unwrap();
-    let content = Cursor::new(head.text.as_bytes());
-    let signed = minisign::sign(None, &pair.sk, content, Some(claim), None).unwrap();
-    reseal(tarball, &Seal::parse(&signed.into_string()).unwrap()).unwrap();
-}
-
-fn sign(tarball: &Path, pair: &KeyPair) {
-    sign_as(tarball, pair, &head_of_tarball(tarball).unwrap().manifest.claim().to_string());
-}
-
-fn unpack(store: &mut Store, tarball: &Path) -> Result<Vec<String>, String> {
-    unpack_with(store, tarball, UnpackOptions::default())
-}
-
-fn unpack_with(store: &mut Store, tarball: &Path, options: UnpackOptions) -> Result<Vec<String>, String> {
-    let unpacked = store.unpack_with(tarball, &fixture::platform(), options);
-    unpacked.map(|unpacked| unpacked.warnings).map_err(|error| match error {
-        crate::Error::Tarball { source, .. } => source.to_string(),
-        other => other.to_string(),
-    })
-}
-
-fn commit(store: &mut Store, minor: u64) {
-    let vsn = Vsn::new(1, minor, 0);
-    store.install(&vsn).unwrap();
-    store.make_permanent(&vsn).unwrap();
-}
-
-fn admit(store: &Store, minor: u64) -> Result<Vec<String>, String> {
-    let admitted = store.admit(&Vsn::new(1, minor, 0));
-    admitted.map(|(_, warnings)| warnings).map_err(|error| error.to_string())
-}
 
 const OLDER: &str = "it has serial 46, and this node has committed serial 47 of shop";
 
@@ -159,11 +68,8 @@ fn s134_only_a_commit_raises_the_floor_and_the_way_back_never_meets_it() {
 fn s135_a_committed_release_changes_the_keys_once() {
     let [root, first, second] = [key(), key(), key()];
     let place = Place::new("signed", &[("root", &root)]);
-    let brings = |name: &str, pair: &KeyPair| {
-        format!("[[add]]\nname = \"{name}\"\nkey = \"{}\"\n", pair.pk.to_base64())
-    };
     let mut store = place.open();
-    let signed = |minor, keys: &str, pair: &KeyPair| {
+    let signed = |minor, keys: &str, pair: &minisign::KeyPair| {
         let tarball = place.release(minor, minor, keys);
         sign(&tarball, pair);
         tarball
@@ -196,8 +102,7 @@ fn keys_of_an_insufficiently_signed_release_are_ignored() {
     let [ours, thief] = [key(), key()];
     let place = Place::new("warn", &[("ci", &ours)]);
     let mut store = place.open();
-    let keys = format!("[[add]]\nname = \"thief\"\nkey = \"{}\"\n", thief.pk.to_base64());
-    unpack(&mut store, &place.release(0, 0, &keys)).unwrap();
+    unpack(&mut store, &place.release(0, 0, &brings("thief", &thief))).unwrap();
     commit(&mut store, 0);
     assert!(store.releases().keys.is_empty());
 }

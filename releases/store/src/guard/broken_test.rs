@@ -1,0 +1,1 @@
+//! Crashes, damage and a changed policy: a node keeps its permanent release and its way back.

@@ -1,0 +1,1 @@
+//! Tarballs and keys of an author who may less than they try.
