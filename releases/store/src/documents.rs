@@ -105,19 +105,20 @@ impl Texts for Folder<'_> {
 }
 
 /// The documents of a staged tarball. Documents of apps that the tarball leaves out come from the
-/// root. Messages use the paths in the tarball.
+/// root, and no others: the root may have a release of the same version, whose place this one
+/// takes. Messages use the paths in the tarball.
 pub(crate) struct Staged<'a> {
     pub(crate) staged: &'a Path,
     pub(crate) root: &'a Path,
+    pub(crate) manifest: &'a Manifest,
 }
 
 impl Texts for Staged<'_> {
     fn find(&self, path: &str) -> Result<(PathBuf, Option<String>), Error> {
         let shown = PathBuf::from(path);
-        let text = match text_of_file(&self.staged.join(path), &shown)? {
-            None => text_of_file(&self.root.join(path), &shown)?,
-            text => text,
-        };
+        let is_left_out = self.manifest.file(path).is_some_and(|file| file.not_carried);
+        let folder = if is_left_out { self.root } else { self.staged };
+        let text = text_of_file(&folder.join(path), &shown)?;
         Ok((shown, text))
     }
 }

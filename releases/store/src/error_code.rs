@@ -81,6 +81,7 @@ impl Fault {
             | Self::OtherSize { .. }
             | Self::OtherDigest(_)
             | Self::OtherName { .. }
+            | Self::LeftOut(_)
             | Self::Trailing => ErrorCode::BadTarball,
             Self::OtherTarget { .. } => ErrorCode::OtherTarget,
             Self::OtherAbi { .. } => ErrorCode::OtherAbi,

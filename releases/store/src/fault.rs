@@ -142,6 +142,9 @@ pub enum Fault {
     /// A file is damaged on the node, and the tarball leaves it out.
     #[error("{0} is damaged on this node, and the tarball does not contain that file; unpack one that does")]
     NotCarried(String),
+    /// The tarball leaves out a file of its release, which no node can have.
+    #[error("it leaves out {0}, but only files of apps may be left out")]
+    LeftOut(String),
     /// A folder of the release contains a file that is not part of it.
     #[error("{0} is on this node but belongs to no release; remove it, and unpack again")]
     Stray(String),

@@ -63,7 +63,8 @@ pub(crate) fn prepare(
     check_left_out(root, manifest).map_err(|fault| Failure::of(tarball)(fault.into()))?;
     let staged = root.staging_dir(&manifest.version);
     stage(root, tarball, head, &staged).map_err(|error| error.below(&staged))?;
-    let documents = documents::read(&Staged { staged: &staged, root: root.path() }, &manifest.version)?;
+    let documents =
+        documents::read(&Staged { staged: &staged, root: root.path(), manifest }, &manifest.version)?;
     let moves = decide(root, table, manifest, documents.release.rel()).map_err(Failure::of(tarball))?;
     let release = known(manifest, documents.release.rel());
     Ok(Prepared { staged, release, keys: documents.keys, moves })
@@ -219,9 +220,12 @@ fn is_known(root: &Root, table: &StatusTable, manifest: &Manifest, folder: &str)
     owners.filter_map(|known| verify::manifest(root, known).ok()).any(|known| same(&known))
 }
 
-/// Checks that the node has the folders that the tarball leaves out.
+/// Checks that the tarball leaves out only files of apps that the node has.
 fn check_left_out(root: &Root, manifest: &Manifest) -> Result<(), Fault> {
     let left_out = manifest.files.iter().filter(|file| file.not_carried);
+    if let Some(file) = left_out.clone().find(|file| !file.path.starts_with("lib/")) {
+        return Err(Fault::LeftOut(file.path.clone()));
+    }
     let mut folders = left_out.map(|file| file.path.split('/').take(2).collect::<Vec<_>>().join("/"));
     match folders.find(|folder| !root.path().join(folder).exists()) {
         Some(folder) => Err(Fault::NotHere(folder)),

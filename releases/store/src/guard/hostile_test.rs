@@ -1,1 +1,46 @@
 //! Tarballs and keys of an author who may less than they try.
+
+use super::fixture::{Place, brings, commit, key, sign, unpack, unpack_with};
+use crate::store::Store;
+use crate::store::arrival::UnpackOptions;
+
+const REPLACE: UnpackOptions = UnpackOptions { replaces: true, ignores_floor: false };
+
+#[track_caller]
+fn refused(store: &mut Store, tarball: &std::path::Path, options: UnpackOptions, part: &str) {
+    let words = unpack_with(store, tarball, options).unwrap_err();
+    assert!(words.contains(part), "{words}");
+}
+
+#[test]
+fn a_release_that_takes_the_place_of_another_brings_none_of_its_documents() {
+    let [ours, thief] = [key(), key()];
+    let place = Place::new("warn", &[("ci", &ours)]);
+    let mut store = place.open();
+    unpack(&mut store, &place.release(0, 0, &brings("thief", &thief))).unwrap();
+    let genuine = place.release(0, 0, "");
+    sign(&genuine, &ours);
+    unpack_with(&mut store, &genuine, REPLACE).unwrap();
+    commit(&mut store, 0);
+    assert!(store.releases().keys.is_empty(), "{:?}", store.releases().keys);
+}
+
+#[test]
+fn only_files_of_apps_may_be_left_out_of_a_tarball() {
+    let place = Place::new("off", &[]);
+    let mut store = place.open();
+    unpack(&mut store, &place.release(0, 0, &brings("thief", &key()))).unwrap();
+    let left_out = |path: &str| {
+        place.release_with(0, 0, &brings("thief", &key()), |manifest| {
+            manifest
+                .files
+                .iter_mut()
+                .filter(|file| file.path == path)
+                .for_each(|file| file.not_carried = true);
+        })
+    };
+    let keys = left_out("releases/1.0.0/keys.toml");
+    refused(&mut store, &keys, REPLACE, "leaves out releases/1.0.0/keys.toml");
+    let config = left_out("releases/1.0.0/config.toml");
+    refused(&mut store, &config, REPLACE, "leaves out releases/1.0.0/config.toml");
+}
