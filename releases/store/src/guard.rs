@@ -8,7 +8,7 @@
 
 use std::path::PathBuf;
 
-use reld_trust::{Floor, KeyChange, Policy, Provenance, Ring, Verdict};
+use reld_trust::{Floor, Policy, Provenance, Ring, Verdict};
 
 use crate::error::Error;
 use crate::fault::Fault;
@@ -106,6 +106,20 @@ impl Rules {
         Ok(warnings)
     }
 
+    /// Decides whether a release may change the keys of the node.
+    ///
+    /// # Errors
+    /// The reason why its keys are ignored.
+    pub(crate) fn change_keys(&self, head: &Head) -> Result<(), String> {
+        match self.judge(head) {
+            Verdict { fault: Some(fault), .. } => Err(fault.to_string()),
+            Verdict { may_change_keys: false, .. } => {
+                Err("too few keys without limits have signed it".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses insufficient signatures, or returns a warning about them.
     fn signatures(&self, verdict: &Verdict) -> Result<Vec<String>, Fault> {
         match (self.policy.refuses(verdict), self.policy.warns(verdict)) {
@@ -114,12 +128,6 @@ impl Rules {
             (None, None) => Ok(Vec::new()),
         }
     }
-}
-
-/// Returns the keys that the commit of a release takes over. An insufficiently signed release
-/// brings none, because a node would then trust its author.
-pub(crate) fn keys_of(verdict: &Verdict, keys: KeyChange) -> KeyChange {
-    if verdict.fault.is_none() { keys } else { KeyChange::default() }
 }
 
 /// Returns whether a release was permanent on this node, or is.

@@ -23,6 +23,9 @@ pub struct Signed<'a> {
 pub struct Verdict {
     /// The names of the keys with a valid signature.
     pub signed_by: Vec<String>,
+    /// Whether keys without limits alone would be sufficient. Only then the release may change the
+    /// keys of a node: else a key could bring another one that has no limits.
+    pub may_change_keys: bool,
     /// The reason why the signatures are not sufficient.
     pub fault: Option<Fault>,
 }
@@ -114,8 +117,10 @@ pub fn judge(ring: &Ring, threshold: usize, signed: Signed<'_>) -> Verdict {
     // By number: two signatures of one key count once.
     let valid: BTreeMap<KeyId, &Key> = valid.into_iter().flatten().map(|key| (key.id, key)).collect();
     let signed_by: Vec<String> = valid.values().map(|key| key.name.clone()).collect();
-    if valid.len() >= threshold.max(1) {
-        return Verdict { signed_by, fault: None };
+    let threshold = threshold.max(1);
+    if valid.len() >= threshold {
+        let free = valid.values().filter(|key| key.limits.is_empty()).count();
+        return Verdict { signed_by, may_change_keys: free >= threshold, fault: None };
     }
     let too_few = || {
         let may = |key: &&Key| key.is_for(signed.claim) && !key.has_ended(signed.claim);
@@ -124,12 +129,12 @@ pub fn judge(ring: &Ring, threshold: usize, signed: Signed<'_>) -> Verdict {
         Fault::TooFew { by: signed_by.clone(), threshold, missing }
     };
     let fault = faults.into_iter().find_map(Result::err).unwrap_or_else(too_few);
-    Verdict { signed_by, fault: Some(fault) }
+    Verdict { signed_by, may_change_keys: false, fault: Some(fault) }
 }
 
 impl Verdict {
     fn of(fault: Fault) -> Self {
-        Self { signed_by: Vec::new(), fault: Some(fault) }
+        Self { fault: Some(fault), ..Self::default() }
     }
 }
 

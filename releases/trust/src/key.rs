@@ -66,6 +66,13 @@ pub struct Limits {
     pub not_after: Option<u64>,
 }
 
+impl Limits {
+    /// Returns whether the key may sign all releases.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// The base64 form of a public key, as the second line of a key file of minisign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]

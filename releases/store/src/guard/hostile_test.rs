@@ -1,5 +1,7 @@
 //! Tarballs and keys of an author who may less than they try.
 
+use std::fs;
+
 use super::fixture::{Place, brings, commit, key, sign, unpack, unpack_with};
 use crate::store::Store;
 use crate::store::arrival::UnpackOptions;
@@ -43,4 +45,29 @@ fn only_files_of_apps_may_be_left_out_of_a_tarball() {
     refused(&mut store, &keys, REPLACE, "leaves out releases/1.0.0/keys.toml");
     let config = left_out("releases/1.0.0/config.toml");
     refused(&mut store, &config, REPLACE, "leaves out releases/1.0.0/config.toml");
+}
+
+#[test]
+fn s135_a_key_with_limits_signs_releases_but_changes_no_keys() {
+    let [limited, free, next] = [key(), key(), key()];
+    let place = Place::new("signed", &[("limited", &limited), ("free", &free)]);
+    for limits in ["names = [\"shop\"]", "not_after = 90"] {
+        let policy = format!("require = \"signed\"\n[keys.limited]\n{limits}\n");
+        fs::write(place.path("trust.toml"), policy).unwrap();
+        let mut store = place.open();
+        let tarball = place.release(0, 1, &brings("next", &next));
+        sign(&tarball, &limited);
+        let warnings = unpack(&mut store, &tarball).unwrap();
+        commit(&mut store, 0);
+        assert!(store.releases().keys.is_empty(), "{limits}: {:?}", store.releases().keys);
+        assert!(warnings[0].contains("are ignored"), "{warnings:?}");
+        drop(store);
+        fs::remove_dir_all(place.path("root")).unwrap();
+    }
+    let mut store = place.open();
+    let tarball = place.release(0, 1, &brings("next", &next));
+    sign(&tarball, &free);
+    assert_eq!(unpack(&mut store, &tarball), Ok(Vec::new()));
+    commit(&mut store, 0);
+    assert_eq!(store.releases().keys.brought.len(), 1);
 }

@@ -9,7 +9,7 @@ use reld_trust::{Key, KeyChange, Provenance, Require};
 use super::Store;
 use crate::error::Error;
 use crate::fault::{Failure, Fault};
-use crate::guard::{self, Accepted, Guard};
+use crate::guard::{self, Accepted, Guard, Rules};
 use crate::lifecycle::{Action, KnownRelease, next};
 use crate::manifest::{Manifest, Platform};
 use crate::package::{Head, Tarball};
@@ -69,8 +69,7 @@ impl Store {
         }
         manifest.check_platform(node).map_err(fault)?;
         self.root.sweep(&self.table)?;
-        let keys = |keys| guard::keys_of(&rules.judge(&head), keys);
-        self.unpack_new(tarball, &head, accepted, keys).inspect_err(|_| self.recover())
+        self.unpack_new(tarball, &head, accepted, &rules).inspect_err(|_| self.recover())
     }
 
     /// As [`verify`](Self::verify), before an install: decides also by the signatures and the serial
@@ -132,8 +131,8 @@ impl Store {
         &mut self,
         tarball: &Path,
         head: &Head,
-        accepted: Accepted,
-        keys: impl FnOnce(KeyChange) -> KeyChange,
+        mut accepted: Accepted,
+        rules: &Rules,
     ) -> Result<Unpacked, Error> {
         let vsn = &head.manifest.version;
         let replaced = self.table.get(vsn).is_some();
@@ -142,7 +141,14 @@ impl Store {
             false => self.table.clone(),
         };
         let mut prepared = unpack::prepare(&self.root, &others, tarball, head)?;
-        prepared.release.provenance = Provenance { keys: keys(prepared.keys.clone()), ..accepted.provenance };
+        let mut keys = prepared.keys.clone();
+        if !keys.is_empty()
+            && let Err(why) = rules.change_keys(head)
+        {
+            accepted.warnings.push(format!("the keys of release {vsn} are ignored: {why}"));
+            keys = KeyChange::default();
+        }
+        prepared.release.provenance = Provenance { keys, ..accepted.provenance };
         if replaced {
             // Before its files: a crash may leave files without a release, but never a release
             // without files.

@@ -30,7 +30,7 @@ fn ring(keys: &[Key]) -> Ring {
 fn a_signature_of_a_present_key_is_sufficient() {
     let author = Author::new("ci");
     let verdict = judged(&ring(&[author.key()]), 1, Some(&seal(&[&author])));
-    assert_eq!(verdict, Verdict { signed_by: vec!["ci".to_owned()], fault: None });
+    assert_eq!(verdict, Verdict { signed_by: vec!["ci".to_owned()], may_change_keys: true, fault: None });
 }
 
 #[test]
@@ -78,6 +78,23 @@ fn a_key_signs_only_within_its_limits() {
 }
 
 #[test]
+fn s135_only_enough_keys_without_limits_may_change_the_keys_of_a_node() {
+    let authors = ["free", "named", "ending"].map(Author::new);
+    let [free, named, ending] = &authors;
+    let names = Limits { names: vec!["shop".parse().unwrap()], not_after: None };
+    let ends = Limits { names: Vec::new(), not_after: Some(90) };
+    let ours = ring(&[free.key(), named.key_within(names), ending.key_within(ends)]);
+    let may = |threshold, authors: &[&Author]| {
+        let verdict = judged(&ours, threshold, Some(&seal(authors)));
+        assert_eq!(verdict.fault, None);
+        verdict.may_change_keys
+    };
+    assert!(may(1, &[free]) && may(1, &[free, named]));
+    assert!(!may(1, &[named]) && !may(1, &[ending]));
+    assert!(!may(2, &[free, named, ending]), "the threshold counts for keys too");
+}
+
+#[test]
 fn s133_two_of_three_keys_have_to_sign_and_the_missing_ones_are_named() {
     let authors = ["a", "b", "c"].map(Author::new);
     let [a, b, c] = &authors;
@@ -95,7 +112,7 @@ fn s133_two_of_three_keys_have_to_sign_and_the_missing_ones_are_named() {
 fn a_signature_of_a_coming_key_does_no_harm_beside_a_sufficient_one() {
     let [author, coming] = ["ci", "coming"].map(Author::new);
     let verdict = judged(&ring(&[author.key()]), 1, Some(&seal(&[&coming, &author])));
-    assert_eq!(verdict, Verdict { signed_by: vec!["ci".to_owned()], fault: None });
+    assert_eq!(verdict, Verdict { signed_by: vec!["ci".to_owned()], may_change_keys: true, fault: None });
 }
 
 proptest! {
