@@ -81,6 +81,7 @@ impl Fault {
             | Self::OtherSize { .. }
             | Self::OtherDigest(_)
             | Self::OtherName { .. }
+            | Self::OtherSerial { .. }
             | Self::LeftOut(_)
             | Self::Trailing => ErrorCode::BadTarball,
             Self::OtherTarget { .. } => ErrorCode::OtherTarget,

@@ -94,6 +94,14 @@ pub enum Fault {
         /// The name in the `release.toml`.
         release: AppName,
     },
+    /// The manifest and the `release.toml` have different serials.
+    #[error("its manifest.toml has serial {manifest}, but its release.toml has {release}")]
+    OtherSerial {
+        /// The serial in the manifest.
+        manifest: u64,
+        /// The serial in the `release.toml`.
+        release: u64,
+    },
     /// Its signatures are not sufficient.
     #[error("{0}")]
     Untrusted(#[from] reld_trust::Fault),

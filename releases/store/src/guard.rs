@@ -65,17 +65,17 @@ impl Rules {
         head.judge(&self.ring, self.policy.threshold)
     }
 
-    /// Decides whether a release may be unpacked.
+    /// Decides whether a release may be unpacked. `known` is the same release, if the node has it.
     pub(crate) fn unpack(
         &self,
         table: &StatusTable,
         head: &Head,
+        known: Option<&KnownRelease>,
         ignores_floor: bool,
     ) -> Result<Accepted, Fault> {
         let verdict = self.judge(head);
         let warnings = self.signatures(&verdict)?;
         let manifest = &head.manifest;
-        let known = table.get(&manifest.version).filter(|known| known.identity == manifest.identity());
         let mut provenance =
             Provenance { serial: manifest.serial, signed_by: verdict.signed_by, ..Provenance::default() };
         if !known.is_some_and(was_permanent)
@@ -98,7 +98,7 @@ impl Rules {
         head: &Head,
     ) -> Result<Vec<String>, Fault> {
         let mut warnings = self.signatures(&self.judge(head))?;
-        let Err(below) = floor(table, &release.name, release.provenance.serial) else { return Ok(warnings) };
+        let Err(below) = floor(table, &head.manifest.name, head.manifest.serial) else { return Ok(warnings) };
         if !release.provenance.ignores_floor {
             return Err(below);
         }

@@ -239,6 +239,9 @@ fn check_rel(manifest: &Manifest, rel: &Rel) -> Result<(), Fault> {
     if manifest.name != rel.name {
         return Err(Fault::OtherName { manifest: manifest.name.clone(), release: rel.name.clone() });
     }
+    if manifest.serial != rel.serial {
+        return Err(Fault::OtherSerial { manifest: manifest.serial, release: rel.serial });
+    }
     let apps = rel.apps.iter().map(|app| layout::app_dir(&app.name, &app.version));
     let folders: BTreeSet<String> = apps.chain([layout::release_dir(&rel.version)]).collect();
     manifest.check_folders(&folders)?;

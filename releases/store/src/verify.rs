@@ -126,8 +126,15 @@ pub(crate) fn verify(root: &Root, release: &KnownRelease, health: &Health) -> Re
     }
 }
 
-/// Returns the manifest of a known release. Its identity must be equal to the identity in the
-/// status table.
+/// Returns whether a manifest is the one of a known release. The identity covers the files, but
+/// neither the name nor the serial.
+pub(crate) fn is_of(manifest: &Manifest, release: &KnownRelease) -> bool {
+    manifest.identity() == release.identity
+        && manifest.name == release.name
+        && manifest.serial == release.provenance.serial
+}
+
+/// Returns the manifest of a known release. It must be [its](is_of) manifest by the status table.
 pub(crate) fn manifest(root: &Root, release: &KnownRelease) -> Result<Manifest, Error> {
     read_manifest(root, release).map(|(manifest, _)| manifest)
 }
@@ -153,7 +160,7 @@ fn read_manifest(root: &Root, release: &KnownRelease) -> Result<(Manifest, Strin
         Err(_) => return Err(tampered(root, release, &path, Harm::Changed)),
     };
     match Manifest::parse(&text) {
-        Ok(manifest) if manifest.identity() == release.identity => Ok((manifest, text)),
+        Ok(manifest) if is_of(&manifest, release) => Ok((manifest, text)),
         _ => Err(tampered(root, release, &path, Harm::Changed)),
     }
 }

@@ -2,11 +2,21 @@
 
 use std::fs;
 
-use super::fixture::{Place, brings, commit, key, sign, unpack, unpack_with};
+use reld_plan::Vsn;
+
+use super::fixture::{Place, admit, brings, commit, key, sign, unpack, unpack_with};
 use crate::store::Store;
 use crate::store::arrival::UnpackOptions;
 
 const REPLACE: UnpackOptions = UnpackOptions { replaces: true, ignores_floor: false };
+
+fn vsn(minor: u64) -> Vsn {
+    Vsn::new(1, minor, 0)
+}
+
+fn signed_by(store: &Store, minor: u64) -> Vec<String> {
+    store.release(&vsn(minor)).unwrap().provenance.signed_by.clone()
+}
 
 #[track_caller]
 fn refused(store: &mut Store, tarball: &std::path::Path, options: UnpackOptions, part: &str) {
@@ -70,4 +80,48 @@ fn s135_a_key_with_limits_signs_releases_but_changes_no_keys() {
     assert_eq!(unpack(&mut store, &tarball), Ok(Vec::new()));
     commit(&mut store, 0);
     assert_eq!(store.releases().keys.brought.len(), 1);
+}
+
+#[test]
+fn s134_a_tarball_with_another_serial_or_name_is_no_known_release() {
+    let place = Place::new("off", &[]);
+    let mut store = place.open();
+    unpack(&mut store, &place.release(0, 47, "")).unwrap();
+    let serial = place.release_with(0, 47, "", |manifest| manifest.serial = 48);
+    refused(&mut store, &serial, UnpackOptions::default(), "is on this node with other content");
+    let name = place.release_with(0, 47, "", |manifest| manifest.name = "plant".parse().unwrap());
+    refused(&mut store, &name, UnpackOptions::default(), "is on this node with other content");
+    assert_eq!(store.release(&vsn(0)).unwrap().provenance.serial, 47);
+
+    let both = place.release_with(1, 48, "", |manifest| manifest.serial = 49);
+    refused(&mut store, &both, UnpackOptions::default(), "serial 49, but its release.toml has 48");
+}
+
+#[test]
+fn s134_a_manifest_on_disk_with_another_serial_or_name_is_damage() {
+    for (from, to) in [("serial = 47", "serial = 99"), ("name = \"shop\"", "name = \"plant\"")] {
+        let place = Place::new("off", &[]);
+        let mut store = place.open();
+        unpack(&mut store, &place.release(0, 47, "")).unwrap();
+        let path = place.path("root/releases/1.0.0/manifest.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        let words = admit(&store, 0).unwrap_err();
+        assert!(words.contains("manifest.toml is changed"), "{words}");
+    }
+}
+
+#[test]
+fn signatures_over_another_manifest_do_not_count_for_a_known_release() {
+    let ours = key();
+    let place = Place::new("warn", &[("ci", &ours)]);
+    let mut store = place.open();
+    unpack(&mut store, &place.release(0, 0, "")).unwrap();
+    let other = place.release_with(0, 0, "", |manifest| manifest.reld = "0.9.0".parse().unwrap());
+    sign(&other, &ours);
+    unpack(&mut store, &other).unwrap();
+    assert_eq!(signed_by(&store, 0), [""; 0]);
+    place.require("signed");
+    assert!(admit(&store, 0).unwrap_err().contains("it has no signature"));
 }

@@ -58,10 +58,11 @@ impl Store {
         let head = Tarball::open(tarball)?.head()?;
         let rules = self.guard.rules(&self.table)?;
         let fault = |fault: Fault| Failure::of(tarball)(fault.into());
-        let accepted = rules.unpack(&self.table, &head, options.ignores_floor).map_err(fault)?;
         let manifest = &head.manifest;
         let known = self.table.get(&manifest.version);
-        if let Some(known) = known.filter(|known| known.identity == manifest.identity()) {
+        let same = known.filter(|known| verify::is_of(manifest, known));
+        let accepted = rules.unpack(&self.table, &head, same, options.ignores_floor).map_err(fault)?;
+        if let Some(known) = same {
             return self.unpack_known(tarball, &head, accepted, known.clone());
         }
         if known.is_some() && !(options.replaces && self.table.is_replaceable(&manifest.version)) {
@@ -195,8 +196,11 @@ impl Store {
         release: KnownRelease,
     ) -> Result<KnownRelease, Error> {
         let known = verify::head(&self.root, &release)?;
-        if let Some(seal) = head.seal.as_ref().filter(|_| known.text == head.text && known.seal != head.seal)
-        {
+        if known.text != head.text {
+            // The signatures of the tarball belong to another manifest than the node's.
+            return Ok(release);
+        }
+        if let Some(seal) = head.seal.as_ref().filter(|_| known.seal != head.seal) {
             self.root.replace(&self.root.seal_file(&release.version), seal)?;
         }
         let keys = release.provenance.keys.clone();
