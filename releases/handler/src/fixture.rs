@@ -148,6 +148,7 @@ pub(crate) fn known(name: &str, minor: u64, status: Status, previous: Option<u64
         identity: Digest::of(&minor.to_be_bytes()),
         previous: previous.map(|minor| Vsn::new(1, minor, 0)),
         tried: false,
+        unconfirmed: false,
         provenance: Default::default(),
         apps: vec![],
     }

@@ -154,6 +154,7 @@ mod tests {
             identity: Digest::of(&minor.to_be_bytes()),
             previous: previous.map(vsn),
             tried: false,
+            unconfirmed: false,
             provenance: Default::default(),
             apps: vec![],
         };

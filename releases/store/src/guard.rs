@@ -12,7 +12,7 @@ use reld_trust::{Floor, Policy, Provenance, Ring, Verdict};
 
 use crate::error::Error;
 use crate::fault::Fault;
-use crate::lifecycle::{KnownRelease, Status, StatusTable};
+use crate::lifecycle::{KnownRelease, StatusTable};
 use crate::package::Head;
 
 /// The place of a node's policy. The policy is read anew for each decision.
@@ -78,7 +78,7 @@ impl Rules {
         let manifest = &head.manifest;
         let mut provenance =
             Provenance { serial: manifest.serial, signed_by: verdict.signed_by, ..Provenance::default() };
-        if !known.is_some_and(was_permanent)
+        if !known.is_some_and(KnownRelease::was_permanent)
             && let Err(below) = floor(table, &manifest.name, manifest.serial)
         {
             if !ignores_floor {
@@ -127,15 +127,6 @@ impl Rules {
             (None, Some(fault)) => Ok(vec![format!("the release is not trusted: {fault}")]),
             (None, None) => Ok(Vec::new()),
         }
-    }
-}
-
-/// Returns whether a release was permanent on this node, or is.
-pub(crate) fn was_permanent(release: &KnownRelease) -> bool {
-    match release.status {
-        Status::Permanent => true,
-        Status::Old => !release.tried,
-        Status::Unpacked | Status::Current => false,
     }
 }
 

@@ -47,12 +47,21 @@ pub struct KnownRelease {
     /// is unpacked, as a current one is.
     #[serde(skip)]
     pub tried: bool,
+    /// Whether the node restarts into it on trial: it became permanent without having run as such,
+    /// and has not booted since.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unconfirmed: bool,
     /// Its serial and its signatures.
     #[serde(default, skip_serializing_if = "Provenance::is_empty")]
     pub provenance: Provenance,
     /// Its apps.
     #[serde(rename = "app", default)]
     pub apps: Vec<KnownApp>,
+}
+
+// The signature that serde's `skip_serializing_if` requires.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// One app of a known release.
@@ -74,7 +83,8 @@ pub enum Status {
     /// The release is on disk and does not run.
     Unpacked,
     /// The release runs, but a restart does not boot it. This status exists only in memory. On disk
-    /// the status is unpacked, so any restart takes the node back to the permanent release.
+    /// the status is unpacked, or old if the release was permanent before, so any restart takes the
+    /// node back to the permanent release.
     #[serde(skip)]
     Current,
     /// The node boots this release.
@@ -149,6 +159,16 @@ impl KnownRelease {
         let apps = self.apps.iter().map(|app| app.dir.clone());
         apps.chain([layout::release_dir(&self.version)]).collect()
     }
+
+    /// Returns whether the release is permanent on this node, or was before. The node may always go
+    /// back to it.
+    pub fn was_permanent(&self) -> bool {
+        match self.status {
+            Status::Permanent => true,
+            Status::Old | Status::Current => !self.tried && !self.unconfirmed,
+            Status::Unpacked => false,
+        }
+    }
 }
 
 impl StatusTable {
@@ -182,12 +202,8 @@ impl StatusTable {
     /// have been permanent, and must not be the way back of the running release.
     pub(crate) fn is_replaceable(&self, vsn: &Vsn) -> bool {
         let is_way_back = self.running().is_some_and(|running| running.previous.as_ref() == Some(vsn));
-        let is_idle = self.get(vsn).is_some_and(|release| match release.status {
-            Status::Unpacked => true,
-            Status::Old => release.tried,
-            Status::Current | Status::Permanent => false,
-        });
-        is_idle && !is_way_back
+        let is_idle = |release: &KnownRelease| release.status != Status::Current && !release.was_permanent();
+        self.get(vsn).is_some_and(is_idle) && !is_way_back
     }
 
     /// Returns the table in its form on disk, without a current release.
@@ -195,7 +211,11 @@ impl StatusTable {
         let mut table = self.clone();
         let is_current = |release: &KnownRelease| release.status == Status::Current;
         for release in table.releases.iter_mut().filter(|release| is_current(release) || release.tried) {
-            (release.status, release.previous, release.tried) = (Status::Unpacked, None, false);
+            if release.was_permanent() {
+                release.status = Status::Old;
+            } else {
+                (release.status, release.previous, release.tried) = (Status::Unpacked, None, false);
+            }
         }
         table
     }
@@ -232,9 +252,11 @@ impl StatusTable {
     }
 
     /// Takes over the serial and the keys of a committed release. A release brings its keys once:
-    /// when the node goes back to it later, the keys of newer releases stay.
+    /// when the node goes back to it later, the keys of newer releases stay. The trial of a restart
+    /// has ended.
     pub(crate) fn take_over(&mut self, vsn: &Vsn) {
         let Some(release) = self.releases.iter_mut().find(|release| release.version == *vsn) else { return };
+        release.unconfirmed = false;
         Floor::raise(&mut self.floors, &release.name, release.provenance.serial);
         self.keys.take(vsn, &std::mem::take(&mut release.provenance.keys));
     }
@@ -254,7 +276,7 @@ impl StatusTable {
 /// |---|---|---|---|---|---|---|---|
 /// | (none) | unpacked | `no_such_release` | `no_such_release` | `no_such_release` | `no_such_release` | `no_such_release` | |
 /// | unpacked | `existing_release` | current | `bad_status` | `bad_status` | permanent | (none) | unpacked |
-/// | current | `existing_release` | `already_installed` | permanent | `bad_status` | permanent | `current` | unpacked |
+/// | current | `existing_release` | `already_installed` | permanent | `bad_status` | permanent | `current` | unpacked; old if it was permanent before |
 /// | permanent, runs | `existing_release` | `already_installed` | permanent | `bad_status` | permanent | `permanent` | permanent |
 /// | permanent, beside a current | `existing_release` | permanent | permanent | `bad_status` | permanent | `permanent` | permanent |
 /// | old | `existing_release` | current | `bad_status` | permanent | permanent | (none) | old |
@@ -262,7 +284,8 @@ impl StatusTable {
 /// An action can also make another release old. If a release becomes current, or the permanent
 /// release is installed again, the former current release becomes old. If a release becomes
 /// permanent, the former permanent release becomes old. `make_permanent` also raises the floor of the
-/// release's name and takes over its keys.
+/// release's name and takes over its keys. The two reboots leave both to the boot that follows: a
+/// release that does not boot was never permanent.
 ///
 /// OTP has the same table, with two exceptions. Unlike in OTP, the current release cannot be
 /// removed, because the node would then run an unknown release. And installing the permanent
@@ -327,8 +350,7 @@ fn make_permanent(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
 fn reboot_old(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
     match known(table, vsn)? {
         Status::Old => {
-            table.record_previous(vsn);
-            boot(table, vsn);
+            restart_into(table, vsn);
             Ok(())
         }
         status => Err(Refusal::BadStatus { vsn: vsn.clone(), status, needed: "old" }),
@@ -337,9 +359,17 @@ fn reboot_old(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
 
 fn reboot_into(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
     known(table, vsn)?;
-    table.record_previous(vsn);
-    boot(table, vsn);
+    restart_into(table, vsn);
     Ok(())
+}
+
+/// Makes a release permanent for the next boot, on trial unless it was permanent before.
+fn restart_into(table: &mut StatusTable, vsn: &Vsn) {
+    table.record_previous(vsn);
+    for release in table.releases.iter_mut().filter(|release| release.version == *vsn) {
+        release.unconfirmed |= !release.was_permanent();
+    }
+    boot(table, vsn);
 }
 
 fn remove(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {

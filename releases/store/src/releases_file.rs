@@ -93,7 +93,8 @@ mod tests {
             status,
             identity: Digest::of(version.as_bytes()),
             previous: None,
-            tried: false,
+            tried: status == Status::Current,
+            unconfirmed: false,
             provenance: Default::default(),
             apps: vec![app],
         }
@@ -109,7 +110,7 @@ mod tests {
         let releases = [("3.0.0", Status::Current), ("2.0.0", Status::Permanent), ("1.0.0", Status::Old)];
         let mut table = table(releases.map(|(v, s)| release(v, s)).to_vec());
         write(&root, &table).unwrap();
-        table.releases[0].status = Status::Unpacked;
+        (table.releases[0].status, table.releases[0].tried) = (Status::Unpacked, false);
         assert_eq!(read(&root).unwrap(), Some(table));
     }
 

@@ -266,6 +266,7 @@ fn known(manifest: &Manifest, rel: &Rel) -> KnownRelease {
         identity: manifest.identity(),
         previous: None,
         tried: false,
+        unconfirmed: false,
         provenance: Provenance::default(),
         apps: rel.apps.iter().map(known_app).collect(),
     }

@@ -125,3 +125,40 @@ fn signatures_over_another_manifest_do_not_count_for_a_known_release() {
     place.require("signed");
     assert!(admit(&store, 0).unwrap_err().contains("it has no signature"));
 }
+
+#[test]
+fn a_release_that_failed_its_trial_boot_never_was_permanent() {
+    let place = Place::new("off", &[]);
+    let mut store = place.open();
+    unpack(&mut store, &place.release(0, 0, "")).unwrap();
+    commit(&mut store, 0);
+    unpack(&mut store, &place.release(1, 0, "")).unwrap();
+    store.reboot_into(&vsn(1)).unwrap();
+    // It did not boot, so the node gives way.
+    drop(store);
+    let mut store = place.open();
+    store.reboot_into(&vsn(0)).unwrap();
+    drop(store);
+    let store = place.open();
+    place.require("signed");
+    assert!(admit(&store, 1).unwrap_err().contains("it has no signature"));
+    assert_eq!(admit(&store, 0), Ok(Vec::new()));
+}
+
+#[test]
+fn a_release_that_booted_after_a_restart_was_permanent() {
+    let place = Place::new("off", &[]);
+    let mut store = place.open();
+    unpack(&mut store, &place.release(0, 0, "")).unwrap();
+    commit(&mut store, 0);
+    unpack(&mut store, &place.release(1, 0, "")).unwrap();
+    store.reboot_into(&vsn(1)).unwrap();
+    drop(store);
+    let mut store = place.open();
+    store.confirm(&vsn(1)).unwrap();
+    store.reboot_into(&vsn(0)).unwrap();
+    drop(store);
+    let store = place.open();
+    place.require("signed");
+    assert_eq!(admit(&store, 1), Ok(Vec::new()));
+}

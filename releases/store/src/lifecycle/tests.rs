@@ -11,7 +11,8 @@ fn release(minor: u32, status: Status) -> KnownRelease {
         status,
         identity: Digest::of(&minor.to_be_bytes()),
         previous: None,
-        tried: false,
+        tried: status == Status::Current,
+        unconfirmed: false,
         provenance: Default::default(),
         apps: vec![],
     }
@@ -168,6 +169,32 @@ fn a_restart_takes_the_node_back_to_the_permanent_release() {
         Action::Restart,
         "3 unpacked, 2 unpacked, 1 permanent, 0 old",
     );
+}
+
+#[test]
+fn a_release_that_was_permanent_stays_one_after_a_crash_beside_its_return() {
+    let to = |minor| [Action::Install(vsn(minor)), Action::MakePermanent(vsn(minor))];
+    let road = [&to(1)[..], &to(2), &[Action::Install(vsn(1)), Action::Restart]].concat();
+    let mut now = table("3 unpacked, 2 unpacked, 1 unpacked");
+    for action in &road {
+        now = next(&now, action).unwrap();
+    }
+    assert_eq!(print(&now), "3 unpacked, 2 permanent, 1 old");
+    assert!(now.get(&vsn(1)).unwrap().was_permanent());
+}
+
+#[test]
+fn a_release_is_on_trial_from_a_restart_into_it_until_its_boot() {
+    let was_permanent = |table: &StatusTable, minor| table.get(&vsn(minor)).unwrap().was_permanent();
+    let after = |table: &StatusTable, action| next(table, &action).unwrap();
+    let on_trial = after(&table("1 unpacked, 0 permanent"), Action::RebootInto(vsn(1)));
+    let gave_way = after(&on_trial, Action::RebootInto(vsn(0)));
+    assert_eq!(print(&gave_way), "1 old, 0 permanent");
+    assert!(!was_permanent(&gave_way, 1) && was_permanent(&gave_way, 0));
+    let mut booted = after(&gave_way, Action::RebootOld(vsn(1)));
+    booted.take_over(&vsn(1));
+    let back = after(&booted, Action::RebootOld(vsn(0)));
+    assert!(was_permanent(&back, 1), "it has booted");
 }
 
 #[test]

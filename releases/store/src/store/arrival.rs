@@ -9,7 +9,7 @@ use reld_trust::{Key, KeyChange, Provenance, Require};
 use super::Store;
 use crate::error::Error;
 use crate::fault::{Failure, Fault};
-use crate::guard::{self, Accepted, Guard, Rules};
+use crate::guard::{Accepted, Guard, Rules};
 use crate::lifecycle::{Action, KnownRelease, next};
 use crate::manifest::{Manifest, Platform};
 use crate::package::{Head, Tarball};
@@ -83,7 +83,7 @@ impl Store {
     pub fn admit(&self, vsn: &Vsn) -> Result<(Manifest, Vec<String>), Error> {
         let release = self.release(vsn)?;
         let head = verify::verify(&self.root, release, &self.health)?;
-        if guard::was_permanent(release) {
+        if release.was_permanent() {
             // Even an unreadable policy leaves the way back open.
             return Ok((head.manifest, Vec::new()));
         }
