@@ -2,24 +2,23 @@
 //! the tables of libraries show.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use reld_plan::{
     Action as PlanAction, Finding, MemberChange, Mode, ModuleName, Moved, Origin, PackedRelease, PlanError,
-    PurgeMethod, Release, ReleaseApp, Script, StartType, Vsn, Warning, Windows, detour, diff, plan_windows,
+    PurgeMethod, Release, ReleaseApp, Script, Vsn, Warning, Windows, detour, diff, plan_windows,
 };
-use reld_store::{Action, Documents, Error as StoreError, Manifest, Store, next};
+use reld_store::{Action, Documents, Store, next};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::action::{pre_purges, restarts};
 use crate::boot::{Ends, Tables, not_bootable, plan_boot};
+use crate::candidate::{Candidate, candidate, files};
 use crate::error::{Error, Obstacle};
 use crate::foresight::{Foresight, foresee};
-use crate::lineup::{Lineup, library};
+use crate::lineup::Lineup;
 use crate::material::Material;
-use crate::node::NodeError;
-use crate::node::{AppSpec, Look, Node, OldCode, OrphanPolicy, OutsiderKind};
+use crate::node::{Look, Node, NodeError, OldCode, OrphanPolicy, OutsiderKind};
 use crate::options::InstallOptions;
 use crate::process::{Listed, Process};
 use crate::program::programs;
@@ -255,80 +254,6 @@ pub(crate) fn other_daemon(release: &Release, successor: Result<Vsn, NodeError>)
         Ok(installed) if installed == *wanted => None,
         Ok(installed) => Some(Obstacle::OtherDaemon { wanted: wanted.clone(), installed }),
         Err(error) => Some(Obstacle::NoSuccessor(error)),
-    }
-}
-
-/// The release to install.
-struct Candidate {
-    documents: Documents,
-    material: Material,
-    /// Warnings about its signatures and its serial.
-    warnings: Vec<String>,
-}
-
-/// Reads the release to install, and verifies every byte of it and its signatures.
-fn candidate(store: &Store, lineup: &Lineup) -> Result<Candidate, Vec<Obstacle>> {
-    let admitted = store.admit(&lineup.vsn).map_err(files);
-    let documents = lineup.documents(store).map_err(files);
-    let ((manifest, warnings), documents) = match (admitted, documents) {
-        (Ok(admitted), Ok(documents)) => (admitted, documents),
-        (admitted, documents) => return Err(admitted.err().into_iter().chain(documents.err()).collect()),
-    };
-    let material = material(store, &manifest, &documents, lineup);
-    Ok(Candidate { documents, material, warnings })
-}
-
-fn files(error: StoreError) -> Obstacle {
-    match error {
-        StoreError::Refused(refusal) => Obstacle::Refused(refusal),
-        StoreError::Release(error) => Obstacle::Plan(*error),
-        error @ (StoreError::Policy(_) | StoreError::Untrusted { .. } | StoreError::ByHand) => {
-            Obstacle::Distrust { code: error.code(), why: chain(&error) }
-        }
-        error => Obstacle::Files(chain(&error)),
-    }
-}
-
-/// Returns an error with its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
-fn material(store: &Store, manifest: &Manifest, documents: &Documents, lineup: &Lineup) -> Material {
-    let new = &documents.release;
-    let replaced = |app: &ReleaseApp| lineup.replaced.get(app.name()).map(|single| single.library.clone());
-    let libraries =
-        new.apps().iter().filter_map(|app| replaced(app).or_else(|| library(store, manifest, app)));
-    let dir = |app: &ReleaseApp| match replaced(app) {
-        Some(library) => library.dir,
-        None => store.root().app_dir(app.name(), app.version()),
-    };
-    let specs = new.start_order().filter(|app| app.start_type != StartType::None);
-    Material {
-        libraries: libraries.map(|library| (library.app.clone(), library)).collect(),
-        apps: specs.map(|app| spec(dir(app), documents, app)).collect(),
-        ..Material::default()
-    }
-}
-
-pub(crate) fn spec(dir: PathBuf, documents: &Documents, app: &ReleaseApp) -> AppSpec {
-    let doc = &app.docs.app;
-    AppSpec {
-        name: doc.name.clone(),
-        vsn: doc.version.clone(),
-        dir,
-        start: doc.start.clone(),
-        start_type: documents.release.boot_type(app),
-        applications: documents.release.needs(app).into_iter().cloned().collect(),
-        start_phases: doc.start_phases.clone(),
-        env: documents.config.environment(doc),
     }
 }
 

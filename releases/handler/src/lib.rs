@@ -29,6 +29,7 @@
 mod action;
 mod back;
 mod boot;
+mod candidate;
 mod check;
 mod children;
 mod configure;

@@ -4,7 +4,7 @@ use reld_plan::Vsn;
 use reld_store::{Boots, GaveWay, NextBoot};
 
 use super::ReleaseHandler;
-use crate::check::chain;
+use crate::candidate::chain;
 use crate::error::Error;
 use crate::event::Observer;
 use crate::guard::guarded;

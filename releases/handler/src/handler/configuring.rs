@@ -17,7 +17,8 @@ use reld_store::{Documents, NodeConfig};
 use serde_json::{Map, Value};
 
 use super::{Life, ReleaseHandler};
-use crate::check::{chain, spec, unknown_in_config};
+use crate::candidate::{chain, spec};
+use crate::check::unknown_in_config;
 use crate::configure::{ChangedApp, Configure, Configured};
 use crate::error::Error;
 use crate::limits::deadline;

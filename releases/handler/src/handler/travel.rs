@@ -5,7 +5,8 @@ use std::time::Instant;
 use reld_store::StatusTable;
 
 use super::{Apps, Before, Life, ReleaseHandler};
-use crate::check::{Check, Prepared, chain};
+use crate::candidate::chain;
+use crate::check::{Check, Prepared};
 use crate::error::{Error, Obstacle};
 use crate::event::{Event, Journey, Observer, Progress};
 use crate::limits::Limits;
