@@ -226,24 +226,39 @@ fn allowed(store: &Store, from: Option<&Vsn>, to: &Vsn) -> Result<(), Obstacle> 
     }
 }
 
+/// The result of the check before a restart into a release.
+#[derive(Debug, Default)]
+pub(crate) struct Bootable {
+    pub(crate) obstacles: Vec<Obstacle>,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Bootable {
+    fn no(obstacles: Vec<Obstacle>) -> Self {
+        Self { obstacles, ..Self::default() }
+    }
+}
+
 /// Checks everything that the next daemon needs to boot a release.
-pub(crate) fn bootable<N: Node>(node: &N, store: &Store, vsn: &Vsn) -> Vec<Obstacle> {
+pub(crate) fn bootable<N: Node>(node: &N, store: &Store, vsn: &Vsn) -> Bootable {
     if let Err(error) = store.release(vsn) {
-        return vec![files(error)];
+        return Bootable::no(vec![files(error)]);
     }
     let config = match store.read_config() {
         Ok(read) => read.config,
-        Err(error) => return vec![files(error)],
+        Err(error) => return Bootable::no(vec![files(error)]),
     };
     match candidate(store, &Lineup::of(vsn.clone(), config)) {
-        Ok(Candidate { documents, material, .. }) => {
+        Ok(Candidate { documents, material, warnings }) => {
             let to = packed(documents);
             let Tables { behaviours, refused, .. } =
                 Tables::of(node, Ends { left: None, to: &to }, &material.libraries);
             let boots = not_bootable(node, &to.release, &Material { behaviours, ..material });
-            other_daemon(&to.release, node.successor()).into_iter().chain(refused).chain(boots).collect()
+            let obstacles =
+                other_daemon(&to.release, node.successor()).into_iter().chain(refused).chain(boots).collect();
+            Bootable { obstacles, warnings }
         }
-        Err(obstacles) => obstacles,
+        Err(obstacles) => Bootable::no(obstacles),
     }
 }
 

@@ -1,1 +1,30 @@
 //! The policy of signatures: which orders it stops, and which ways back it leaves open.
+
+use reld_plan::Vsn;
+
+use crate::error::Error;
+use crate::fake::Fake;
+use crate::handler::ReleaseHandler;
+use crate::order::{Ended, Order};
+use crate::site::{check, classes, options, shop, vsn};
+
+fn reboots_old(handler: &mut ReleaseHandler<Fake>, vsn: &Vsn) -> Result<Ended, Error> {
+    handler.carry_out(Order::RebootOld { vsn: vsn.clone() }, &mut |_| ())
+}
+
+#[test]
+fn no_reboot_into_an_old_release_that_is_not_trusted() {
+    let (site, mut handler, targets) = shop();
+    handler.unpacks(&targets[1]);
+    handler.install(&vsn(1), options(), &mut |_| ()).unwrap();
+    handler.install(&vsn(0), options(), &mut |_| ()).unwrap();
+    check(&handler, "1.1.0 old, 1.0.0 permanent");
+    site.require("signed");
+    match reboots_old(&mut handler, &vsn(1)) {
+        Err(Error::Refused { obstacles, .. }) => assert_eq!(classes(&obstacles), ["untrusted"]),
+        other => panic!("not refused: {other:?}"),
+    }
+    check(&handler, "1.1.0 old, 1.0.0 permanent");
+    site.require("warn");
+    assert!(matches!(reboots_old(&mut handler, &vsn(1)), Ok(Ended::Restarts { .. })));
+}

@@ -1,10 +1,11 @@
 //! The dispatch of orders.
 
 use reld_plan::Vsn;
-use reld_store::Boots;
+use reld_store::{Action, Boots, next};
 
 use super::{Life, ReleaseHandler, stands_still};
-use crate::check::bootable;
+use crate::candidate::files;
+use crate::check::{Bootable, bootable};
 use crate::error::{Error, Obstacle};
 use crate::event::{Event, Journey, Observer};
 use crate::guard::guarded;
@@ -117,12 +118,13 @@ impl<N: Node> ReleaseHandler<N> {
         if self.life == Life::NeedsRestart {
             return Err(Error::NeedsRestart);
         }
-        let mut obstacles = bootable(&self.node, &self.store, &to);
+        let Bootable { mut obstacles, warnings } = bootable(&self.node, &self.store, &to);
         obstacles.extend(self.unwanted(&to, options));
         let from = self.running().cloned();
         if !obstacles.is_empty() {
             return Err(Error::Refused { what: what(&to, None), running: from, obstacles });
         }
+        warn(&to, &warnings);
         observer(Event::Begins(Journey { from: from.as_ref(), to: &to, app: None, restarts: true }));
         if let Some(permanent) = self.releases().permanent().filter(|release| release.version != to) {
             // The trial is written before the status table, because the daemon may end in between.
@@ -136,9 +138,15 @@ impl<N: Node> ReleaseHandler<N> {
     }
 
     fn reboot_old(&mut self, to: Vsn) -> Result<Ended, Error> {
+        next(self.releases(), &Action::RebootOld(to.clone())).map_err(reld_store::Error::from)?;
         let from = self.running().cloned();
-        if let Err(error) = self.node.successor() {
-            let obstacles = vec![Obstacle::NoSuccessor(error)];
+        let mut obstacles: Vec<Obstacle> =
+            self.node.successor().err().map(Obstacle::NoSuccessor).into_iter().collect();
+        match self.store.admit(&to) {
+            Ok((_, warnings)) => warn(&to, &warnings),
+            Err(error) => obstacles.push(files(error)),
+        }
+        if !obstacles.is_empty() {
             return Err(Error::Refused { what: what(&to, None), running: from, obstacles });
         }
         self.store.reboot_old(&to)?;
@@ -186,5 +194,13 @@ impl<N: Node> ReleaseHandler<N> {
         }
         let way = self.plan(lineup, Some(replaced), options)?;
         Ok(Ended::Moved(Box::new(self.travel(way, observer)?)))
+    }
+}
+
+/// Logs the warnings about a release that the node restarts into: the answer to such an order has
+/// no place for them.
+fn warn(vsn: &Vsn, warnings: &[String]) {
+    for warning in warnings {
+        tracing::warn!(name: "release.restart", %vsn, "{warning}");
     }
 }
