@@ -92,7 +92,11 @@ pub(crate) fn prepare<N: Node>(
     if !to.replaced.is_empty() {
         match store.admit_by_hand(options.unsigned) {
             Ok(warning) => prepared.check.warnings.extend(warning),
-            Err(error) => prepared.check.obstacles.push(files(error)),
+            Err(error) => {
+                // What follows would run code of the app: where it is tried, and where it is asked.
+                prepared.check.obstacles.push(files(error));
+                return Ok(prepared);
+            }
         }
     }
     let left = from.map(|from| from.documents(store)).transpose()?;

@@ -5,6 +5,7 @@ use reld_plan::Vsn;
 use crate::error::Error;
 use crate::fake::Fake;
 use crate::handler::ReleaseHandler;
+use crate::options::InstallOptions;
 use crate::order::{Ended, Order};
 use crate::site::{check, classes, options, shop, vsn};
 
@@ -27,4 +28,19 @@ fn no_reboot_into_an_old_release_that_is_not_trusted() {
     check(&handler, "1.1.0 old, 1.0.0 permanent");
     site.require("warn");
     assert!(matches!(reboots_old(&mut handler, &vsn(1)), Ok(Ended::Restarts { .. })));
+}
+
+#[test]
+fn a_release_or_an_app_that_is_not_trusted_is_not_even_tried() {
+    let (site, mut handler, targets) = shop();
+    handler.unpacks(&targets[1]);
+    site.require("signed");
+    handler.node_mut().crashes_when_probed = Some("shop".parse().unwrap());
+    let app = site.single(&targets[1]);
+    let checked = handler.check_app(app.clone(), options()).unwrap();
+    assert_eq!(classes(&checked.obstacles), ["unsigned"]);
+    assert_eq!(classes(&handler.check_install(&vsn(1), options()).unwrap().obstacles), ["untrusted"]);
+    let accepted = InstallOptions { unsigned: true, ..options() };
+    let checked = handler.check_app(app, accepted).unwrap();
+    assert_eq!(classes(&checked.obstacles), ["library"], "now it is tried");
 }
