@@ -360,6 +360,7 @@ fn install_downgrade_check_commit_remove_and_reboot_old_send_one_request_each() 
         changed: true,
         killed: vec![ended()],
         lingering: vec![lingerer()],
+        warnings: Vec::new(),
     };
     assert_snapshot!(relctl(vec![answer::<q::Commit>(&committed)], &["commit"]), @r"
     -> POST /releases/commit {}

@@ -111,7 +111,8 @@ pub(super) async fn commit(client: &Client, version: Option<String>, wait: Wait)
     let what = if answer.changed { "is permanent" } else { "is already permanent" };
     let killed = render::ended("killed", &answer.killed);
     let lingering = render::lingering(&answer.lingering);
-    Ok(Shown::new(&answer, format!("{} {what}\n{killed}{lingering}", answer.version)))
+    let warnings = render::warnings(&answer.warnings);
+    Ok(Shown::new(&answer, format!("{} {what}\n{killed}{lingering}{warnings}", answer.version)))
 }
 
 pub(super) async fn remove(client: &Client, version: String, wait: Wait) -> Result<Shown, Failure> {

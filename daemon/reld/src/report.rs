@@ -233,7 +233,7 @@ pub(crate) fn changed(ended: &Result<Ended, handler::Error>) -> Option<(Option<S
             Some((report.from.as_ref().map(ToString::to_string), report.to.to_string()))
         }
         Ok(Ended::Restarts { from, to }) => Some((from.as_ref().map(ToString::to_string), to.to_string())),
-        Ok(Ended::Committed { vsn, before }) if before.as_ref() != Some(vsn) => {
+        Ok(Ended::Committed { vsn, before, .. }) if before.as_ref() != Some(vsn) => {
             Some((before.as_ref().map(ToString::to_string), vsn.to_string()))
         }
         Ok(_) | Err(_) => None,

@@ -140,6 +140,8 @@ pub enum Ended {
         vsn: Vsn,
         /// The release that was permanent before.
         before: Option<Vsn>,
+        /// The reason why the node does not take over the keys of the release, if it brings any.
+        warning: Option<String>,
     },
     /// The release is removed.
     Removed {

@@ -165,7 +165,7 @@ fn a_commit_ends_a_settling_and_keeps_the_release() {
     let (_site, mut handler, targets) = shop();
     settling(&mut handler, &targets[1]);
     let ended = handler.carry_out(Order::Commit { vsn: None }, &mut |_| ()).unwrap();
-    let Ended::Committed { vsn: committed, before } = ended else { panic!("{ended:?}") };
+    let Ended::Committed { vsn: committed, before, .. } = ended else { panic!("{ended:?}") };
     assert_eq!((committed, before), (vsn(1), Some(vsn(0))));
     let report = handler.settles(&mut |_| ()).unwrap();
     assert_eq!((report.outcome, report.permanent), (Outcome::Installed, true), "{report}");

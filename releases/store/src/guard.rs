@@ -8,6 +8,7 @@
 
 use std::path::PathBuf;
 
+use reld_plan::Vsn;
 use reld_trust::{Floor, Policy, Provenance, Ring, Verdict};
 
 use crate::error::Error;
@@ -106,7 +107,8 @@ impl Rules {
         Ok(warnings)
     }
 
-    /// Decides whether a release may change the keys of the node.
+    /// Decides whether a release may change the keys of the node. The commit asks, because the
+    /// policy may have changed since the unpack.
     ///
     /// # Errors
     /// The reason why its keys are ignored.
@@ -128,6 +130,11 @@ impl Rules {
             (None, None) => Ok(Vec::new()),
         }
     }
+}
+
+/// Returns the warning about keys that a release does not bring.
+pub(crate) fn ignored(vsn: &Vsn, why: &str) -> String {
+    format!("the keys of release {vsn} are ignored: {why}")
 }
 
 fn floor(table: &StatusTable, name: &reld_plan::AppName, serial: u64) -> Result<(), Fault> {

@@ -251,14 +251,11 @@ impl StatusTable {
         }
     }
 
-    /// Takes over the serial and the keys of a committed release. A release brings its keys once:
-    /// when the node goes back to it later, the keys of newer releases stay. The trial of a restart
-    /// has ended.
-    pub(crate) fn take_over(&mut self, vsn: &Vsn) {
+    /// Raises the floor to the serial of a committed release. The trial of a restart has ended.
+    pub(crate) fn confirm(&mut self, vsn: &Vsn) {
         let Some(release) = self.releases.iter_mut().find(|release| release.version == *vsn) else { return };
         release.unconfirmed = false;
         Floor::raise(&mut self.floors, &release.name, release.provenance.serial);
-        self.keys.take(vsn, &std::mem::take(&mut release.provenance.keys));
     }
 
     fn replace(&mut self, from: Status, to: Status) {
@@ -284,8 +281,8 @@ impl StatusTable {
 /// An action can also make another release old. If a release becomes current, or the permanent
 /// release is installed again, the former current release becomes old. If a release becomes
 /// permanent, the former permanent release becomes old. `make_permanent` also raises the floor of the
-/// release's name and takes over its keys. The two reboots leave both to the boot that follows: a
-/// release that does not boot was never permanent.
+/// release's name. The two reboots leave that to the boot that follows: a release that does not boot
+/// was never permanent.
 ///
 /// OTP has the same table, with two exceptions. Unlike in OTP, the current release cannot be
 /// removed, because the node would then run an unknown release. And installing the permanent
@@ -335,12 +332,12 @@ fn install(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
 fn make_permanent(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
     match known(table, vsn)? {
         Status::Permanent => {
-            table.take_over(vsn);
+            table.confirm(vsn);
             Ok(())
         }
         Status::Current => {
             boot(table, vsn);
-            table.take_over(vsn);
+            table.confirm(vsn);
             Ok(())
         }
         status => Err(Refusal::BadStatus { vsn: vsn.clone(), status, needed: "current" }),

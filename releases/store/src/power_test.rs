@@ -207,7 +207,7 @@ fn damaged(place: &Place) {
 const UNPACK: Step = |place, store| store.unpack(&place.new, &fixture::platform()).map(drop);
 const COMMIT: Step = |_, store| {
     store.install(&vsn("1.1.0"))?;
-    store.make_permanent(&vsn("1.1.0"))
+    store.make_permanent(&vsn("1.1.0")).map(drop)
 };
 const BOOT_BEGINS: Step = |_, store| store.note_boots(&store.boots().begun(&vsn("1.1.0")));
 const BOOT_SUCCEEDS: Step = |_, store| store.note_boots(&store.boots().succeeded());

@@ -142,23 +142,30 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the current release permanent.
+    /// Makes the current release permanent, and takes its keys over. Returns a warning if the node
+    /// does not take them over.
     ///
     /// # Errors
     /// [`Error::Refused`] and [`Error::Io`].
-    pub fn make_permanent(&mut self, vsn: &Vsn) -> Result<(), Error> {
-        self.change(&Action::MakePermanent(vsn.clone()))
+    pub fn make_permanent(&mut self, vsn: &Vsn) -> Result<Option<String>, Error> {
+        let mut table = next(&self.table, &Action::MakePermanent(vsn.clone()))?;
+        let warning = self.take_keys(&mut table, vsn);
+        self.write(table).map(|()| warning)
     }
 
-    /// Takes over the serial and the keys of the permanent release after its first boot, if it
-    /// became permanent by a restart.
+    /// Takes over the serial and the keys of the permanent release after its boot, if that has not
+    /// happened. Returns a warning as [`make_permanent`](Self::make_permanent) does.
     ///
     /// # Errors
     /// [`Error::Io`]; the next boot takes them over.
-    pub fn confirm(&mut self, vsn: &Vsn) -> Result<(), Error> {
+    pub fn confirm(&mut self, vsn: &Vsn) -> Result<Option<String>, Error> {
         let mut table = self.table.clone();
-        table.take_over(vsn);
-        if table == self.table { Ok(()) } else { self.write(table) }
+        table.confirm(vsn);
+        let warning = self.take_keys(&mut table, vsn);
+        if table != self.table {
+            self.write(table)?;
+        }
+        Ok(warning)
     }
 
     /// Makes an old release permanent; the caller restarts the node.
@@ -338,6 +345,7 @@ fn create_table(root: &Root) -> Result<StatusTable, Error> {
 }
 
 pub(crate) mod arrival;
+mod keys;
 
 #[cfg(test)]
 mod tests;

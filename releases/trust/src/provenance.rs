@@ -17,7 +17,8 @@ pub struct Provenance {
     /// Whether an operator has accepted it below the floor.
     #[serde(default, skip_serializing_if = "is_false")]
     pub ignores_floor: bool,
-    /// The change of keys that its commit makes.
+    /// The change of keys that its commit makes, if the node then still trusts it; empty after the
+    /// commit.
     #[serde(default, skip_serializing_if = "KeyChange::is_empty")]
     pub keys: KeyChange,
 }

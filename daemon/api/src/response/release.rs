@@ -290,6 +290,9 @@ pub struct Committed {
     pub killed: Vec<Ended>,
     /// The processes that still run old code.
     pub lingering: Vec<Lingerer>,
+    /// Warnings about the keys that the release brings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A release was removed.

@@ -210,11 +210,12 @@ async fn commit(api: Api, request: q::Commit) -> Result<r::Committed, ErrorRepor
     let origin = Origin { kind: r::HistoryKind::Commit, uid: api.peer.uid };
     let done = api.operator.carry_out(order, api.entry("commit", request.wait), origin).await?;
     match done.result.map_err(|e| error(&e))? {
-        Ended::Committed { vsn, before } => Ok(r::Committed {
+        Ended::Committed { vsn, before, warning } => Ok(r::Committed {
             changed: before.as_ref() != Some(&vsn),
             version: vsn.to_string(),
             killed: Vec::new(),
             lingering: lingering(&api, |_| true),
+            warnings: warning.into_iter().collect(),
         }),
         other => Err(unexpected(&other)),
     }

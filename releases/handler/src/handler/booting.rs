@@ -92,7 +92,7 @@ impl<N: Node> ReleaseHandler<N> {
         let attempt = self.attempt(&vsn, &boots, &booted);
         let unnoted = attempt.noted(&boots).and_then(|boots| self.store.note_boots(&boots).err());
         let unconfirmed = match attempt {
-            Attempt::Runs => self.store.confirm(&vsn).err(),
+            Attempt::Runs => self.store.confirm(&vsn).unwrap_or_else(|error| Some(chain(&error))),
             _ => None,
         };
         self.look_at_signatures();
@@ -101,8 +101,8 @@ impl<N: Node> ReleaseHandler<N> {
             Attempt::Damaged(damage) => self.stand_in(&vsn, &damage, observer).unwrap_or(booted)?,
             Attempt::Runs | Attempt::CalledOff | Attempt::Failed => booted?,
         };
-        let failed = uncounted.into_iter().chain(unnoted).chain(unconfirmed);
-        report.warnings.extend(failed.map(|error| chain(&error)));
+        let failed = uncounted.into_iter().chain(unnoted).map(|error| chain(&error));
+        report.warnings.extend(failed.chain(unconfirmed));
         Ok(Some(report))
     }
 

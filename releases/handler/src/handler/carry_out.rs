@@ -157,19 +157,20 @@ impl<N: Node> ReleaseHandler<N> {
     fn commit_by_order(&mut self, named: Option<Vsn>) -> Result<Ended, Error> {
         let vsn = named.or_else(|| self.running().cloned()).ok_or(Error::NothingToCommit)?;
         let before = self.releases().permanent().map(|release| release.version.clone());
-        self.make_permanent(&vsn)?;
-        Ok(Ended::Committed { vsn, before })
+        let warning = self.make_permanent(&vsn)?;
+        Ok(Ended::Committed { vsn, before, warning })
     }
 
-    pub(super) fn make_permanent(&mut self, vsn: &Vsn) -> Result<(), Error> {
-        self.store.make_permanent(vsn)?;
+    /// Makes a release permanent. Returns a warning about its keys.
+    pub(super) fn make_permanent(&mut self, vsn: &Vsn) -> Result<Option<String>, Error> {
+        let warning = self.store.make_permanent(vsn)?;
         self.trouble = None;
         self.look_at_signatures();
         // After a commit, earlier boot failures are no longer reported. If this write fails, they
         // are merely reported again.
         let _ = self.store.note_boots(&Boots::default());
         tracing::info!(name: "release.committed", %vsn, "the release is permanent");
-        Ok(())
+        Ok(warning)
     }
 
     fn remove(&mut self, vsn: Vsn) -> Result<Ended, Error> {

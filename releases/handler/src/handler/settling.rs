@@ -104,13 +104,14 @@ impl<N: Node> ReleaseHandler<N> {
         let before = self.releases().permanent().map(|release| release.version.clone());
         let committed = self.make_permanent(&watch.report.to);
         let vsn = watch.report.to.clone();
-        if committed.is_ok() {
+        if let Ok(warning) = &committed {
             watch.end(None);
             (watch.report.permanent, watch.report.changed) = (true, true);
+            watch.report.warnings.extend(warning.clone());
         }
         // A release that cannot be committed continues to settle.
         self.watch = Some(watch);
-        committed.map(|()| Ended::Committed { vsn, before })
+        committed.map(|warning| Ended::Committed { vsn, before, warning })
     }
 
     /// Takes back the settling release, because an order requests it.

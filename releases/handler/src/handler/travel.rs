@@ -197,7 +197,10 @@ impl<N: Node> ReleaseHandler<N> {
 
     pub(super) fn commit(&mut self, report: &mut Report) {
         match self.make_permanent(&report.to) {
-            Ok(()) => (report.permanent, report.changed) = (true, true),
+            Ok(warning) => {
+                (report.permanent, report.changed) = (true, true);
+                report.warnings.extend(warning);
+            }
             Err(error) => {
                 let error = chain(&error);
                 self.trouble = Some(format!(

@@ -162,3 +162,39 @@ fn a_release_that_booted_after_a_restart_was_permanent() {
     place.require("signed");
     assert_eq!(admit(&store, 1), Ok(Vec::new()));
 }
+
+#[test]
+fn s135_keys_are_judged_again_at_the_commit() {
+    let [ours, next] = [key(), key()];
+    let place = Place::new("warn", &[("ci", &ours)]);
+    let mut store = place.open();
+    let tarball = place.release(0, 0, &brings("next", &next));
+    sign(&tarball, &ours);
+    unpack(&mut store, &tarball).unwrap();
+    // Meanwhile the key was stolen.
+    fs::remove_file(place.path("keys.d/ci.pub")).unwrap();
+    commit(&mut store, 0);
+    assert!(store.releases().keys.is_empty(), "{:?}", store.releases().keys);
+    let ours = ours.pk.to_base64();
+    fs::write(place.path("keys.d/ci.pub"), ours).unwrap();
+    store.confirm(&vsn(0)).unwrap();
+    assert!(store.releases().keys.is_empty(), "they were refused for good");
+}
+
+#[test]
+fn s135_keys_wait_for_a_readable_policy() {
+    let [ours, next] = [key(), key()];
+    let place = Place::new("signed", &[("ci", &ours)]);
+    let mut store = place.open();
+    let tarball = place.release(0, 0, &brings("next", &next));
+    sign(&tarball, &ours);
+    unpack(&mut store, &tarball).unwrap();
+    place.require("sigend");
+    commit(&mut store, 0);
+    assert!(store.releases().keys.is_empty(), "{:?}", store.releases().keys);
+    drop(store);
+    let mut store = place.open();
+    place.require("signed");
+    store.confirm(&vsn(0)).unwrap();
+    assert_eq!(store.releases().keys.brought.len(), 1);
+}

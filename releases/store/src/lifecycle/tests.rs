@@ -192,7 +192,7 @@ fn a_release_is_on_trial_from_a_restart_into_it_until_its_boot() {
     assert_eq!(print(&gave_way), "1 old, 0 permanent");
     assert!(!was_permanent(&gave_way, 1) && was_permanent(&gave_way, 0));
     let mut booted = after(&gave_way, Action::RebootOld(vsn(1)));
-    booted.take_over(&vsn(1));
+    booted.confirm(&vsn(1));
     let back = after(&booted, Action::RebootOld(vsn(0)));
     assert!(was_permanent(&back, 1), "it has booted");
 }

@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use reld_plan::Vsn;
-use reld_trust::{Key, KeyChange, Provenance, Require};
+use reld_trust::{Provenance, Require};
 
 use super::Store;
 use crate::error::Error;
 use crate::fault::{Failure, Fault};
-use crate::guard::{Accepted, Guard, Rules};
+use crate::guard::{self, Accepted, Guard, Rules};
 use crate::lifecycle::{Action, KnownRelease, next};
 use crate::manifest::{Manifest, Platform};
 use crate::package::{Head, Tarball};
@@ -119,15 +119,6 @@ impl Store {
         look().unwrap_or_else(|error| Some(error.to_string()))
     }
 
-    /// Returns the required signatures, and the keys that may sign.
-    ///
-    /// # Errors
-    /// [`Error::Policy`].
-    pub fn keys(&self) -> Result<(Require, usize, Vec<Key>), Error> {
-        let rules = self.guard.rules(&self.table)?;
-        Ok((rules.policy().require, rules.policy().threshold, rules.ring().keys().to_vec()))
-    }
-
     fn unpack_new(
         &mut self,
         tarball: &Path,
@@ -142,12 +133,11 @@ impl Store {
             false => self.table.clone(),
         };
         let mut prepared = unpack::prepare(&self.root, &others, tarball, head)?;
-        let mut keys = prepared.keys.clone();
+        let keys = prepared.keys.clone();
         if !keys.is_empty()
             && let Err(why) = rules.change_keys(head)
         {
-            accepted.warnings.push(format!("the keys of release {vsn} are ignored: {why}"));
-            keys = KeyChange::default();
+            accepted.warnings.push(guard::ignored(vsn, &why));
         }
         prepared.release.provenance = Provenance { keys, ..accepted.provenance };
         if replaced {

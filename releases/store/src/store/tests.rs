@@ -217,7 +217,7 @@ fn remove(_: &Place, store: &mut Store) -> Result<(), Error> {
 
 fn commit(_: &Place, store: &mut Store) -> Result<(), Error> {
     store.install(&vsn("1.1.0"))?;
-    store.make_permanent(&vsn("1.1.0"))
+    store.make_permanent(&vsn("1.1.0")).map(drop)
 }
 
 #[test]

@@ -1,0 +1,58 @@
+//! The keys of a node, and the change of keys that a committed release brings.
+
+use std::mem;
+
+use reld_plan::Vsn;
+use reld_trust::{Key, Require};
+
+use super::Store;
+use crate::error::Error;
+use crate::guard::ignored;
+use crate::lifecycle::StatusTable;
+use crate::verify;
+
+impl Store {
+    /// Returns the required signatures, the number of keys that have to sign, and the keys that may
+    /// sign.
+    ///
+    /// # Errors
+    /// [`Error::Policy`].
+    pub fn keys(&self) -> Result<(Require, usize, Vec<Key>), Error> {
+        let rules = self.guard.rules(&self.table)?;
+        Ok((rules.policy().require, rules.policy().threshold, rules.ring().keys().to_vec()))
+    }
+
+    /// Takes the keys of a release over into the table that makes it permanent. Returns a warning
+    /// if the keys are ignored or wait. A release brings its keys once: when the node goes back to
+    /// it later, the keys of newer releases stay.
+    ///
+    /// | signatures of the release | keys |
+    /// |---|---|
+    /// | may change keys by the policy of this moment | taken over |
+    /// | may not | ignored for good |
+    /// | cannot be judged: policy or manifest cannot be read | wait for the next boot or commit |
+    pub(super) fn take_keys(&self, table: &mut StatusTable, vsn: &Vsn) -> Option<String> {
+        let release = table.releases.iter_mut().find(|release| release.version == *vsn)?;
+        if release.provenance.keys.is_empty() {
+            return None;
+        }
+        match self.may_change_keys(vsn) {
+            Ok(judged) => {
+                let keys = mem::take(&mut release.provenance.keys);
+                match judged {
+                    Ok(()) => table.keys.take(vsn, &keys),
+                    Err(why) => return Some(ignored(vsn, &why)),
+                }
+                None
+            }
+            Err(error) => Some(format!(
+                "the keys of release {vsn} wait until its signatures can be judged: {error}; then repeat `relctl commit`"
+            )),
+        }
+    }
+
+    fn may_change_keys(&self, vsn: &Vsn) -> Result<Result<(), String>, Error> {
+        let head = verify::head(&self.root, self.release(vsn)?)?;
+        Ok(self.guard.rules(&self.table)?.change_keys(&head))
+    }
+}
