@@ -112,7 +112,9 @@ impl Rules {
     ///
     /// # Errors
     /// The reason why its keys are ignored.
-    pub(crate) fn change_keys(&self, head: &Head) -> Result<(), String> {
+    pub(crate) fn change_keys(&self, table: &StatusTable, head: &Head) -> Result<(), String> {
+        // An old release may bring keys that were lost since.
+        floor(table, &head.manifest.name, head.manifest.serial).map_err(|below| below.to_string())?;
         match self.judge(head) {
             Verdict { fault: Some(fault), .. } => Err(fault.to_string()),
             Verdict { may_change_keys: false, .. } => {

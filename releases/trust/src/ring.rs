@@ -30,7 +30,8 @@ pub struct BroughtKey {
 }
 
 impl Keys {
-    /// Takes over the keys of a committed release. A key that is both retired and added is added.
+    /// Takes over the keys of a committed release. No release brings a retired key back: a thief of
+    /// its secret could have signed that release. The administrator may, with a file in `keys.d`.
     pub fn take(&mut self, by: &Vsn, change: &KeyChange) {
         for id in &change.retire {
             self.brought.retain(|known| known.new.key().id != *id);
@@ -39,7 +40,9 @@ impl Keys {
         }
         for new in &change.add {
             let id = new.key().id;
-            self.retired.retain(|known| *known != id);
+            if self.retired.contains(&id) {
+                continue;
+            }
             self.brought.retain(|known| known.new.key().id != id);
             self.brought.push(BroughtKey { by: by.clone(), new: new.clone() });
         }
@@ -120,9 +123,11 @@ mod tests {
         let ring = Ring::new(vec![root.key()], &keys);
         assert_eq!(names(&ring), ["root", "new"]);
         assert!(matches!(ring.standing(old.id()), Standing::Retired));
-        keys.take(&vsn, &change(&[&root], &[&old]));
+        keys.take(&vsn, &change(&[], &[&old]));
         let ring = Ring::new(vec![root.key()], &keys);
-        assert_eq!(names(&ring), ["root", "new", "old"], "a retired key may come back");
+        assert_eq!(names(&ring), ["root", "new"], "no release brings a retired key back");
+        let ring = Ring::new(vec![root.key(), old.key()], &keys);
+        assert_eq!(names(&ring), ["root", "old", "new"], "the administrator may");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::store::Store;
 use crate::store::arrival::UnpackOptions;
 
 const REPLACE: UnpackOptions = UnpackOptions { replaces: true, ignores_floor: false };
+const IGNORE_FLOOR: UnpackOptions = UnpackOptions { replaces: false, ignores_floor: true };
 
 fn vsn(minor: u64) -> Vsn {
     Vsn::new(1, minor, 0)
@@ -197,4 +198,23 @@ fn s135_keys_wait_for_a_readable_policy() {
     place.require("signed");
     store.confirm(&vsn(0)).unwrap();
     assert_eq!(store.releases().keys.brought.len(), 1);
+}
+
+#[test]
+fn s134_a_release_below_the_floor_changes_no_keys() {
+    let [ours, next] = [key(), key()];
+    let place = Place::new("signed", &[("ci", &ours)]);
+    let mut store = place.open();
+    let signed = |minor, serial, keys: &str| {
+        let tarball = place.release(minor, serial, keys);
+        sign(&tarball, &ours);
+        tarball
+    };
+    unpack(&mut store, &signed(0, 47, "")).unwrap();
+    commit(&mut store, 0);
+    let late = signed(1, 46, &brings("next", &next));
+    let warnings = unpack_with(&mut store, &late, IGNORE_FLOOR).unwrap();
+    assert!(warnings[0].contains("are ignored"), "{warnings:?}");
+    commit(&mut store, 1);
+    assert!(store.releases().keys.is_empty(), "{:?}", store.releases().keys);
 }

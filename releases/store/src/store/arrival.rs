@@ -135,7 +135,7 @@ impl Store {
         let mut prepared = unpack::prepare(&self.root, &others, tarball, head)?;
         let keys = prepared.keys.clone();
         if !keys.is_empty()
-            && let Err(why) = rules.change_keys(head)
+            && let Err(why) = rules.change_keys(&self.table, head)
         {
             accepted.warnings.push(guard::ignored(vsn, &why));
         }

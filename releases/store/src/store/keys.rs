@@ -53,6 +53,6 @@ impl Store {
 
     fn may_change_keys(&self, vsn: &Vsn) -> Result<Result<(), String>, Error> {
         let head = verify::head(&self.root, self.release(vsn)?)?;
-        Ok(self.guard.rules(&self.table)?.change_keys(&head))
+        Ok(self.guard.rules(&self.table)?.change_keys(&self.table, &head))
     }
 }
