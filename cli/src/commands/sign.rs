@@ -7,7 +7,7 @@ use std::{env, fs};
 use minisign::{SecretKey, SecretKeyBox};
 use reld_api::{ErrorCode, ErrorReport};
 use reld_store::{Head, head_of_tarball, reseal};
-use reld_trust::{Key, KeyLine, Keys, Limits, Policy, Ring, Seal, Verdict};
+use reld_trust::{Key, KeyLine, Keys, Limits, PolicyFile, Ring, Seal, Verdict};
 use serde_json::json;
 
 use crate::args::{Sign, VerifyFile};
@@ -85,7 +85,8 @@ fn verified(head: &Head, verdict: &Verdict) -> String {
 /// Returns the keys of the command line or, without any, those of the policy.
 fn keys(args: &VerifyFile) -> Result<(Ring, usize), Failure> {
     if args.key.is_empty() {
-        let policy = Policy::read(&args.trust)
+        let policy = PolicyFile::Named(args.trust.clone())
+            .read()
             .map_err(|fault| Failure::from(ErrorReport::refused(ErrorCode::BadPolicy, fault.to_string())))?;
         return Ok((Ring::new(policy.keys, &Keys::default()), policy.threshold));
     }

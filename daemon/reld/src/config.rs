@@ -5,12 +5,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand};
 use nix::unistd::geteuid;
 use reld_api::Defaults;
+use reld_handler::PolicyFile;
 use reld_plan::{Config, DocError};
 use reld_store::make_folder;
+
+/// The place of the policy of signatures, unless the command line names one.
+const USUAL_POLICY: &str = "/etc/reld/trust.toml";
 
 /// The node daemon.
 #[derive(Debug, Parser)]
@@ -42,9 +46,9 @@ pub(crate) struct Daemon {
     /// overrides that of the release, which overrides `app.toml`.
     #[arg(long, value_name = "APP.KEY=VALUE", value_parser = env)]
     pub(crate) env: Vec<Config>,
-    /// The policy of signatures. Without the file, unsigned releases are accepted.
-    #[arg(long, value_name = "FILE", default_value = "/etc/reld/trust.toml")]
-    pub(crate) trust: PathBuf,
+    /// The policy of signatures, which has to exist [default: /etc/reld/trust.toml, if it exists].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: Option<PathBuf>,
     /// Write the log as JSON lines.
     #[arg(long)]
     pub(crate) log_json: bool,
@@ -61,7 +65,8 @@ impl Daemon {
                 .with_context(|| format!("cannot make {} an absolute path", path.display()))
         };
         let (root, socket) = (absolute(&self.root)?, absolute(&self.socket)?);
-        Ok(Self { root, socket, trust: absolute(&self.trust)?, ..self })
+        let trust = self.trust.as_deref().map(absolute).transpose()?;
+        Ok(Self { root, socket, trust, ..self })
     }
 
     /// Creates the folders for the places that a plain user has by default. Only that user may
@@ -78,6 +83,22 @@ impl Daemon {
                 .with_context(|| format!("cannot create the folder {}", folder.display()))?;
         }
         Ok(())
+    }
+
+    /// Returns the place of the policy of signatures.
+    ///
+    /// # Errors
+    /// The command line names a file that does not exist. A node without the policy that was meant
+    /// for it would accept every release.
+    pub(crate) fn policy(&self) -> anyhow::Result<PolicyFile> {
+        let Some(file) = &self.trust else { return Ok(PolicyFile::Usual(USUAL_POLICY.into())) };
+        // A file that cannot be looked at keeps no permanent release from booting.
+        ensure!(
+            file.try_exists().unwrap_or(true),
+            "cannot use the policy of signatures {}: it does not exist; write it, or start reld without --trust",
+            file.display()
+        );
+        Ok(PolicyFile::Named(file.clone()))
     }
 
     /// Returns the environment keys that the command line sets. The last value of a repeated key

@@ -95,12 +95,13 @@ async fn serve(
 ) -> anyhow::Result<Next> {
     let signals = Signals::new()?;
     reld_loader::own_signals();
+    let policy = config.policy()?;
     config.make_private_folders()?;
     let mut store = Store::open(&config.root)
         .with_context(|| format!("cannot use the node's root {}", config.root.display()))?;
     // The store now holds the lock on the root.
     store.override_config(config.environment());
-    store.trust(config.trust.clone());
+    store.trust(policy.clone());
     let runtime = Runtime::new(pool_width(config));
     let sockets = sockets::Tokio::current(handed.clone());
     runtime.supply_sockets(sockets.clone());
@@ -133,7 +134,7 @@ async fn serve(
         root,
         health,
         socket: config.socket.clone(),
-        trust: config.trust.clone(),
+        trust: policy.path().to_owned(),
         peer: Peer::default(),
         started: Instant::now(),
         alarms,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use reld_plan::Vsn;
 use reld_store::{Abi, Digest, FileEntry, Manifest, Platform, Store, Unpacked};
+use reld_trust::PolicyFile;
 
 use crate::error::{Error, Obstacle};
 use crate::event::{Event, Observer};
@@ -44,7 +45,7 @@ impl Site {
     /// Returns a new handler on the root with a fresh node, as after a crash of the daemon.
     pub(crate) fn handler(&self) -> ReleaseHandler<Fake> {
         let mut store = Store::open(self.root()).unwrap();
-        store.trust(self.policy());
+        store.trust(PolicyFile::Usual(self.policy()));
         ReleaseHandler::new(Fake::default(), store, platform(), Limits::default())
     }
 

@@ -6,21 +6,19 @@
 //! | its serial is below the floor | refused, unless the floor is ignored | refused, unless it was unpacked so |
 //! | it was permanent on this node | accepted | accepted: the way back stays open |
 
-use std::path::PathBuf;
-
 use reld_plan::Vsn;
-use reld_trust::{Floor, Policy, Provenance, Ring, Verdict};
+use reld_trust::{Floor, Policy, PolicyFile, Provenance, Ring, Verdict};
 
 use crate::error::Error;
 use crate::fault::Fault;
 use crate::lifecycle::{KnownRelease, StatusTable};
 use crate::package::Head;
 
-/// The place of a node's policy. The policy is read anew for each decision.
+/// The place of a node's policy.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Guard {
     /// The `trust.toml`; without one, nothing is required.
-    pub(crate) file: Option<PathBuf>,
+    pub(crate) file: Option<PolicyFile>,
 }
 
 /// The rules for one decision.
@@ -44,7 +42,7 @@ impl Guard {
     /// # Errors
     /// [`Error::Policy`]: a node with an unreadable policy accepts no release.
     pub(crate) fn rules(&self, table: &StatusTable) -> Result<Rules, Error> {
-        let policy = self.file.as_deref().map(Policy::read).transpose()?.unwrap_or_default();
+        let policy = self.file.as_ref().map(PolicyFile::read).transpose()?.unwrap_or_default();
         let ring = Ring::new(policy.keys.clone(), &table.keys);
         Ok(Rules { policy, ring })
     }

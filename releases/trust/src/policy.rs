@@ -36,6 +36,16 @@ pub struct Policy {
     pub keys: Vec<Key>,
 }
 
+/// The place of a policy. It is read anew for each decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicyFile {
+    /// The file may be missing if the folder `keys.d` beside it has no keys; then nothing is
+    /// required.
+    Usual(PathBuf),
+    /// The file has to exist, because the administrator has named it.
+    Named(PathBuf),
+}
+
 /// The consequence of insufficient signatures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -72,6 +82,22 @@ pub enum PolicyError {
         path: PathBuf,
         /// The fault.
         source: BadKey,
+    },
+    /// The file was named and does not exist.
+    #[error("the policy of signatures {path} does not exist", path = path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There are keys, but no policy.
+    #[error(
+        "the policy of signatures {path} does not exist, but keys.d beside it has keys; write `require = \"signed\"` \
+         into it, or \"off\"",
+        path = path.display()
+    )]
+    KeysAlone {
+        /// The file.
+        path: PathBuf,
     },
     /// Limits are set for a key without a file.
     #[error("{path} limits the key {name}, but keys.d/{name}.pub does not exist", path = path.display())]
@@ -111,19 +137,48 @@ const fn one() -> usize {
     1
 }
 
-impl Policy {
-    /// Reads a policy and the keys in the folder `keys.d` beside it. Without a file, nothing is
-    /// required.
+impl PolicyFile {
+    /// Returns the path.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Usual(path) | Self::Named(path) => path,
+        }
+    }
+
+    /// Reads the policy and the keys in the folder `keys.d` beside it.
+    ///
+    /// | file | keys.d | policy |
+    /// |---|---|---|
+    /// | exists | | the one of the file |
+    /// | missing, named | | error |
+    /// | missing | has keys | error: a deleted policy must not open the node |
+    /// | missing | has none, or is missing | nothing is required |
     ///
     /// # Errors
     /// [`PolicyError`]. A node with such a policy has to refuse new releases.
-    pub fn read(path: &Path) -> Result<Self, PolicyError> {
-        let Some(text) = text(path)? else { return Ok(Self::default()) };
+    pub fn read(&self) -> Result<Policy, PolicyError> {
+        match (text(self.path())?, self) {
+            (Some(text), _) => Policy::parse(self.path(), &text),
+            (None, Self::Named(path)) => Err(PolicyError::Missing { path: path.clone() }),
+            (None, Self::Usual(path)) if keys(&keys_folder(path), &BTreeMap::new())?.is_empty() => {
+                Ok(Policy::default())
+            }
+            (None, Self::Usual(path)) => Err(PolicyError::KeysAlone { path: path.clone() }),
+        }
+    }
+}
+
+fn keys_folder(policy: &Path) -> PathBuf {
+    policy.with_file_name("keys.d")
+}
+
+impl Policy {
+    fn parse(path: &Path, text: &str) -> Result<Self, PolicyError> {
         let document = |error| PolicyError::Document(Box::new(error));
         let shown = path.display().to_string();
         let Document { require, threshold, keys: limits } =
-            toml::from_str(&text).map_err(|error| document(DocError::of_toml(&shown, &text, &error)))?;
-        let keys = keys(&path.with_file_name("keys.d"), &limits)?;
+            toml::from_str(text).map_err(|error| document(DocError::of_toml(&shown, text, &error)))?;
+        let keys = keys(&keys_folder(path), &limits)?;
         match limits.into_keys().find(|name| keys.iter().all(|key| key.name != *name)) {
             Some(name) => Err(PolicyError::NoKey { path: path.to_owned(), name }),
             None => Ok(Self { require, threshold: threshold.max(1), keys }),
@@ -200,7 +255,7 @@ mod tests {
         fs::write(keys.join("ci.pub"), key).unwrap();
         fs::write(keys.join("README"), "no key").unwrap();
         fs::set_permissions(keys.join("ci.pub"), fs::Permissions::from_mode(mode)).unwrap();
-        Policy::read(&path)
+        PolicyFile::Usual(path).read()
     }
 
     #[track_caller]
@@ -219,9 +274,19 @@ mod tests {
     }
 
     #[test]
-    fn without_a_file_nothing_is_required() {
-        let policy = Policy::read(Path::new("/nonexistent/trust.toml")).unwrap();
-        assert_eq!(policy.require, Require::Off);
+    fn without_a_file_and_without_keys_nothing_is_required_unless_the_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trust.toml");
+        let words =
+            |file: PolicyFile| file.read().map(|policy| policy.require).map_err(|error| error.to_string());
+        assert_eq!(words(PolicyFile::Usual(path.clone())), Ok(Require::Off));
+        assert!(words(PolicyFile::Named(path.clone())).unwrap_err().ends_with("does not exist"));
+        let keys = folder.path().join("keys.d");
+        fs::create_dir(&keys).unwrap();
+        assert_eq!(words(PolicyFile::Usual(path.clone())), Ok(Require::Off));
+        fs::write(keys.join("ci.pub"), KEY).unwrap();
+        let words = words(PolicyFile::Usual(path)).unwrap_err();
+        assert!(words.contains("but keys.d beside it has keys"), "{words}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use minisign::KeyPair;
 use reld_plan::Vsn;
-use reld_trust::Seal;
+use reld_trust::{PolicyFile, Seal};
 
 use crate::fixture::{self, NEW, OLD};
 use crate::manifest::Manifest;
@@ -42,7 +42,7 @@ impl Place {
 
     pub(crate) fn open(&self) -> Store {
         let mut store = fixture::open(&self.path("root")).unwrap();
-        store.trust(self.path("trust.toml"));
+        store.trust(PolicyFile::Usual(self.path("trust.toml")));
         store
     }
 

@@ -1,10 +1,10 @@
 //! Releases that come to the store: their signatures and serials are judged before anything is
 //! written, and again before each install.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use reld_plan::Vsn;
-use reld_trust::{Provenance, Require};
+use reld_trust::{PolicyFile, Provenance, Require};
 
 use super::Store;
 use crate::error::Error;
@@ -32,7 +32,7 @@ pub struct UnpackOptions {
 impl Store {
     /// Sets the file with the policy of signatures. It is read anew for each decision, so a change
     /// of the file or of a key takes effect at once.
-    pub fn trust(&mut self, policy: PathBuf) {
+    pub fn trust(&mut self, policy: PolicyFile) {
         self.guard = Guard { file: Some(policy) };
     }
 
