@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::geteuid;
 use reld_plan::DocError;
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +113,18 @@ pub enum PolicyError {
     Writable {
         /// The file or folder.
         path: PathBuf,
+    },
+    /// A file belongs to another user.
+    #[error(
+        "cannot trust {path}: it belongs to user {owner}, and neither to root nor to the user of reld; run `chown root \
+         {path}`",
+        path = path.display()
+    )]
+    Foreign {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
     },
     /// The operating system cannot read a file.
     #[error("cannot read {path}: {source}", path = path.display())]
@@ -232,10 +245,30 @@ fn text(path: &Path) -> Result<Option<String>, PolicyError> {
     fs::read_to_string(path).map(Some).map_err(io)
 }
 
-/// Refuses a file or folder that other users can write, because they could add keys.
+/// Refuses a file or folder that users other than root and the node's own can change, or replace in
+/// the folder around it: they could add keys.
 fn check_owner(path: &Path) -> Result<(), PolicyError> {
-    let found = fs::metadata(path).map_err(|source| PolicyError::Io { path: path.to_owned(), source })?;
-    if found.mode() & 0o022 == 0 { Ok(()) } else { Err(PolicyError::Writable { path: path.to_owned() }) }
+    let io = |source| PolicyError::Io { path: path.to_owned(), source };
+    // A link can be replaced in its own folder, and its target in another one.
+    let target = fs::canonicalize(path).map_err(io)?;
+    let around = [path, &target].map(|place| match place.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => Path::new("/"),
+    });
+    for place in [path].into_iter().chain(around) {
+        let found = fs::metadata(place).map_err(io)?;
+        check_access(place, found.mode(), found.uid(), geteuid().as_raw())?;
+    }
+    Ok(())
+}
+
+fn check_access(path: &Path, mode: u32, owner: u32, own: u32) -> Result<(), PolicyError> {
+    let path = path.to_owned();
+    if ![0, own].contains(&owner) {
+        return Err(PolicyError::Foreign { path, owner });
+    }
+    if mode & 0o022 == 0 { Ok(()) } else { Err(PolicyError::Writable { path }) }
 }
 
 #[cfg(test)]
@@ -296,5 +329,40 @@ mod tests {
         refused("require = \"warn\"\n[keys.cj]", KEY, 0o644, "keys.d/cj.pub does not exist");
         refused("require = \"warn\"", "RW", 0o644, "ci.pub: it is no public key");
         refused("require = \"warn\"", KEY, 0o666, "chmod go-w");
+    }
+
+    #[test]
+    fn a_policy_that_another_user_can_change_or_replace_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, link, elsewhere] =
+            ["trust.toml", "link.toml", "elsewhere"].map(|name| folder.path().join(name));
+        fs::write(&path, "require = \"signed\"").unwrap();
+        let open =
+            |folder: &Path, mode| fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+        let read = |path: &Path| {
+            PolicyFile::Named(path.to_owned()).read().map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(&path), Ok(()));
+        open(folder.path(), 0o777);
+        assert!(read(&path).unwrap_err().contains("chmod go-w"));
+        open(folder.path(), 0o700);
+
+        // The target of a link is in a folder that others can write.
+        fs::create_dir(&elsewhere).unwrap();
+        fs::rename(&path, elsewhere.join("trust.toml")).unwrap();
+        std::os::unix::fs::symlink(elsewhere.join("trust.toml"), &link).unwrap();
+        assert_eq!(read(&link), Ok(()));
+        open(&elsewhere, 0o777);
+        assert!(read(&link).unwrap_err().contains("elsewhere: other users can write it"));
+    }
+
+    #[test]
+    fn a_policy_belongs_to_root_or_to_the_user_of_the_node() {
+        let path = Path::new("/etc/reld/trust.toml");
+        let access = |mode, owner| check_access(path, mode, owner, 990).map_err(|error| error.to_string());
+        assert_eq!(access(0o644, 0), Ok(()));
+        assert_eq!(access(0o600, 990), Ok(()));
+        assert!(access(0o644, 1000).unwrap_err().contains("it belongs to user 1000"));
+        assert!(access(0o664, 0).unwrap_err().contains("chmod go-w"));
     }
 }
