@@ -12,6 +12,7 @@ use reld_trust::{Floor, Policy, PolicyFile, Provenance, Ring, Verdict};
 use crate::error::Error;
 use crate::fault::Fault;
 use crate::lifecycle::{KnownRelease, StatusTable};
+use crate::manifest::Manifest;
 use crate::package::Head;
 
 /// The place of a node's policy.
@@ -78,12 +79,12 @@ impl Rules {
         let mut provenance =
             Provenance { serial: manifest.serial, signed_by: verdict.signed_by, ..Provenance::default() };
         if !known.is_some_and(KnownRelease::was_permanent)
-            && let Err(below) = floor(table, &manifest.name, manifest.serial)
+            && let Some(floor) = floor_above(table, manifest)
         {
             if !ignores_floor {
-                return Err(below);
+                return Err(below(manifest, floor));
             }
-            provenance.ignores_floor = true;
+            provenance.waived_floor = floor;
         }
         Ok(Accepted { provenance, warnings })
     }
@@ -97,8 +98,9 @@ impl Rules {
         head: &Head,
     ) -> Result<Vec<String>, Fault> {
         let mut warnings = self.signatures(&self.judge(head))?;
-        let Err(below) = floor(table, &head.manifest.name, head.manifest.serial) else { return Ok(warnings) };
-        if !release.provenance.ignores_floor {
+        let Some(floor) = floor_above(table, &head.manifest) else { return Ok(warnings) };
+        let below = below(&head.manifest, floor);
+        if release.provenance.waived_floor < floor {
             return Err(below);
         }
         warnings.push(format!("release {}: {below}, as it was unpacked", release.version));
@@ -112,7 +114,9 @@ impl Rules {
     /// The reason why its keys are ignored.
     pub(crate) fn change_keys(&self, table: &StatusTable, head: &Head) -> Result<(), String> {
         // An old release may bring keys that were lost since.
-        floor(table, &head.manifest.name, head.manifest.serial).map_err(|below| below.to_string())?;
+        if let Some(floor) = floor_above(table, &head.manifest) {
+            return Err(below(&head.manifest, floor).to_string());
+        }
         match self.judge(head) {
             Verdict { fault: Some(fault), .. } => Err(fault.to_string()),
             Verdict { may_change_keys: false, .. } => {
@@ -137,9 +141,13 @@ pub(crate) fn ignored(vsn: &Vsn, why: &str) -> String {
     format!("the keys of release {vsn} are ignored: {why}")
 }
 
-fn floor(table: &StatusTable, name: &reld_plan::AppName, serial: u64) -> Result<(), Fault> {
-    let floor = Floor::of(&table.floors, name);
-    if serial >= floor { Ok(()) } else { Err(Fault::OlderThanFloor { name: name.clone(), serial, floor }) }
+/// Returns the floor of a release if its serial is lower.
+fn floor_above(table: &StatusTable, manifest: &Manifest) -> Option<u64> {
+    Some(Floor::of(&table.floors, &manifest.name)).filter(|floor| manifest.serial < *floor)
+}
+
+fn below(manifest: &Manifest, floor: u64) -> Fault {
+    Fault::OlderThanFloor { name: manifest.name.clone(), serial: manifest.serial, floor }
 }
 
 #[cfg(test)]

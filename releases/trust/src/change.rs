@@ -1,9 +1,10 @@
 //! `keys.toml`: the change of keys that a release brings.
 
 use reld_plan::{AppName, DocError};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::key::{Key, KeyId, KeyLine, Limits};
+use crate::key::{Key, KeyId, KeyLine, Limits, check_name};
 
 /// The name of the document, beside `release.toml`.
 pub const KEYS: &str = "keys.toml";
@@ -34,6 +35,7 @@ pub struct KeyChange {
 #[serde(deny_unknown_fields)]
 pub struct NewKey {
     /// Its name for messages.
+    #[serde(deserialize_with = "name")]
     pub name: String,
     /// The public key.
     pub key: KeyLine,
@@ -60,6 +62,12 @@ impl KeyChange {
     }
 }
 
+fn name<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+    let name = String::deserialize(input)?;
+    check_name(&name).map_err(D::Error::custom)?;
+    Ok(name)
+}
+
 impl NewKey {
     pub(crate) fn key(&self) -> Key {
         let limits = Limits { names: self.names.clone(), not_after: self.not_after };
@@ -82,6 +90,16 @@ mod tests {
         assert_eq!(change.retire, [change.add[0].key().id]);
         assert_eq!(change.add[0].key().limits.not_after, Some(90));
         assert_eq!(toml::from_str(&toml::to_string(&change).unwrap()), Ok(change));
+    }
+
+    #[test]
+    fn the_name_of_a_key_is_short_and_plain() {
+        let long = "x".repeat(65);
+        for name in ["", "ci root", "ci\u{1b}[2J", "r\u{43e}ot", &long] {
+            let text = format!("[[add]]\nname = {name:?}\nkey = \"{KEY}\"\n").replace("\\u{1b}", "\\u001b");
+            let mistake = KeyChange::parse("keys.toml", &text).unwrap_err();
+            assert!(mistake.to_string().contains("cannot be the name of a key"), "{mistake}");
+        }
     }
 
     #[test]

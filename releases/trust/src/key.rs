@@ -118,6 +118,18 @@ impl TryFrom<String> for KeyLine {
     }
 }
 
+/// The maximum length of a key's name.
+const NAME_MAX: usize = 64;
+
+/// Refuses names that would be hard to read in a message.
+pub(crate) fn check_name(name: &str) -> Result<(), BadKey> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if (1..=NAME_MAX).contains(&name.len()) && name.chars().all(is_plain) {
+        return Ok(());
+    }
+    Err(BadKey::Name(name.chars().take(NAME_MAX).collect()))
+}
+
 /// A public key with a name for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
@@ -139,6 +151,9 @@ pub enum BadKey {
     /// The text is a secret key.
     #[error("it is a secret key; a node needs only the public key")]
     Secret,
+    /// The text cannot be the name of a key.
+    #[error("{0:?} cannot be the name of a key: use letters, digits, `.`, `_` and `-`, at most {NAME_MAX}")]
+    Name(String),
     /// The text is not the number of a key.
     #[error("{0:?} is not the number of a key, which has 16 hexadecimal digits")]
     Id(String),

@@ -12,7 +12,7 @@ use reld_plan::DocError;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::{Fault, Verdict};
-use crate::key::{BadKey, Key, KeyLine, Limits};
+use crate::key::{BadKey, Key, KeyLine, Limits, check_name};
 
 /// The largest file that is read, in bytes.
 const SIZE_MAX: u64 = 1 << 20;
@@ -107,6 +107,17 @@ pub enum PolicyError {
         path: PathBuf,
         /// The name of the key.
         name: String,
+    },
+    /// Two files have the same key.
+    #[error(
+        "{folder}: {first}.pub and {second}.pub are the same key; delete one of them",
+        folder = folder.display(), first = names[0], second = names[1]
+    )]
+    Twice {
+        /// The folder.
+        folder: PathBuf,
+        /// The names of the keys.
+        names: [String; 2],
     },
     /// Other users can change a file.
     #[error("cannot trust {path}: other users can write it; run `chmod go-w {path}`", path = path.display())]
@@ -221,15 +232,28 @@ fn keys(folder: &Path, limits: &BTreeMap<String, Limits>) -> Result<Vec<Key>, Po
     let mut keys = Vec::new();
     for entry in entries {
         let path = entry.map_err(io)?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".pub")) else {
-            continue;
-        };
-        let text = text(&path)?.unwrap_or_default();
-        let line = KeyLine::parse(&text).map_err(|source| PolicyError::Key { path: path.clone(), source })?;
-        keys.push(line.with(name, limits.get(name).cloned().unwrap_or_default()));
+        if path.extension().is_some_and(|extension| extension == "pub") {
+            keys.push(key(&path, limits)?);
+        }
     }
     keys.sort_by(|one, two| one.name.cmp(&two.name));
+    // With the limits of two files, a key would have those of the first one only.
+    for (at, key) in keys.iter().enumerate() {
+        if let Some(other) = keys[..at].iter().find(|other| other.id == key.id) {
+            let names = [other, key].map(|key| key.name.clone());
+            return Err(PolicyError::Twice { folder: folder.to_owned(), names });
+        }
+    }
     Ok(keys)
+}
+
+/// Reads a key; the name of its file is its name.
+fn key(path: &Path, limits: &BTreeMap<String, Limits>) -> Result<Key, PolicyError> {
+    let bad = |source| PolicyError::Key { path: path.to_owned(), source };
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    check_name(&name).map_err(bad)?;
+    let line = KeyLine::parse(&text(path)?.unwrap_or_default()).map_err(bad)?;
+    Ok(line.with(&name, limits.get(&*name).cloned().unwrap_or_default()))
 }
 
 /// Reads a file; `None` if there is none.
@@ -354,6 +378,21 @@ mod tests {
         assert_eq!(read(&link), Ok(()));
         open(&elsewhere, 0o777);
         assert!(read(&link).unwrap_err().contains("elsewhere: other users can write it"));
+    }
+
+    #[test]
+    fn a_key_has_one_file_with_a_plain_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = folder.path().join("keys.d");
+        let read = || PolicyFile::Usual(folder.path().join("trust.toml")).read().unwrap_err().to_string();
+        fs::create_dir(&keys).unwrap();
+        fs::write(folder.path().join("trust.toml"), "require = \"signed\"\n[keys.ci]\nnames = [\"shop\"]")
+            .unwrap();
+        fs::write(keys.join("ci.pub"), KEY).unwrap();
+        fs::write(keys.join("again.pub"), format!("untrusted comment: the same key\n{KEY}\n")).unwrap();
+        assert!(read().contains("again.pub and ci.pub are the same key"), "{}", read());
+        fs::rename(keys.join("again.pub"), keys.join("c i.pub")).unwrap();
+        assert!(read().contains("cannot be the name of a key"), "{}", read());
     }
 
     #[test]

@@ -14,9 +14,9 @@ pub struct Provenance {
     /// The names of the keys with a valid signature when it was unpacked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signed_by: Vec<String>,
-    /// Whether an operator has accepted it below the floor.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub ignores_floor: bool,
+    /// The floor that an operator has waived for it; 0 if none. A later, higher floor counts again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waived_floor: u64,
     /// The change of keys that its commit makes, if the node then still trusts it; empty after the
     /// commit.
     #[serde(default, skip_serializing_if = "KeyChange::is_empty")]
@@ -33,9 +33,4 @@ impl Provenance {
 // The signature that serde's `skip_serializing_if` requires.
 fn is_zero(serial: &u64) -> bool {
     *serial == 0
-}
-
-// As `is_zero`.
-fn is_false(value: &bool) -> bool {
-    !value
 }

@@ -76,11 +76,21 @@ pub(crate) enum Standing<'a> {
 
 impl Ring {
     /// Joins the keys of the administrator and the keys of releases. A release can neither retire
-    /// nor replace a key of the administrator.
+    /// nor replace a key of the administrator, nor take its name: the name of such a key gets the
+    /// version of the release.
     pub fn new(configured: Vec<Key>, keys: &Keys) -> Self {
-        let is_new = |key: &Key| configured.iter().all(|own| own.id != key.id);
-        let brought: Vec<Key> = keys.brought.iter().map(|known| known.new.key()).filter(is_new).collect();
-        Self { keys: configured.into_iter().chain(brought).collect(), retired: keys.retired.clone() }
+        let mut joined = configured;
+        for BroughtKey { by, new } in &keys.brought {
+            let mut key = new.key();
+            if joined.iter().any(|known| known.id == key.id) {
+                continue;
+            }
+            if joined.iter().any(|known| known.name == key.name) {
+                key.name = format!("{}@{by}", key.name);
+            }
+            joined.push(key);
+        }
+        Self { keys: joined, retired: keys.retired.clone() }
     }
 
     /// Returns the keys that may sign.
@@ -128,6 +138,14 @@ mod tests {
         assert_eq!(names(&ring), ["root", "new"], "no release brings a retired key back");
         let ring = Ring::new(vec![root.key(), old.key()], &keys);
         assert_eq!(names(&ring), ["root", "old", "new"], "the administrator may");
+    }
+
+    #[test]
+    fn a_release_cannot_give_its_key_the_name_of_another() {
+        let [root, thief] = ["root", "root"].map(Author::new);
+        let mut keys = Keys::default();
+        keys.take(&Vsn::new(1, 0, 0), &change(&[], &[&thief]));
+        assert_eq!(names(&Ring::new(vec![root.key()], &keys)), ["root", "root@1.0.0"]);
     }
 
     #[test]

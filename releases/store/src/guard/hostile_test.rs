@@ -218,3 +218,19 @@ fn s134_a_release_below_the_floor_changes_no_keys() {
     commit(&mut store, 1);
     assert!(store.releases().keys.is_empty(), "{:?}", store.releases().keys);
 }
+
+#[test]
+fn s134_an_ignored_floor_is_ignored_up_to_its_height_at_that_time() {
+    let place = Place::new("off", &[]);
+    let mut store = place.open();
+    unpack(&mut store, &place.release(0, 47, "")).unwrap();
+    commit(&mut store, 0);
+    unpack_with(&mut store, &place.release(1, 46, ""), IGNORE_FLOOR).unwrap();
+    assert!(admit(&store, 1).unwrap()[0].contains("serial 47"));
+    unpack(&mut store, &place.release(2, 60, "")).unwrap();
+    commit(&mut store, 2);
+    let words = admit(&store, 1).unwrap_err();
+    assert!(words.contains("serial 60"), "{words}");
+    unpack_with(&mut store, &place.release(1, 46, ""), IGNORE_FLOOR).unwrap();
+    assert!(admit(&store, 1).unwrap()[0].contains("serial 60"));
+}

@@ -194,7 +194,8 @@ impl Store {
             self.root.replace(&self.root.seal_file(&release.version), seal)?;
         }
         let keys = release.provenance.keys.clone();
-        let provenance = Provenance { keys, ..accepted.provenance.clone() };
+        let waived_floor = accepted.provenance.waived_floor.max(release.provenance.waived_floor);
+        let provenance = Provenance { keys, waived_floor, ..accepted.provenance.clone() };
         if provenance == release.provenance {
             return Ok(release);
         }
