@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use reld_plan::Rel;
+use reld_plan::{Rel, Vsn};
 use reld_trust::{KeyChange, Provenance, SEAL};
 
 use crate::digest;
@@ -132,6 +132,18 @@ fn put_in_place(root: &Root, staged: &Path, damage: Vec<Damage>) -> Result<Vec<P
         root.disk().sync_filesystem(root.path()).map_err(Error::io("sync", root.path()))?;
     }
     Ok(stray.into_iter().chain(lost).map(|damage| damage.path).collect())
+}
+
+/// Replaces the signatures of a release. The new file begins in staging: left in the folder of the
+/// release by a crash, it would be a stray file and keep the release from booting.
+pub(crate) fn replace_seal(root: &Root, vsn: &Vsn, seal: &str) -> Result<(), Error> {
+    let (staged, place) = (root.staging_dir(vsn), root.seal_file(vsn));
+    let new = staged.join(SEAL);
+    root.create_dir(&staged)?;
+    root.write(&new, seal)?;
+    root.sync(&new)?;
+    put(root, &new, &place)?;
+    root.sync(&root.release_dir(vsn))
 }
 
 fn put(root: &Root, staged: &Path, place: &Path) -> Result<(), Error> {

@@ -1,1 +1,42 @@
 //! Crashes, damage and a changed policy: a node keeps its permanent release and its way back.
+
+use std::fs;
+use std::sync::Arc;
+
+use reld_plan::Vsn;
+use reld_trust::PolicyFile;
+
+use super::fixture::{Place, admit, key, sign, unpack};
+use crate::disk::double::{Fault, FaultyDisk};
+use crate::store::Store;
+
+fn vsn(minor: u64) -> Vsn {
+    Vsn::new(1, minor, 0)
+}
+
+#[test]
+fn a_crash_at_any_step_of_a_new_signature_leaves_a_sound_release() {
+    let ours = key();
+    let place = Place::new("warn", &[("ci", &ours)]);
+    let tarball = place.release(0, 0, "");
+    unpack(&mut place.open(), &tarball).unwrap();
+    sign(&tarball, &ours);
+    for fault in [Fault::Dead, Fault::Once] {
+        let seal = place.path("root/releases/1.0.0/manifest.toml.minisig");
+        for step in 0.. {
+            let _ = fs::remove_file(&seal);
+            let faulty = Arc::new(FaultyDisk::new(fault, step));
+            let is_done = Store::open_on(place.path("root"), faulty).is_ok_and(|mut store| {
+                store.trust(PolicyFile::Usual(place.path("trust.toml")));
+                unpack(&mut store, &tarball).is_ok()
+            });
+            let store = place.open();
+            store.verify(&vsn(0)).unwrap_or_else(|error| panic!("{fault:?}, step {step}: {error}"));
+            if is_done {
+                assert!(step > 5, "only {step} steps were seen");
+                break;
+            }
+        }
+        assert_eq!(admit(&place.open(), 0), Ok(Vec::new()));
+    }
+}

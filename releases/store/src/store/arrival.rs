@@ -191,7 +191,10 @@ impl Store {
             return Ok(release);
         }
         if let Some(seal) = head.seal.as_ref().filter(|_| known.seal != head.seal) {
-            self.root.replace(&self.root.seal_file(&release.version), seal)?;
+            self.root.sweep(&self.table)?;
+            let replaced = unpack::replace_seal(&self.root, &release.version, seal);
+            self.recover();
+            replaced?;
         }
         let keys = release.provenance.keys.clone();
         let waived_floor = accepted.provenance.waived_floor.max(release.provenance.waived_floor);
