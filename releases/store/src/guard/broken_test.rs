@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reld_plan::Vsn;
 use reld_trust::PolicyFile;
 
-use super::fixture::{Place, admit, key, sign, unpack};
+use super::fixture::{Place, admit, commit, key, sign, unpack};
 use crate::disk::double::{Fault, FaultyDisk};
 use crate::store::Store;
 
@@ -39,4 +39,28 @@ fn a_crash_at_any_step_of_a_new_signature_leaves_a_sound_release() {
         }
         assert_eq!(admit(&place.open(), 0), Ok(Vec::new()));
     }
+}
+
+#[test]
+fn a_damaged_signature_file_blocks_no_permanent_release_and_is_repaired() {
+    let ours = key();
+    let place = Place::new("signed", &[("ci", &ours)]);
+    let mut store = place.open();
+    let tarball = place.release(0, 0, "");
+    sign(&tarball, &ours);
+    unpack(&mut store, &tarball).unwrap();
+    let seal = place.path("root/releases/1.0.0/manifest.toml.minisig");
+    let damage = || fs::write(&seal, [0xff, 0xfe]).unwrap();
+    damage();
+    assert!(admit(&store, 0).unwrap_err().contains("is no signature of minisign"));
+    unpack(&mut store, &tarball).unwrap();
+    commit(&mut store, 0);
+    damage();
+    assert_eq!(admit(&store, 0), Ok(Vec::new()));
+    assert!(store.distrust(&vsn(0)).unwrap().contains("is no signature of minisign"));
+    fs::remove_file(&seal).unwrap();
+    fs::create_dir(&seal).unwrap();
+    assert_eq!(admit(&store, 0), Ok(Vec::new()));
+    unpack(&mut store, &tarball).unwrap();
+    assert_eq!(store.distrust(&vsn(0)), None);
 }
