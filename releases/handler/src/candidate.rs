@@ -19,9 +19,14 @@ pub(crate) struct Candidate {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Reads the release to install, and verifies every byte of it and its signatures.
-pub(crate) fn candidate(store: &Store, lineup: &Lineup) -> Result<Candidate, Vec<Obstacle>> {
-    let admitted = store.admit(&lineup.vsn).map_err(files);
+/// Reads the release to install, and verifies every byte of it. Verifies its signatures too, unless
+/// the node [goes back](crate::InstallOptions::goes_back) to it.
+pub(crate) fn candidate(store: &Store, lineup: &Lineup, goes_back: bool) -> Result<Candidate, Vec<Obstacle>> {
+    let admitted = match goes_back {
+        true => store.verify(&lineup.vsn).map(|manifest| (manifest, Vec::new())),
+        false => store.admit(&lineup.vsn),
+    };
+    let admitted = admitted.map_err(files);
     let documents = lineup.documents(store).map_err(files);
     let ((manifest, warnings), documents) = match (admitted, documents) {
         (Ok(admitted), Ok(documents)) => (admitted, documents),

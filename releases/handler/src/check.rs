@@ -89,7 +89,7 @@ pub(crate) fn prepare<N: Node>(
         prepared.check.obstacles.push(obstacle);
         return Ok(prepared);
     }
-    if !to.replaced.is_empty() {
+    if !to.replaced.is_empty() && !options.goes_back {
         match store.admit_by_hand(options.unsigned) {
             Ok(warning) => prepared.check.warnings.extend(warning),
             Err(error) => {
@@ -100,7 +100,7 @@ pub(crate) fn prepare<N: Node>(
         }
     }
     let left = from.map(|from| from.documents(store)).transpose()?;
-    match candidate(store, to) {
+    match candidate(store, to, options.goes_back) {
         Ok(Candidate { documents, mut material, warnings }) => {
             prepared.check.warnings.extend(warnings);
             prepared.check.warnings.extend(unknown_in_config(&documents));
@@ -203,7 +203,7 @@ pub(crate) fn prepare_way_back<N: Node>(
 ) -> Result<Prepared, Error> {
     let mut prepared = Prepared::new(Some(&from.vsn), &to.vsn);
     let left = packed(from.documents(store)?);
-    match candidate(store, to) {
+    match candidate(store, to, options.goes_back) {
         Ok(Candidate { documents, material, .. }) => {
             let to = packed(documents);
             let script =
@@ -252,7 +252,7 @@ pub(crate) fn bootable<N: Node>(node: &N, store: &Store, vsn: &Vsn) -> Bootable 
         Ok(read) => read.config,
         Err(error) => return Bootable::no(vec![files(error)]),
     };
-    match candidate(store, &Lineup::of(vsn.clone(), config)) {
+    match candidate(store, &Lineup::of(vsn.clone(), config), false) {
         Ok(Candidate { documents, material, warnings }) => {
             let to = packed(documents);
             let Tables { behaviours, refused, .. } =

@@ -32,6 +32,9 @@ pub struct InstallOptions {
     pub settles: bool,
     /// Whether the upgrade is one-way: a way back is neither required nor tried.
     pub one_way: bool,
+    /// Whether the node goes back to a release, or an app by hand, that ran before the failure. The
+    /// policy of signatures has no say then: it may have changed meanwhile.
+    pub goes_back: bool,
     /// Whether an app by hand is accepted although the node requires signatures.
     pub unsigned: bool,
 }

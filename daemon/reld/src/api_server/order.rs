@@ -134,6 +134,7 @@ pub(super) fn options(timeouts: q::Timeouts, policy: q::Policy, supersede: bool)
         // The handler derives it from `End`.
         settles: false,
         one_way: policy.one_way,
+        goes_back: false,
         unsigned: false,
     }
 }

@@ -215,8 +215,8 @@ fn complete(way_back: Option<Result<Report, Error>>, report: &mut Report) {
     }
 }
 
-/// Returns the options for the way back. It is one-way, because a missing way forward must not
-/// prevent it.
+/// Returns the options for the way back. Neither a missing way forward nor the policy of signatures
+/// must prevent it.
 fn going_back(options: InstallOptions) -> InstallOptions {
-    InstallOptions { settles: false, one_way: true, ..options }
+    InstallOptions { settles: false, one_way: true, goes_back: true, ..options }
 }
