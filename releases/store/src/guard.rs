@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | its signatures are not sufficient | by the policy: refused, a warning, or accepted | as unpack |
 //! | its serial is below the floor | refused, unless the floor is ignored | refused, unless it was unpacked so |
-//! | it was permanent on this node | accepted | accepted: the way back stays open |
+//! | it was permanent on this node | accepted with a warning: its files are repaired | accepted: the way back stays open |
 
 use reld_plan::Vsn;
 use reld_trust::{Floor, Policy, PolicyFile, Provenance, Ring, Verdict};
@@ -74,13 +74,15 @@ impl Rules {
         ignores_floor: bool,
     ) -> Result<Accepted, Fault> {
         let verdict = self.judge(head);
-        let warnings = self.signatures(&verdict)?;
+        let was_permanent = known.is_some_and(KnownRelease::was_permanent);
+        let warnings = match self.signatures(&verdict) {
+            Err(fault) if was_permanent => vec![distrusted(&fault)],
+            warnings => warnings?,
+        };
         let manifest = &head.manifest;
         let mut provenance =
             Provenance { serial: manifest.serial, signed_by: verdict.signed_by, ..Provenance::default() };
-        if !known.is_some_and(KnownRelease::was_permanent)
-            && let Some(floor) = floor_above(table, manifest)
-        {
+        if !was_permanent && let Some(floor) = floor_above(table, manifest) {
             if !ignores_floor {
                 return Err(below(manifest, floor));
             }
@@ -130,7 +132,7 @@ impl Rules {
     fn signatures(&self, verdict: &Verdict) -> Result<Vec<String>, Fault> {
         match (self.policy.refuses(verdict), self.policy.warns(verdict)) {
             (Some(fault), _) => Err(Fault::Untrusted(fault.clone())),
-            (None, Some(fault)) => Ok(vec![format!("the release is not trusted: {fault}")]),
+            (None, Some(fault)) => Ok(vec![distrusted(fault)]),
             (None, None) => Ok(Vec::new()),
         }
     }
@@ -139,6 +141,11 @@ impl Rules {
 /// Returns the warning about keys that a release does not bring.
 pub(crate) fn ignored(vsn: &Vsn, why: &str) -> String {
     format!("the keys of release {vsn} are ignored: {why}")
+}
+
+/// Returns the warning about a release that is accepted although the policy would refuse it.
+pub(crate) fn distrusted(why: &impl std::fmt::Display) -> String {
+    format!("the release is not trusted: {why}")
 }
 
 /// Returns the floor of a release if its serial is lower.

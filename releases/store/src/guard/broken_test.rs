@@ -64,3 +64,25 @@ fn a_damaged_signature_file_blocks_no_permanent_release_and_is_repaired() {
     unpack(&mut store, &tarball).unwrap();
     assert_eq!(store.distrust(&vsn(0)), None);
 }
+
+#[test]
+fn a_damaged_permanent_release_is_repaired_after_its_key_was_replaced() {
+    let [old, new] = [key(), key()];
+    let place = Place::new("signed", &[("old", &old)]);
+    let mut store = place.open();
+    let tarball = place.release(0, 0, "");
+    sign(&tarball, &old);
+    unpack(&mut store, &tarball).unwrap();
+    commit(&mut store, 0);
+    fs::remove_file(place.path("keys.d/old.pub")).unwrap();
+    fs::write(place.path("keys.d/new.pub"), new.pk.to_base64()).unwrap();
+    let library = place.path("root/lib/counter-0.1.0/counter.so");
+    for policy in ["signed", "sigend"] {
+        place.require(policy);
+        fs::write(&library, "code X").unwrap();
+        let warnings = unpack(&mut store, &tarball).unwrap();
+        assert!(warnings[0].contains(if policy == "signed" { "does not know" } else { "trust.toml:1:11" }));
+        assert_eq!(fs::read_to_string(&library).unwrap(), "code 1");
+        assert_eq!(admit(&store, 0), Ok(Vec::new()));
+    }
+}

@@ -56,14 +56,24 @@ impl Store {
         options: UnpackOptions,
     ) -> Result<Unpacked, Error> {
         let head = Tarball::open(tarball)?.head()?;
-        let rules = self.guard.rules(&self.table)?;
         let fault = |fault: Fault| Failure::of(tarball)(fault.into());
         let manifest = &head.manifest;
         let known = self.table.get(&manifest.version);
         let same = known.filter(|known| verify::is_of(manifest, known));
+        let rules = match (self.guard.rules(&self.table), same) {
+            (Err(unreadable), Some(known)) if known.was_permanent() => {
+                // Its files can be repaired by any policy.
+                let (known, warning) = (known.clone(), guard::distrusted(&unreadable));
+                let repaired = self.unpack_known(tarball, &head, known)?;
+                return Ok(Unpacked { warnings: vec![warning], ..repaired });
+            }
+            (rules, _) => rules?,
+        };
         let accepted = rules.unpack(&self.table, &head, same, options.ignores_floor).map_err(fault)?;
-        if let Some(known) = same {
-            return self.unpack_known(tarball, &head, accepted, known.clone());
+        if let Some(known) = same.cloned() {
+            let repaired = self.unpack_known(tarball, &head, known)?;
+            let release = self.resign(&head, &accepted, repaired.release)?;
+            return Ok(Unpacked { release, warnings: accepted.warnings, ..repaired });
         }
         if known.is_some() && !(options.replaces && self.table.is_replaceable(&manifest.version)) {
             return Err(fault(Fault::OtherContent(format!("release {}", manifest.version))));
@@ -160,7 +170,6 @@ impl Store {
         &mut self,
         tarball: &Path,
         head: &Head,
-        accepted: Accepted,
         release: KnownRelease,
     ) -> Result<Unpacked, Error> {
         Tarball::open(tarball)?.verify(&head.manifest)?;
@@ -174,8 +183,7 @@ impl Store {
         }
         self.health.note(&release.version, &[]);
         self.recheck_damaged(&repaired);
-        let release = self.resign(head, &accepted, release)?;
-        Ok(Unpacked { release, is_new: false, replaced: false, repaired, warnings: accepted.warnings })
+        Ok(Unpacked { release, is_new: false, replaced: false, repaired, warnings: Vec::new() })
     }
 
     /// Takes over the signatures of a tarball with the same content as a known release.
