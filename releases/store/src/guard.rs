@@ -7,7 +7,7 @@
 //! | it was permanent on this node | accepted with a warning: its files are repaired | accepted: the way back stays open |
 
 use reld_plan::Vsn;
-use reld_trust::{Floor, Policy, PolicyFile, Provenance, Ring, Verdict};
+use reld_trust::{Floor, Policy, PolicyFile, Ring, Verdict};
 
 use crate::error::Error;
 use crate::fault::Fault;
@@ -32,7 +32,10 @@ pub(crate) struct Rules {
 /// An accepted release.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    pub(crate) provenance: Provenance,
+    /// The judgement about its signatures.
+    pub(crate) verdict: Verdict,
+    /// The floor that is waived for it; 0 if none.
+    pub(crate) waived_floor: u64,
     /// Warnings for the operator.
     pub(crate) warnings: Vec<String>,
 }
@@ -80,15 +83,14 @@ impl Rules {
             warnings => warnings?,
         };
         let manifest = &head.manifest;
-        let mut provenance =
-            Provenance { serial: manifest.serial, signed_by: verdict.signed_by, ..Provenance::default() };
+        let mut waived_floor = 0;
         if !was_permanent && let Some(floor) = floor_above(table, manifest) {
             if !ignores_floor {
                 return Err(below(manifest, floor));
             }
-            provenance.waived_floor = floor;
+            waived_floor = floor;
         }
-        Ok(Accepted { provenance, warnings })
+        Ok(Accepted { verdict, waived_floor, warnings })
     }
 
     /// Decides whether a known release may be installed that never was permanent. `head` is read

@@ -86,3 +86,20 @@ fn a_damaged_permanent_release_is_repaired_after_its_key_was_replaced() {
         assert_eq!(admit(&store, 0), Ok(Vec::new()));
     }
 }
+
+#[test]
+fn a_worse_signature_takes_no_place_of_a_better_one() {
+    let [ours, other] = [key(), key()];
+    let place = Place::new("warn", &[("ci", &ours)]);
+    let mut store = place.open();
+    let tarball = place.release(0, 0, "");
+    sign(&tarball, &ours);
+    unpack(&mut store, &tarball).unwrap();
+    let unsigned = place.release(0, 0, "");
+    unpack(&mut store, &unsigned).unwrap();
+    sign(&unsigned, &other);
+    unpack(&mut store, &unsigned).unwrap();
+    assert_eq!(store.release(&vsn(0)).unwrap().provenance.signed_by, ["ci"]);
+    place.require("signed");
+    assert_eq!(admit(&store, 0), Ok(Vec::new()));
+}

@@ -72,7 +72,7 @@ impl Store {
         let accepted = rules.unpack(&self.table, &head, same, options.ignores_floor).map_err(fault)?;
         if let Some(known) = same.cloned() {
             let repaired = self.unpack_known(tarball, &head, known)?;
-            let release = self.resign(&head, &accepted, repaired.release)?;
+            let release = self.resign(&rules, &head, &accepted, repaired.release)?;
             return Ok(Unpacked { release, warnings: accepted.warnings, ..repaired });
         }
         if known.is_some() && !(options.replaces && self.table.is_replaceable(&manifest.version)) {
@@ -149,7 +149,9 @@ impl Store {
         {
             accepted.warnings.push(guard::ignored(vsn, &why));
         }
-        prepared.release.provenance = Provenance { keys, ..accepted.provenance };
+        let Accepted { verdict, waived_floor, warnings } = accepted;
+        let (serial, signed_by) = (head.manifest.serial, verdict.signed_by);
+        prepared.release.provenance = Provenance { serial, signed_by, waived_floor, keys };
         if replaced {
             // Before its files: a crash may leave files without a release, but never a release
             // without files.
@@ -157,7 +159,7 @@ impl Store {
             self.health.note(vsn, &[]);
         }
         let unpacked = unpack::finish(&self.root, tarball, prepared)?;
-        let unpacked = Unpacked { replaced, warnings: accepted.warnings, ..unpacked };
+        let unpacked = Unpacked { replaced, warnings, ..unpacked };
         self.change(&Action::Unpack(Box::new(unpacked.release.clone())))?;
         self.recheck_damaged(&unpacked.repaired);
         // Only the empty folder of the staged release is left. The next sweep retries a failed
@@ -186,36 +188,38 @@ impl Store {
         Ok(Unpacked { release, is_new: false, replaced: false, repaired, warnings: Vec::new() })
     }
 
-    /// Takes over the signatures of a tarball with the same content as a known release.
+    /// Takes over the signatures of a tarball with the same content as a known release, unless they
+    /// would be worse than those that the node has, and the waiver of the floor.
     fn resign(
         &mut self,
+        rules: &Rules,
         head: &Head,
         accepted: &Accepted,
         release: KnownRelease,
     ) -> Result<KnownRelease, Error> {
         let known = verify::head(&self.root, &release)?;
-        if known.text != head.text {
-            // The signatures of the tarball belong to another manifest than the node's.
-            return Ok(release);
+        let Accepted { verdict, waived_floor, .. } = accepted;
+        let mut provenance = release.provenance.clone();
+        provenance.waived_floor = provenance.waived_floor.max(*waived_floor);
+        let is_better = verdict.fault.is_none() || rules.judge(&known).fault.is_some();
+        // The signatures may belong to another manifest than the node's, which lists the same files.
+        if let Some(seal) = head.seal.as_ref().filter(|_| known.text == head.text && is_better) {
+            if known.seal.as_ref() != Some(seal) {
+                self.root.sweep(&self.table)?;
+                let replaced = unpack::replace_seal(&self.root, &release.version, seal);
+                self.recover();
+                replaced?;
+            }
+            provenance.signed_by.clone_from(&verdict.signed_by);
         }
-        if let Some(seal) = head.seal.as_ref().filter(|_| known.seal != head.seal) {
-            self.root.sweep(&self.table)?;
-            let replaced = unpack::replace_seal(&self.root, &release.version, seal);
-            self.recover();
-            replaced?;
-        }
-        let keys = release.provenance.keys.clone();
-        let waived_floor = accepted.provenance.waived_floor.max(release.provenance.waived_floor);
-        let provenance = Provenance { keys, waived_floor, ..accepted.provenance.clone() };
         if provenance == release.provenance {
             return Ok(release);
         }
         let mut table = self.table.clone();
-        let release = KnownRelease { provenance, ..release };
-        table.releases.iter_mut().filter(|known| known.version == release.version).for_each(|known| {
-            known.provenance.clone_from(&release.provenance);
-        });
+        for known in table.releases.iter_mut().filter(|known| known.version == release.version) {
+            known.provenance.clone_from(&provenance);
+        }
         self.write(table)?;
-        Ok(release)
+        Ok(KnownRelease { provenance, ..release })
     }
 }
