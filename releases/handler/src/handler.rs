@@ -50,8 +50,6 @@ pub struct ReleaseHandler<N> {
     is_moving: bool,
     /// A problem that the operator has to know until the next install or commit.
     trouble: Option<String>,
-    /// The reason why the policy of signatures would not accept the permanent release.
-    distrust: Option<String>,
 }
 
 /// A read-only snapshot of a release handler that checks installs.
@@ -133,7 +131,6 @@ impl<N: Node> ReleaseHandler<N> {
             watch: None,
             is_moving: false,
             trouble: None,
-            distrust: None,
         }
     }
 
@@ -170,10 +167,12 @@ impl<N: Node> ReleaseHandler<N> {
         self.trouble.as_deref()
     }
 
-    /// Returns the reason why the policy of signatures would not accept the permanent release. It
-    /// is found at the boot and at each commit.
-    pub fn distrust(&self) -> Option<&str> {
-        self.distrust.as_deref()
+    /// Returns the reason why the policy of signatures, as it is now, would not accept the permanent
+    /// release.
+    pub fn distrust(&self) -> Option<String> {
+        let vsn = &self.releases().permanent()?.version;
+        let fault = self.store.distrust(vsn)?;
+        Some(format!("the permanent release {vsn} does not satisfy the policy of signatures: {fault}"))
     }
 
     /// Returns whether the node has to restart before anything else can be done.

@@ -76,7 +76,7 @@ impl Board {
         self.gave_way = handler.gave_way();
         self.restarts = handler.needs_restart();
         self.trouble = handler.trouble().map(str::to_owned);
-        self.distrust = handler.distrust().map(str::to_owned);
+        self.distrust = handler.distrust();
         self.settling =
             handler.settling().map(|Trip { from, to }| Settling { from: from.cloned(), to: to.clone() });
     }

@@ -95,7 +95,6 @@ impl<N: Node> ReleaseHandler<N> {
             Attempt::Runs => self.store.confirm(&vsn).unwrap_or_else(|error| Some(chain(&error))),
             _ => None,
         };
-        self.look_at_signatures();
         let mut report = match attempt {
             Attempt::NoRoom(error) => return Err(error),
             Attempt::Damaged(damage) => self.stand_in(&vsn, &damage, observer).unwrap_or(booted)?,
@@ -153,15 +152,6 @@ impl<N: Node> ReleaseHandler<N> {
             report.warnings.push(trouble);
             report
         }))
-    }
-
-    /// Notes the distrust in the permanent release.
-    pub(super) fn look_at_signatures(&mut self) {
-        let permanent = self.releases().permanent().map(|release| release.version.clone());
-        let distrust = permanent.and_then(|vsn| Some((self.store.distrust(&vsn)?, vsn)));
-        self.distrust = distrust.map(|(fault, vsn)| {
-            format!("the permanent release {vsn} does not satisfy the policy of signatures: {fault}")
-        });
     }
 
     /// Returns the release that the next boot boots; `None` if no release is permanent.

@@ -165,7 +165,6 @@ impl<N: Node> ReleaseHandler<N> {
     pub(super) fn make_permanent(&mut self, vsn: &Vsn) -> Result<Option<String>, Error> {
         let warning = self.store.make_permanent(vsn)?;
         self.trouble = None;
-        self.look_at_signatures();
         // After a commit, earlier boot failures are no longer reported. If this write fails, they
         // are merely reported again.
         let _ = self.store.note_boots(&Boots::default());
