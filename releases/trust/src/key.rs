@@ -6,7 +6,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use minisign_verify::{PublicKey, Signature};
-use reld_plan::AppName;
+use reld_plan::{AppName, Vsn};
 use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
@@ -100,7 +100,7 @@ impl KeyLine {
 
     /// Returns the key with a name and limits.
     pub fn with(&self, name: &str, limits: Limits) -> Key {
-        Key { name: name.to_owned(), id: self.id, limits, public: self.public.clone() }
+        Key { name: name.to_owned(), id: self.id, limits, brought_by: None, public: self.public.clone() }
     }
 }
 
@@ -139,6 +139,8 @@ pub struct Key {
     pub id: KeyId,
     /// The releases that it may sign.
     pub limits: Limits,
+    /// The release that has brought it; `None` for a key of the administrator.
+    pub brought_by: Option<Vsn>,
     public: PublicKey,
 }
 

@@ -48,11 +48,6 @@ impl Keys {
         }
     }
 
-    /// Returns the version of the release that has brought a key.
-    pub fn brought(&self, id: KeyId) -> Option<&Vsn> {
-        self.brought.iter().find(|known| known.new.key().id == id).map(|known| &known.by)
-    }
-
     /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.retired.is_empty() && self.brought.is_empty()
@@ -82,6 +77,7 @@ impl Ring {
         let mut joined = configured;
         for BroughtKey { by, new } in &keys.brought {
             let mut key = new.key();
+            key.brought_by = Some(by.clone());
             if joined.iter().any(|known| known.id == key.id) {
                 continue;
             }
@@ -145,7 +141,11 @@ mod tests {
         let [root, thief] = ["root", "root"].map(Author::new);
         let mut keys = Keys::default();
         keys.take(&Vsn::new(1, 0, 0), &change(&[], &[&thief]));
-        assert_eq!(names(&Ring::new(vec![root.key()], &keys)), ["root", "root@1.0.0"]);
+        let ring = Ring::new(vec![root.key()], &keys);
+        assert_eq!(names(&ring), ["root", "root@1.0.0"]);
+        assert_eq!(ring.keys().iter().filter(|key| key.brought_by.is_some()).count(), 1);
+        let own = Ring::new(vec![root.key(), thief.key()], &keys);
+        assert!(own.keys().iter().all(|key| key.brought_by.is_none()), "the administrator has it too");
     }
 
     #[test]

@@ -111,7 +111,7 @@ async fn keys(api: Api) -> Result<r::KeyList, ErrorReport> {
         id: key.id.to_string(),
         names: key.limits.names.iter().map(ToString::to_string).collect(),
         not_after: key.limits.not_after,
-        brought_by: table.keys.brought(key.id).map(ToString::to_string),
+        brought_by: key.brought_by.as_ref().map(ToString::to_string),
     };
     Ok(r::KeyList {
         policy: api.trust.display().to_string(),
