@@ -17,8 +17,8 @@ use std::fmt::{Display, Write as _};
 use reld_api::request::ChildType;
 use reld_api::response::{
     AppList, Callback, ChildList, CodeTable, EndedApp, KeyList, Library, Loaded, NodeStatus, PortList,
-    Process, ProcessDetails, ProcessList, ReleaseList, ReleaseStatus, RunningRelease, StuckCode, SysStatus,
-    TableList, TopList, TopProcess, WaitingOrder,
+    Process, ProcessDetails, ProcessList, ReleaseList, ReleaseRow, ReleaseStatus, RunningRelease, StuckCode,
+    SysStatus, TableList, TopList, TopProcess, WaitingOrder,
 };
 use reld_api::{ErrorCode, ErrorReport};
 use serde_json::Value;
@@ -70,18 +70,26 @@ pub(crate) fn more(report: &ErrorReport) -> String {
     known.map(|code| format!("\nmore: `relctl explain {code}`\n")).unwrap_or_default()
 }
 
+/// The text of a release in one column.
+type Cell = fn(&ReleaseRow) -> String;
+
 pub(crate) fn releases(list: &ReleaseList) -> String {
-    let rows = list.releases.iter().map(|release| {
-        vec![
-            release.name.clone(),
-            release.version.clone(),
-            release.status.to_string(),
-            if release.serial > 0 { release.serial.to_string() } else { String::new() },
-            release.signed_by.join(" "),
-            release.apps.join(" "),
-        ]
-    });
-    table(&["name", "version", "status", "serial", "signed by", "apps"], rows)
+    let serial = |row: &ReleaseRow| if row.serial > 0 { row.serial.to_string() } else { String::new() };
+    let columns: [(&str, Cell); 6] = [
+        ("name", |row| row.name.clone()),
+        ("version", |row| row.version.clone()),
+        ("status", |row| row.status.to_string()),
+        ("serial", serial),
+        ("signed by", |row| row.signed_by.join(" ")),
+        ("apps", |row| row.apps.join(" ")),
+    ];
+    // Most nodes have neither serials nor signatures.
+    let is_used = |(head, cell): &(&str, Cell)| {
+        !["serial", "signed by"].contains(head) || list.releases.iter().any(|row| !cell(row).is_empty())
+    };
+    let columns: Vec<_> = columns.into_iter().filter(is_used).collect();
+    let heads: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
+    table(&heads, list.releases.iter().map(|row| columns.iter().map(|(_, cell)| cell(row)).collect()))
 }
 
 pub(crate) fn keys(list: &KeyList) -> String {
@@ -354,8 +362,12 @@ fn libraries(libraries: &[Library]) -> String {
 }
 
 fn running(release: &RunningRelease) -> String {
-    let RunningRelease { name, version, status, serial, signed_by } = release;
-    let serial = if *serial > 0 { format!(", serial {serial}") } else { String::new() };
+    let RunningRelease { name, version, status, serial, floor, signed_by } = release;
+    let number = |what: &str, number: u64| match number {
+        0 => String::new(),
+        number => format!(", {what} {number}"),
+    };
+    let serial = number("serial", *serial) + &number("floor", *floor);
     let by =
         if signed_by.is_empty() { String::new() } else { format!(", signed by {}", signed_by.join(", ")) };
     format!("{name} {version} ({status}){serial}{by}")

@@ -417,6 +417,7 @@ fn status_shows_the_running_release_and_everything_unusual() {
             version: "1.1.0".to_owned(),
             status: r::ReleaseStatus::Current,
             serial: 47,
+            floor: 46,
             signed_by: vec!["ci".to_owned()],
         }),
         permanent: Some("1.0.0".to_owned()),
@@ -458,7 +459,7 @@ fn status_shows_the_running_release_and_everything_unusual() {
     };
     assert_snapshot!(relctl(vec![answer::<q::Status>(&status)], &["status"]), @r"
     -> GET /status
-    release    shop 1.1.0 (current), serial 47, signed by ci
+    release    shop 1.1.0 (current), serial 47, floor 46, signed by ci
     permanent  1.0.0
     warning    1.1.0 is not committed: a restart boots 1.0.0; `relctl commit` keeps it
     alarm      release 1.0.9 failed to boot 3 times and gave way to 1.0.0

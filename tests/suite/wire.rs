@@ -169,6 +169,7 @@ fn releases(wire: &mut Wire) {
     wire.post(&node, "/releases/install", &json!({"version": "2.0.0"}));
     wire.post(&node, "/releases/commit", &json!({}));
     wire.get(&node, "/releases", &[]);
+    wire.get(&node, "/releases/keys", &[]);
     wire.get(&node, "/status", &[]);
     node.ok(&["purge", "looper"]);
     wire.get(&node, "/releases/check_downgrade", &[]);

@@ -3,11 +3,12 @@
 //! | release | unpack | install |
 //! |---|---|---|
 //! | its signatures are not sufficient | by the policy: refused, a warning, or accepted | as unpack |
-//! | its serial is below the floor | refused, unless the floor is ignored | refused, unless it was unpacked so |
+//! | its serial is below the floor | refused, unless the floor is ignored | refused, unless that floor was ignored |
 //! | it was permanent on this node | accepted with a warning: its files are repaired | accepted: the way back stays open |
+//! | the node goes back to it after a failure | | not asked |
 
 use reld_plan::Vsn;
-use reld_trust::{Floor, Policy, PolicyFile, Ring, Verdict};
+use reld_trust::{Policy, PolicyFile, Ring, Verdict};
 
 use crate::error::Error;
 use crate::fault::Fault;
@@ -152,7 +153,7 @@ pub(crate) fn distrusted(why: &impl std::fmt::Display) -> String {
 
 /// Returns the floor of a release if its serial is lower.
 fn floor_above(table: &StatusTable, manifest: &Manifest) -> Option<u64> {
-    Some(Floor::of(&table.floors, &manifest.name)).filter(|floor| manifest.serial < *floor)
+    Some(table.floor(&manifest.name)).filter(|floor| manifest.serial < *floor)
 }
 
 fn below(manifest: &Manifest, floor: u64) -> Fault {

@@ -188,6 +188,11 @@ impl StatusTable {
         self.with_status(Status::Current).or_else(|| self.permanent())
     }
 
+    /// Returns the floor of a name of releases: the highest committed serial, 0 without one.
+    pub fn floor(&self, name: &AppName) -> u64 {
+        Floor::of(&self.floors, name)
+    }
+
     /// Returns the release that ran before another one and is still known.
     pub fn previous(&self, vsn: &Vsn) -> Option<&Vsn> {
         self.get(vsn)?.previous.as_ref()
@@ -280,9 +285,9 @@ impl StatusTable {
 ///
 /// An action can also make another release old. If a release becomes current, or the permanent
 /// release is installed again, the former current release becomes old. If a release becomes
-/// permanent, the former permanent release becomes old. `make_permanent` also raises the floor of the
-/// release's name. The two reboots leave that to the boot that follows: a release that does not boot
-/// was never permanent.
+/// permanent, the former permanent release becomes old. `make_permanent` also raises the floor of
+/// the release's name. The two reboots leave that to the boot that follows: a release that does not
+/// boot was never permanent.
 ///
 /// OTP has the same table, with two exceptions. Unlike in OTP, the current release cannot be
 /// removed, because the node would then run an unknown release. And installing the permanent

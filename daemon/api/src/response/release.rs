@@ -449,13 +449,18 @@ pub struct ReleaseRow {
     /// The status of the release.
     pub status: ReleaseStatus,
     /// The serial of the release; 0 if it has none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub serial: u64,
     /// The names of the keys with a valid signature when the release was unpacked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signed_by: Vec<String>,
     /// The apps of the release, such as `counter-0.1.1`.
     pub apps: Vec<String>,
+}
+
+// The signature that serde's `skip_serializing_if` requires.
+pub(crate) fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// The status of a release. The running release is the current one; if none is current, it is the

@@ -62,6 +62,7 @@ fn status(api: &Api) -> r::NodeStatus {
             _ => r::ReleaseStatus::Current,
         },
         serial: known.provenance.serial,
+        floor: board.releases.floor(&known.name),
         signed_by: known.provenance.signed_by.clone(),
     });
     let upgrade = board.progress.map(|at| r::Progress { waits_for: awaited(api), ..at });

@@ -19,7 +19,7 @@ impl Store {
     /// [`Error::Policy`].
     pub fn keys(&self) -> Result<(Require, usize, Vec<Key>), Error> {
         let rules = self.guard.rules(&self.table)?;
-        Ok((rules.policy().require, rules.policy().threshold, rules.ring().keys().to_vec()))
+        Ok((rules.policy().require, rules.policy().threshold.max(1), rules.ring().keys().to_vec()))
     }
 
     /// Takes the keys of a release over into the table that makes it permanent. Returns a warning

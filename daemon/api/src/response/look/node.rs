@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::response::release::{Lingerer, ReleaseStatus};
+use crate::response::release::{Lingerer, ReleaseStatus, is_zero};
 
 /// The status of the node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,8 +110,11 @@ pub struct RunningRelease {
     /// `current` or `permanent`.
     pub status: ReleaseStatus,
     /// Its serial; 0 if it has none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub serial: u64,
+    /// The highest committed serial of its name; 0 if there is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub floor: u64,
     /// The names of the keys with a valid signature when it was unpacked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signed_by: Vec<String>,
