@@ -1,7 +1,8 @@
 //! A throw-away node: its root, its socket and its log are in one temporary folder.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -51,6 +52,8 @@ impl Node {
             .arg(folder.join("root"))
             .arg("--socket")
             .arg(&socket)
+            .arg("--trust")
+            .arg(no_signatures(folder)?)
             .args(options)
             .env("NOTIFY_SOCKET", &notify)
             .stdin(Stdio::null())
@@ -121,4 +124,18 @@ async fn ready(notify: &UnixDatagram) {
         }
     }
     std::future::pending::<()>().await;
+}
+
+/// Writes a policy that requires no signatures: the node of a demo or a developer runs releases
+/// that were just built, whatever the machine requires of its own node.
+fn no_signatures(folder: &Path) -> Result<PathBuf, Failure> {
+    let policy = folder.join("trust.toml");
+    let write = || {
+        fs::write(&policy, "require = \"off\"\n")?;
+        // A daemon trusts no policy that others can write or replace.
+        fs::set_permissions(&policy, Permissions::from_mode(0o600))?;
+        fs::set_permissions(folder, Permissions::from_mode(0o700))
+    };
+    write().map_err(|fault| Failure::io("write", policy.display(), &fault))?;
+    Ok(policy)
 }
