@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use minisign::KeyPair;
 use reld_api::response::{Checked, KeyList, ReleaseList, Report, Unpacked};
-use reld_tests::{Node, Run, assert_contains, folder, has, pack_release, release, workshop};
+use reld_tests::{Node, Run, assert_contains, folder, pack_release, release, tools, workshop};
 use tempfile::TempDir;
 
 /// A folder with a policy, keys and tarballs.
@@ -29,8 +29,11 @@ impl Desk {
     }
 
     fn require(&self, policy: &str) {
-        let text = format!("require = \"{policy}\"\n");
-        fs::write(self.path("trust.toml"), text).expect("the policy can be written");
+        self.set(&format!("require = \"{policy}\"\n"));
+    }
+
+    fn set(&self, policy: &str) {
+        fs::write(self.path("trust.toml"), policy).expect("the policy can be written");
     }
 
     /// Makes a pair of keys, and lets the node know the public key if `is_known`.
@@ -130,22 +133,21 @@ fn s132_only_signed_releases_come_to_a_node_that_requires_signatures() {
     let upgrade = ["upgrade", "--app", "counter", &*app, "--profile", "dev"];
     assert_contains(&node.run(&upgrade).expect(1).stderr, &["no signature", "--unsigned"]);
     let report: Report = node.read(&[&upgrade[..], &["--unsigned"]].concat());
-    assert_eq!(report.warnings, ["the code has no signature"]);
+    let warnings = report.warnings.join("\n");
+    assert_contains(&warnings, &["the code has no signature"]);
     assert!(node.status().dirty);
 }
 
 #[test]
 fn s137_minisign_agrees_with_the_signature_on_the_node() {
-    if !has("minisign", || Command::new("minisign").arg("-v").stdout(Stdio::null()).status().is_ok()) {
-        return;
-    }
+    let Some(minisign) = tools::need("minisign") else { return };
     let desk = Desk::new("signed");
     desk.key("ci", true);
     let node = desk.node();
     let tarball = desk.copy("shop-1.0.0");
     desk.sign(&tarball, "ci");
     node.ok(&["unpack", &tarball]);
-    let mut minisign = Command::new("minisign");
+    let mut minisign = Command::new(minisign);
     minisign.current_dir(node.root().join("releases/1.0.0")).args(["-Vm", "manifest.toml", "-p"]);
     let agrees = Run::of(minisign.arg(desk.path("keys.d/ci.pub"))).expect(0).stdout;
     assert_contains(&agrees, &["reld shop 1.0.0 serial=0 identity="]);
@@ -161,6 +163,7 @@ fn s134_a_node_refuses_a_lower_serial_than_the_last_committed_one_but_goes_back(
     assert_eq!(node.read::<KeyList>(&["keys"]).floors["shop"], 46);
     node.ok(&["commit"]);
     assert_eq!(node.read::<KeyList>(&["keys"]).floors["shop"], 47);
+    assert_contains(&node.ok(&["status"]).stdout, &["(permanent), serial 47, floor 47"]);
     node.ok(&["downgrade"]);
     assert_eq!(node.read::<KeyList>(&["keys"]).floors["shop"], 47, "no downgrade lowers the floor");
 
@@ -206,4 +209,44 @@ fn s138_a_policy_that_warns_is_reported_and_a_stricter_one_leaves_the_node_runni
     assert_eq!(node.version(), "1.0.0");
     let alarms = node.status().alarms.join("\n");
     assert_contains(&alarms, &["1.0.0 does not satisfy the policy of signatures", "it has no signature"]);
+    // The next command that asks the node finds the new policy.
+    desk.require("off");
+    node.ok(&["keys"]);
+    assert_eq!(node.status().alarms, [""; 0]);
+}
+
+#[test]
+fn s133_s136_two_of_three_keys_have_to_sign_and_a_file_that_was_changed_since_is_not_loaded() {
+    let desk = Desk::new("signed");
+    for name in ["a", "b", "c"] {
+        desk.key(name, true);
+    }
+    desk.set("require = \"signed\"\nthreshold = 2\n");
+    let node = desk.node();
+    let [old, new] = ["shop-1.0.0", "shop-1.1.0"].map(|name| desk.copy(name));
+    desk.sign(&old, "a");
+    let refused = node.run(&["unpack", &old]).expect(1).stderr;
+    assert_contains(&refused, &["untrusted", "signed with a, but 2 keys have to sign; missing: b, c"]);
+    desk.sign(&old, "b");
+    assert_eq!(node.report(&["upgrade", &old]).signed_by.len(), 2);
+
+    desk.sign(&new, "c");
+    desk.sign(&new, "a");
+    node.ok(&["unpack", &new]);
+    let library = node.root().join("lib/counter-0.1.1/counter.so");
+    let mut bytes = fs::read(&library).expect("the library can be read");
+    *bytes.last_mut().expect("a library has bytes") ^= 1;
+    fs::write(&library, bytes).expect("the library can be written");
+    assert_contains(&node.run(&["upgrade", "1.1.0"]).expect(1).stderr, &["counter.so is changed"]);
+    assert_eq!(node.version(), "1.0.0");
+}
+
+#[test]
+fn a_node_does_not_start_without_the_policy_that_its_command_line_names() {
+    let desk = Desk::new("signed");
+    let [missing, socket] = ["other.toml", "socket"].map(|name| desk.text(name));
+    let root = desk.path("root");
+    let run = Run::of(Node::daemon_in(&root).args(["--socket", &socket, "--trust", &missing]));
+    assert_contains(&run.expect(1).stderr, &["cannot use the policy of signatures", "it does not exist"]);
+    assert!(!root.exists());
 }
