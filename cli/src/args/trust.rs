@@ -16,8 +16,8 @@ pub(crate) struct Sign {
 /// The keys for a tarball.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct VerifyFile {
-    /// Public key of minisign that has to sign the tarball, in place of the policy; may be repeated,
-    /// and one of the keys is sufficient
+    /// Public key of minisign that has to sign the tarball, in place of the policy; may be
+    /// repeated, and one of the keys is sufficient
     #[arg(long, value_name = "FILE", requires = "release")]
     pub(crate) key: Vec<PathBuf>,
     /// Policy with the keys

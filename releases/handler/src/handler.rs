@@ -167,8 +167,8 @@ impl<N: Node> ReleaseHandler<N> {
         self.trouble.as_deref()
     }
 
-    /// Returns the reason why the policy of signatures, as it is now, would not accept the permanent
-    /// release.
+    /// Returns the reason why the policy of signatures, as it is now, would not accept the
+    /// permanent release.
     pub fn distrust(&self) -> Option<String> {
         let vsn = &self.releases().permanent()?.version;
         let fault = self.store.distrust(vsn)?;

@@ -24,7 +24,8 @@ use crate::{releases_file, room, verify};
 ///
 /// Every change is atomic: on an error, the table and the files of every known release are
 /// unchanged. After a crash at any point, [`Store::open`] finds one of these two states. The
-/// exception is a replaced release, see [`UnpackOptions::replaces`](arrival::UnpackOptions::replaces).
+/// exception is a replaced release, see
+/// [`UnpackOptions::replaces`](arrival::UnpackOptions::replaces).
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Root,

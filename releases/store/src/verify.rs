@@ -143,8 +143,8 @@ pub(crate) fn manifest(root: &Root, release: &KnownRelease) -> Result<Manifest, 
 pub(crate) fn head(root: &Root, release: &KnownRelease) -> Result<Head, Error> {
     let (manifest, text) = read_manifest(root, release)?;
     let path = root.seal_file(&release.version);
-    // A file that cannot be read is no signature, which the judgement reports. The release itself is
-    // intact, and a release that was permanent boots without signatures.
+    // A file that cannot be read is no signature, which the judgement reports. The release itself
+    // is intact, and a release that was permanent boots without signatures.
     let seal = documents::text_of_file(&path, &path).unwrap_or_else(|_| Some(String::new()));
     Ok(Head { manifest, text, seal })
 }

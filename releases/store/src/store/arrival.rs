@@ -83,8 +83,8 @@ impl Store {
         self.unpack_new(tarball, &head, accepted, &rules).inspect_err(|_| self.recover())
     }
 
-    /// As [`verify`](Self::verify), before an install: decides also by the signatures and the serial
-    /// of the release. Returns warnings, too.
+    /// As [`verify`](Self::verify), before an install: decides also by the signatures and the
+    /// serial of the release. Returns warnings, too.
     ///
     /// The manifest is read once, so the digests of the libraries are the signed ones.
     ///
@@ -205,7 +205,7 @@ impl Store {
         let mut provenance = release.provenance.clone();
         provenance.waived_floor = provenance.waived_floor.max(*waived_floor);
         let is_better = verdict.fault.is_none() || rules.judge(&known).fault.is_some();
-        // The signatures may belong to another manifest than the node's, which lists the same files.
+        // The signatures may belong to another manifest, which lists the same files as the node's.
         if let Some(seal) = head.seal.as_ref().filter(|_| known.text == head.text && is_better) {
             if known.seal.as_ref() != Some(seal) {
                 self.root.sweep(&self.table)?;
