@@ -17,6 +17,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("reld-trust", &["reld-plan"]),
     ("reld-store", &["reld-error-codes", "reld-plan", "reld-trust"]),
     ("reld-handler", &["reld-error-codes", "reld-plan", "reld-store", "reld-trust"]),
+    ("reld-fleet", &["reld-plan"]),
     ("reld-api", &["reld-error-codes"]),
     (
         "reld",

@@ -6,16 +6,24 @@ mod appup;
 mod form;
 mod instructions;
 mod release;
+mod rollout;
 
 pub(crate) use app::{APP, START_PHASE};
 pub(crate) use appup::{APPUP, APPUP_DOWN, APPUP_UP, RELUP, RELUP_DOWN, RELUP_UP};
 pub use form::{Document, Key, Table};
 pub(crate) use instructions::{ADVANCED, CODE_CHANGED, INSTRUCTIONS, SUSPENDED, UNDO};
 pub(crate) use release::{REL, REL_APP};
+pub(crate) use rollout::ROLLOUT;
 
 /// All documents that a person writes.
-pub const DOCUMENTS: [Document; 5] =
-    [app::DOCUMENT, appup::DOCUMENT, release::DOCUMENT, appup::RELUP_DOCUMENT, release::CONFIG_DOCUMENT];
+pub const DOCUMENTS: [Document; 6] = [
+    app::DOCUMENT,
+    appup::DOCUMENT,
+    release::DOCUMENT,
+    appup::RELUP_DOCUMENT,
+    release::CONFIG_DOCUMENT,
+    rollout::DOCUMENT,
+];
 
 #[cfg(test)]
 mod tests;

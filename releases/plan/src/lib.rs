@@ -1,7 +1,7 @@
 //! Release documents and the planner: pure code from appups to a script.
 //!
 //! - **Purpose**: parses and prints `app.toml`, `appup.toml` and `release.toml`, parses
-//!   `config.toml`; translates appups into a relup as Erlang/OTP does; turns the relup into one
+//!   `config.toml` and `rollout.toml`; translates appups into a relup as Erlang/OTP does; turns the relup into one
 //!   window for the whole release; checks every script; drafts appups.
 //! - **Promises**: the same documents always give the same plan. A mistake is reported with its
 //!   place and with OTP's name for it. If there are several mistakes, the planner reports the one
@@ -66,6 +66,7 @@ mod relup_file;
 mod relup_json;
 mod relup_print;
 mod revision;
+mod rollout;
 mod schemas;
 mod script;
 mod script_print;
@@ -107,6 +108,7 @@ pub use release::{AppDocs, AppupFile, Release, ReleaseApp};
 pub use relup::{Line, Relup, RelupOptions, Relups, make_relup, make_relups};
 pub use relup_file::{RelupEntry, RelupFile};
 pub use revision::{Anew, Revision};
+pub use rollout::{OnFailure, Rollout, Share};
 pub use schemas::{ChildSpec, Interface, ModuleSchema, Schemas, SupervisorSpec};
 pub use script::{Action, Mark, Member, MemberChange, Order, Script, Step};
 pub use syntax::InstructionError;

@@ -2,7 +2,7 @@
 //! keys with these same tables.
 
 use super::*;
-use crate::{App, Appup, Rel, RelupFile};
+use crate::{App, Appup, Rel, RelupFile, Rollout};
 
 /// Prints keys with their examples.
 fn written<'a>(keys: impl IntoIterator<Item = &'a Key>, between: &str) -> String {
@@ -62,6 +62,14 @@ fn every_key_of_a_document_is_read() {
         });
     }
     check(&RELUP, "\n", |text| read(RelupFile::parse("relup.toml", text)));
+    check(&ROLLOUT, "\n", |text| {
+        if !text.contains("max_failures") {
+            return read(Rollout::parse("rollout.toml", text));
+        }
+        // This key needs another one beside it.
+        let both = Rollout::parse("rollout.toml", &format!("{text}\nmax_unavailable = 2"));
+        read(both.map(|rollout| Rollout { max_unavailable: 1, ..rollout }))
+    });
     for (head, table) in [("up", RELUP_UP), ("down", RELUP_DOWN)] {
         check(&table, "\n", |text| {
             read(RelupFile::parse("relup.toml", &format!("version = '1.1.0'\n[[{head}]]\n{text}")))
@@ -105,6 +113,7 @@ fn the_examples_are_valid() {
             }
             "release.toml" => read(Rel::parse(name, example)),
             "relup.toml" => read(RelupFile::parse(name, example)),
+            "rollout.toml" => read(Rollout::parse(name, example)),
             _ => read(crate::Config::parse(name, example)),
         };
         valid.unwrap_or_else(|mistake| panic!("{name}: {mistake}"));
