@@ -5,6 +5,7 @@ mod env;
 mod look;
 mod new;
 mod release;
+mod rollout;
 mod touch;
 mod trust;
 
@@ -24,6 +25,7 @@ pub(crate) use self::new::{Bump, Dev, Lang, Misfits, New};
 pub(crate) use self::release::{
     Check, Downgrade, Going, Install, Policy, Prune, Settle, Timeouts, Upgrade, Version, Wait,
 };
+pub(crate) use self::rollout::{Fleet, Hosts, Rollout};
 pub(crate) use self::touch::{App, Call, ChangeCode, Child, ChildId, Load, Process, Spawn, Sys};
 pub(crate) use self::trust::{ByHand, Floor, Sign, VerifyFile};
 use crate::json_arg;
@@ -34,6 +36,7 @@ use crate::json_arg;
 #[command(
     after_help = "Exit codes: 0 done; 1 refused, nothing changed, or damage found; 2 usage; 3 no daemon; \
                         4 failed and rolled back; 5 rollback incomplete, node restarts; \
+                        6 rollout halted, a part of the nodes has moved; \
                         7 installed, not committed and not taken back; 70 bug"
 )]
 pub(crate) struct Args {
@@ -143,6 +146,9 @@ pub(crate) enum Command {
     Upgrade(Upgrade),
     /// Go back to a release that ran before
     Downgrade(Downgrade),
+    /// Upgrade the nodes of a list over ssh: canaries first, then wave after wave
+    #[command(subcommand)]
+    Rollout(Rollout),
     /// Follow the upgrade under way until it ends
     #[command(
         after_help = "Exit code: that of the order's own command. If nothing is under way, 0; with VERSION, that of \
@@ -158,6 +164,9 @@ pub(crate) enum Command {
     History {
         /// Show only this entry, in full
         number: Option<u64>,
+        /// Show only the entries of this rollout
+        #[arg(long, value_name = "NAME", conflicts_with = "number")]
+        rollout: Option<String>,
     },
     /// Wait until the node is in a state, and show its status
     #[command(

@@ -22,6 +22,7 @@ mod plan;
 mod probe;
 mod release;
 mod reports;
+mod rollout;
 mod sign;
 mod spawn;
 mod sys;
@@ -57,9 +58,10 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Verify { release, file } => release::verify(client, release, &file).await,
         Command::RebootOld { release, wait } => release::reboot_old(client, release.version, wait).await,
         Command::Releases => release::releases(client).await,
+        Command::Rollout(args) => rollout::run(args).await,
         Command::Attach { version } => history::attach(client, version).await,
         Command::Abort => history::abort(client).await,
-        Command::History { number } => history::history(client, number).await,
+        Command::History { number, rollout } => history::history(client, number, rollout).await,
         Command::Upgrade(args) => upgrade::upgrade(client, args).await,
         Command::Downgrade(args) => upgrade::downgrade(client, args).await,
         Command::Wait(args) => wait::wait(client, args).await,

@@ -391,6 +391,7 @@ fn releases_are_listed_with_their_status() {
         status,
         serial: if version == "1.1.0" { 47 } else { 0 },
         signed_by: vec!["ci".to_owned()],
+        identity: String::new(),
         apps: vec![format!("counter-{version}")],
     };
     let list = r::ReleaseList {
@@ -966,6 +967,7 @@ fn entry() -> r::HistoryEntry {
         begun: "2026-11-22T22:08:03Z".to_owned(),
         kind: r::HistoryKind::Upgrade,
         uid: Some(1000),
+        rollout: None,
         from: Some("1.0.0".to_owned()),
         to: "1.1.0".to_owned(),
         outcome: r::Outcome::Installed,

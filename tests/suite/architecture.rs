@@ -24,7 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &["reld-api", "reld-handler", "reld-loader", "reld-plan", "reld-runtime", "reld-store", "reld-wire"],
     ),
     ("quest-bot", &[]),
-    ("relctl", &["quest-bot", "reld-api", "reld-plan", "reld-store", "reld-trust"]),
+    ("relctl", &["quest-bot", "reld-api", "reld-fleet", "reld-plan", "reld-store", "reld-trust"]),
     ("reld-tests", &["reld-api"]),
     ("reld-bench", &["quest-bot", "reld-api", "reld-tests"]),
 ];

@@ -22,6 +22,7 @@ mod elders;
 mod env;
 mod events;
 mod first_app;
+mod fleet;
 mod floors;
 mod foreign;
 mod foresight;

@@ -176,7 +176,8 @@ fn releases(wire: &mut Wire) {
     wire.post(&node, "/releases/downgrade", &json!({}));
     let settle = json!({"window_ms": 1, "probe": {"command": "echo well", "timeout_ms": 60_000}});
     let policy = json!({"group_windows": true});
-    wire.post(&node, "/releases/upgrade", &json!({"version": "2.0.0", "settle": settle, "policy": policy}));
+    let upgrade = json!({"version": "2.0.0", "settle": settle, "policy": policy, "rollout": "stage-2.0.0"});
+    wire.post(&node, "/releases/upgrade", &upgrade);
     node.ok(&["downgrade"]);
     wire.get(&node, "/releases/history", &[]);
     files_of_releases(wire, &node);

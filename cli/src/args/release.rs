@@ -111,6 +111,9 @@ pub(crate) struct Going {
     /// Return as soon as the order has begun; `relctl attach` follows it
     #[arg(long)]
     pub(crate) detach: bool,
+    /// Name of the rollout that the order belongs to; the history records it
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub(crate) rollout: Option<String>,
     #[command(flatten)]
     pub(crate) wait: Wait,
     #[command(flatten)]
@@ -127,8 +130,8 @@ pub(crate) struct Settle {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400), conflicts_with = "no_commit")]
     pub(crate) settle: Option<u64>,
     /// Command that the daemon runs when the release has settled; the node goes back unless it
-    /// exits with 0. An executable file is sent to the daemon; any other command is run there with
-    /// `sh -c`
+    /// exits with 0. An executable file, or `-` for stdin, is sent to the daemon; any other command
+    /// is run there with `sh -c`
     #[arg(long, value_name = "CMD", conflicts_with = "no_commit")]
     pub(crate) probe: Option<String>,
     /// Time limit of the probe

@@ -18,8 +18,12 @@ const RESTART: Duration = Duration::from_secs(600);
 /// The polling interval while the node restarts.
 const ASK: Duration = Duration::from_millis(200);
 
-pub(super) async fn history(client: &Client, number: Option<u64>) -> Result<Shown, Failure> {
-    let answer = client.call(&q::History { number }).await?;
+pub(super) async fn history(
+    client: &Client,
+    number: Option<u64>,
+    rollout: Option<String>,
+) -> Result<Shown, Failure> {
+    let answer = client.call(&q::History { number, rollout }).await?;
     match (number, answer.entries.as_slice()) {
         (Some(_), [entry]) => Ok(Shown::new(entry, render::history::entry(entry))),
         _ => Ok(Shown::new(&answer, render::history::list(&answer))),
@@ -103,7 +107,7 @@ fn is_restart(entry: &HistoryEntry) -> bool {
 pub(super) async fn arrived(client: &Client, to: &str) -> Result<Shown, Failure> {
     let deadline = Instant::now() + RESTART;
     loop {
-        let entries = client.call(&q::History { number: None }).await.map(|answer| answer.entries);
+        let entries = client.call(&q::History::default()).await.map(|answer| answer.entries);
         match entries {
             Ok(entries) => {
                 let ours = entries.into_iter().rfind(|entry| entry.kind == HistoryKind::Restart);

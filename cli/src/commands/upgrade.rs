@@ -1,7 +1,7 @@
 //! `relctl upgrade`, `downgrade` and `install`, with progress while they run.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Read as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::{history, load, release};
 use crate::args::{Downgrade, Floor, Going, Install, Policy, Settle, Timeouts, Upgrade, Wait};
 use crate::error::Failure;
 use crate::shown::Shown;
-use crate::{render, terminal};
+use crate::{input, render, terminal};
 
 /// The maximum size of a probe that is sent to the daemon.
 const SCRIPT_MAX: u64 = 1 << 20;
@@ -46,7 +46,8 @@ pub(super) async fn upgrade(client: &Client, args: Upgrade) -> Result<Shown, Fai
 
 pub(super) async fn downgrade(client: &Client, args: Downgrade) -> Result<Shown, Failure> {
     let Downgrade { version, going } = args;
-    let Going { dry_run, mode, no_commit, policy: terms, detach, wait, settle, timeouts: times } = going;
+    let Going { dry_run, mode, no_commit, policy: terms, detach, rollout, wait, settle, timeouts: times } =
+        going;
     if dry_run {
         return release::check_downgrade(client, version, terms).await;
     }
@@ -60,6 +61,7 @@ pub(super) async fn downgrade(client: &Client, args: Downgrade) -> Result<Shown,
         supersede: terms.supersede,
         detach,
         mode: mode.into(),
+        rollout,
         wait: wait.wait,
     };
     let shown = watched(client, &request, patience).await?;
@@ -79,7 +81,8 @@ pub(super) async fn install(client: &Client, args: Install) -> Result<Shown, Fai
 }
 
 async fn go(client: &Client, version: String, going: Going) -> Result<Shown, Failure> {
-    let Going { dry_run: _, mode, no_commit, policy: terms, detach, wait, settle, timeouts: times } = going;
+    let Going { dry_run: _, mode, no_commit, policy: terms, detach, rollout, wait, settle, timeouts: times } =
+        going;
     let patience = patience(&settle);
     let request = q::Upgrade {
         version,
@@ -90,6 +93,7 @@ async fn go(client: &Client, version: String, going: Going) -> Result<Shown, Fai
         supersede: terms.supersede,
         detach,
         mode: mode.into(),
+        rollout,
         wait: wait.wait,
     };
     let shown = watched(client, &request, patience).await?;
@@ -118,6 +122,9 @@ fn settled(args: Settle) -> Result<q::Settle, Failure> {
 /// folder of a relative path.
 fn script(command: &str) -> Result<Option<q::Script>, Failure> {
     let path = Path::new(command);
+    if input::is_stdin(path) {
+        return from_stdin().map(Some);
+    }
     if !path.is_file() {
         return Ok(None);
     }
@@ -136,6 +143,18 @@ fn script(command: &str) -> Result<Option<q::Script>, Failure> {
     }
     let bytes = std::fs::read(path).map_err(|fault| Failure::io("read", path.display(), &fault))?;
     Ok(Some(q::Script(bytes)))
+}
+
+/// Reads a probe from stdin.
+fn from_stdin() -> Result<q::Script, Failure> {
+    let mut bytes = Vec::new();
+    let read = input::stdin()?.take(SCRIPT_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|fault| Failure::io("read", "the probe from stdin", &fault))?;
+    if bytes.len() as u64 > SCRIPT_MAX {
+        let why = format!("cannot send the probe from stdin: it exceeds the limit of {SCRIPT_MAX} bytes");
+        return Err(ErrorReport::refused(ErrorCode::Probe, why).into());
+    }
+    Ok(q::Script(bytes))
 }
 
 /// Returns the extra time that settling and the probe may take.

@@ -31,8 +31,9 @@ pub(crate) fn list(list: &HistoryList) -> String {
 pub(crate) fn entry(entry: &HistoryEntry) -> String {
     let number = entry.number.map(|number| format!("{number}: ")).unwrap_or_default();
     let by = entry.uid.map(|uid| format!(" by user {uid}")).unwrap_or_default();
+    let rollout = entry.rollout.as_ref().map(|rollout| format!(" in rollout {rollout}")).unwrap_or_default();
     let HistoryEntry { kind, to, begun, .. } = entry;
-    let mut text = format!("{number}{kind} to {to} at {begun}{by}: {}\n", state(entry));
+    let mut text = format!("{number}{kind} to {to} at {begun}{by}{rollout}: {}\n", state(entry));
     text += &outcome(entry);
     text
 }

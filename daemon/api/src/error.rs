@@ -132,6 +132,8 @@ pub enum ExitCode {
     RolledBack,
     /// 5: the rollback is incomplete. The node restarts into the permanent release.
     Incomplete,
+    /// 6: a rollout has halted, and a part of the nodes has moved.
+    Halted,
     /// 7: the release is installed but not committed. It could not be taken back, or could not be
     /// made permanent, or is not permanent yet. A restart drops it.
     Uncommitted,
@@ -139,13 +141,14 @@ pub enum ExitCode {
     Bug,
 }
 
-const EXIT_CODES: [(ExitCode, u8); 8] = [
+const EXIT_CODES: [(ExitCode, u8); 9] = [
     (ExitCode::Done, 0),
     (ExitCode::Refused, 1),
     (ExitCode::Usage, 2),
     (ExitCode::NoDaemon, 3),
     (ExitCode::RolledBack, 4),
     (ExitCode::Incomplete, 5),
+    (ExitCode::Halted, 6),
     (ExitCode::Uncommitted, 7),
     (ExitCode::Bug, 70),
 ];
@@ -158,7 +161,7 @@ impl ExitCode {
             Self::Usage => 400,
             Self::Refused => 409,
             Self::NoDaemon => 503,
-            Self::RolledBack | Self::Incomplete | Self::Uncommitted | Self::Bug => 500,
+            Self::RolledBack | Self::Incomplete | Self::Halted | Self::Uncommitted | Self::Bug => 500,
         }
     }
 }
@@ -190,7 +193,7 @@ mod tests {
             assert_eq!(serde_json::to_value(code).unwrap(), json!(number));
             assert_eq!(serde_json::from_value::<ExitCode>(json!(number)).unwrap(), code);
         }
-        assert!(serde_json::from_value::<ExitCode>(json!(6)).is_err());
+        assert!(serde_json::from_value::<ExitCode>(json!(8)).is_err());
     }
 
     #[test]

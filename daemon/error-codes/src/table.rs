@@ -127,6 +127,14 @@ codes! {
     /// The probe cannot be run.
     Probe = "probe",
 
+    // Rollouts over several nodes.
+    /// A rollout has ended before all nodes had the release.
+    Halted = "halted",
+    /// Another rollout runs over these hosts.
+    RollingOut = "rolling_out",
+    /// A host of a rollout does not answer as a node does.
+    Unreachable = "unreachable",
+
     // Failed upgrades.
     /// The upgrade failed before the switch, and was undone.
     RolledBack = "rolled_back",

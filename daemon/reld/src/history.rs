@@ -12,11 +12,12 @@ use crate::report;
 #[derive(Debug, Clone)]
 pub(crate) struct Records(History);
 
-/// The kind of an order, and the user who gave it.
+/// The kind of an order, the user who gave it, and the rollout that it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) kind: HistoryKind,
     pub(crate) uid: Option<u32>,
+    pub(crate) rollout: Option<String>,
 }
 
 impl Records {
@@ -31,6 +32,7 @@ impl Records {
             begun: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             kind: origin.kind,
             uid: origin.uid,
+            rollout: origin.rollout.clone(),
             from,
             to,
             outcome: Outcome::UnderWay,
@@ -111,10 +113,11 @@ fn text(entry: &HistoryEntry) -> String {
 
 /// Returns the order of an entry, and the user who gave it, as text for the log.
 fn in_words(entry: &HistoryEntry) -> String {
-    let HistoryEntry { kind, from, to, uid, .. } = entry;
+    let HistoryEntry { kind, from, to, uid, rollout, .. } = entry;
+    let rollout = rollout.as_ref().map(|rollout| format!(" in rollout {rollout}")).unwrap_or_default();
     let from = from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
     let user = uid.map_or_else(|| "by the daemon itself".to_owned(), |uid| format!("ordered by uid {uid}"));
-    format!("{kind}{from} to {to}, {user}")
+    format!("{kind}{from} to {to}, {user}{rollout}")
 }
 
 /// Completes an entry with the result of its order.
@@ -174,6 +177,7 @@ mod tests {
             begun: String::new(),
             kind: HistoryKind::Upgrade,
             uid: None,
+            rollout: None,
             from: Some("1.0.0".to_owned()),
             to: "1.1.0".to_owned(),
             outcome,
@@ -189,6 +193,8 @@ mod tests {
         assert_eq!(in_words(&entry), "upgrade from 1.0.0 to 1.1.0, by the daemon itself");
         let entry = HistoryEntry { from: None, uid: Some(1000), ..entry };
         assert_eq!(in_words(&entry), "upgrade to 1.1.0, ordered by uid 1000");
+        let entry = HistoryEntry { rollout: Some("shop-1.1.0".to_owned()), ..entry };
+        assert_eq!(in_words(&entry), "upgrade to 1.1.0, ordered by uid 1000 in rollout shop-1.1.0");
     }
 
     #[track_caller]

@@ -1,8 +1,8 @@
 //! Release documents and the planner: pure code from appups to a script.
 //!
 //! - **Purpose**: parses and prints `app.toml`, `appup.toml` and `release.toml`, parses
-//!   `config.toml` and `rollout.toml`; translates appups into a relup as Erlang/OTP does; turns the relup into one
-//!   window for the whole release; checks every script; drafts appups.
+//!   `config.toml` and `rollout.toml`; translates appups into a relup as Erlang/OTP does; turns the
+//!   relup into one window for the whole release; checks every script; drafts appups.
 //! - **Promises**: the same documents always give the same plan. A mistake is reported with its
 //!   place and with OTP's name for it. If there are several mistakes, the planner reports the one
 //!   that OTP would report.

@@ -20,6 +20,7 @@ mod count;
 mod line;
 mod purge;
 mod quest;
+mod rollout;
 mod scrape;
 mod soak;
 mod steady;
@@ -133,6 +134,8 @@ enum Section {
     Upgrade,
     /// Measure the unpacking of a release of some 50 MB, and tar on the same file.
     Unpack,
+    /// Measure a rollout over three nodes, and three upgrades by hand.
+    Rollout,
     /// Measure purges of old code with many processes.
     Purge,
     /// Measure timers that pend while their servers are upgraded.
@@ -194,6 +197,9 @@ fn main() -> ExitCode {
     }
     if wanted(Section::Unpack) {
         unpack::run(args.reps);
+    }
+    if wanted(Section::Rollout) {
+        rollout::run(args.reps);
     }
     if wanted(Section::Purge) {
         args.n.iter().for_each(|n| purge::run(args.reps, *n));

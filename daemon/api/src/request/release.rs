@@ -204,6 +204,9 @@ pub struct Upgrade {
     /// Whether the upgrade is live or restarts the node.
     #[serde(default, skip_serializing_if = "is_default")]
     pub mode: Mode,
+    /// The name of the rollout that the order belongs to, for the history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<String>,
     /// Whether the order is queued if it cannot begin at once. Otherwise it is refused. A queued
     /// order is dropped when its client disconnects.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -241,6 +244,9 @@ pub struct Downgrade {
     /// Live, or by a restart of the node.
     #[serde(default, skip_serializing_if = "is_default")]
     pub mode: Mode,
+    /// The name of the rollout that the order belongs to, for the history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<String>,
     /// Whether the order is queued if it cannot begin at once. Otherwise it is refused. A queued
     /// order is dropped when its client disconnects.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -442,12 +448,15 @@ pub enum Mode {
 }
 
 /// `relctl history [NUMBER]`: the history of upgrades, downgrades and restarts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct History {
     /// The number of the wanted entry; absent: all entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,
+    /// Limits the answer to the entries of this rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<String>,
 }
 
 /// `relctl attach`: follows the upgrade under way until it ends.

@@ -31,6 +31,9 @@ pub struct HistoryEntry {
     pub kind: HistoryKind,
     /// The user who gave the order. Absent if the daemon acted by itself.
     pub uid: Option<u32>,
+    /// The rollout that the order belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<String>,
     /// The previous release; absent if the node was idle.
     pub from: Option<String>,
     /// The target release.
@@ -113,6 +116,7 @@ mod tests {
             begun: "2026-11-22T22:08:03Z".to_owned(),
             kind: HistoryKind::RebootOld,
             uid: Some(1000),
+            rollout: None,
             from: Some("1.0.0".to_owned()),
             to: "1.1.0".to_owned(),
             outcome: Outcome::TakenBack,

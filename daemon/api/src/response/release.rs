@@ -454,6 +454,9 @@ pub struct ReleaseRow {
     /// The names of the keys with a valid signature when the release was unpacked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signed_by: Vec<String>,
+    /// The digest of its list of files. Two releases with one identity have the same content.
+    #[serde(default)]
+    pub identity: String,
     /// The apps of the release, such as `counter-0.1.1`.
     pub apps: Vec<String>,
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use reld_api::response::HistoryKind;
 use reld_api::{ErrorCode, ErrorReport, ExitCode};
 use reld_handler::Platform;
 use reld_loader::Loader;
@@ -16,6 +17,7 @@ use reld_wire::Pid;
 
 use super::peer::Peer;
 use crate::alarms::Alarms;
+use crate::history::Origin;
 use crate::log::Log;
 use crate::node::Shared;
 use crate::operator::{Entry, Operator};
@@ -62,6 +64,11 @@ impl Api {
             self.trust.display()
         );
         Err(ErrorReport::refused(ErrorCode::Forbidden, message))
+    }
+
+    /// Returns the origin of an order of this client that belongs to no rollout.
+    pub(super) fn origin(&self, kind: HistoryKind) -> Origin {
+        Origin { kind, uid: self.peer.uid, rollout: None }
     }
 
     /// Runs blocking work on a separate thread.

@@ -23,7 +23,11 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
 
 fn history(api: &Api, request: &q::History) -> Result<r::HistoryList, ErrorReport> {
     let records = api.operator.records();
-    let Some(number) = request.number else { return Ok(r::HistoryList { entries: records.list() }) };
+    let Some(number) = request.number else {
+        let is_wanted =
+            |entry: &r::HistoryEntry| request.rollout.is_none() || entry.rollout == request.rollout;
+        return Ok(r::HistoryList { entries: records.list().into_iter().filter(is_wanted).collect() });
+    };
     let none = || {
         ErrorReport::refused(ErrorCode::NoSuchEntry, format!("the history has no entry {number}"))
             .with_hint("`relctl history` lists the entries; the last hundred are kept")

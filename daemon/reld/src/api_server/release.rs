@@ -154,22 +154,22 @@ fn answered(check: Result<Check, Error>) -> Result<r::Checked, ErrorReport> {
 async fn install(api: Api, request: q::Install) -> Result<r::Report, ErrorReport> {
     let entry = api.entry(format!("install of {}", request.version), request.wait);
     let order = order::install(&request)?;
-    go(&api, order, entry, r::HistoryKind::Install, false).await
+    go(&api, order, entry, api.origin(r::HistoryKind::Install), false).await
 }
 
 async fn upgrade(api: Api, request: q::Upgrade) -> Result<r::Report, ErrorReport> {
     let entry = api.entry(format!("upgrade to {}", request.version), request.wait);
-    let detach = request.detach;
+    let (detach, rollout) = (request.detach, request.rollout.clone());
     let (order, kind) = wait(&api, move |here| order::upgrade(request, here)).await?;
-    go(&api, order, entry, kind, detach).await
+    go(&api, order, entry, Origin { rollout, ..api.origin(kind) }, detach).await
 }
 
 async fn downgrade(api: Api, request: q::Downgrade) -> Result<r::Report, ErrorReport> {
     let to = request.version.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
     let entry = api.entry(format!("downgrade{to}"), request.wait);
-    let detach = request.detach;
+    let (detach, rollout) = (request.detach, request.rollout.clone());
     let (order, kind) = wait(&api, move |here| order::downgrade(request, here)).await?;
-    go(&api, order, entry, kind, detach).await
+    go(&api, order, entry, Origin { rollout, ..api.origin(kind) }, detach).await
 }
 
 /// Converts a request to an order on a thread for blocking work, because the program of the probe
@@ -188,10 +188,9 @@ pub(super) async fn go(
     api: &Api,
     order: Order,
     entry: Entry,
-    kind: r::HistoryKind,
+    origin: Origin,
     detach: bool,
 ) -> Result<r::Report, ErrorReport> {
-    let origin = Origin { kind, uid: api.peer.uid };
     let done = if detach {
         match api.operator.begin_only(order, entry, origin).await? {
             Begun::UnderWay(report) => return Ok(*report),
@@ -207,8 +206,8 @@ pub(super) async fn go(
 
 async fn commit(api: Api, request: q::Commit) -> Result<r::Committed, ErrorReport> {
     let order = Order::Commit { vsn: request.version.as_deref().map(version).transpose()? };
-    let origin = Origin { kind: r::HistoryKind::Commit, uid: api.peer.uid };
-    let done = api.operator.carry_out(order, api.entry("commit", request.wait), origin).await?;
+    let entry = api.entry("commit", request.wait);
+    let done = api.operator.carry_out(order, entry, api.origin(r::HistoryKind::Commit)).await?;
     match done.result.map_err(|e| error(&e))? {
         Ended::Committed { vsn, before, warning } => Ok(r::Committed {
             changed: before.as_ref() != Some(&vsn),
@@ -236,7 +235,7 @@ async fn remove(api: Api, request: q::Remove) -> Result<r::Removed, ErrorReport>
 async fn reboot_old(api: Api, request: q::RebootOld) -> Result<r::Rebooting, ErrorReport> {
     let vsn = version(&request.version)?;
     let entry = api.entry(format!("restart into {vsn}"), request.wait);
-    let origin = Origin { kind: r::HistoryKind::RebootOld, uid: api.peer.uid };
+    let origin = api.origin(r::HistoryKind::RebootOld);
     let done = api.operator.carry_out(Order::RebootOld { vsn }, entry, origin).await?;
     let Done { result, then: _then } = done;
     match result.map_err(|e| error(&e))? {
@@ -261,6 +260,7 @@ fn releases(api: &Api) -> r::ReleaseList {
         status: status(known.status),
         serial: known.provenance.serial,
         signed_by: known.provenance.signed_by.clone(),
+        identity: known.identity.to_string(),
         apps: app_names(&known.apps),
     };
     r::ReleaseList { releases: api.operator.board().releases.releases.iter().map(row).collect() }

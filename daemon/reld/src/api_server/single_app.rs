@@ -79,7 +79,8 @@ async fn upgrade(api: Api, request: q::UpgradeApp, body: Body) -> Result<r::Repo
     let name = app.library.app.clone();
     let what = format!("upgrade of app {name} to {}", app.library.vsn);
     let order = Order::App { app: Box::new(app), options };
-    let moved = go(&api, order, api.entry(what, request.wait), r::HistoryKind::UpgradeApp, false).await;
+    let moved =
+        go(&api, order, api.entry(what, request.wait), api.origin(r::HistoryKind::UpgradeApp), false).await;
     let unused = match &moved {
         Ok(_) => api.shared.lock().places.insert(name, place),
         Err(ErrorReport { exit_code: ExitCode::Refused | ExitCode::RolledBack, .. }) => Some(place),

@@ -272,7 +272,7 @@ impl Desk {
             tracing::info!(name: "daemon.idle", "no release is permanent; the node waits for the first upgrade");
             return Booted::Runs;
         };
-        let origin = Origin { kind: HistoryKind::Boot, uid: None };
+        let origin = Origin { kind: HistoryKind::Boot, uid: None, rollout: None };
         self.interrupt.begin();
         self.board.send_modify(|board| board.under_way = Some(origin.kind));
         let mut under_way = UnderWay { origin, entry: None, ended: oneshot::channel().0 };

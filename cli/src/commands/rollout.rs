@@ -1,0 +1,163 @@
+//! `relctl rollout`: moves the nodes of a list to a release, over ssh.
+//!
+//! The policy is `reld-fleet`. A node carries out its own upgrade: a driver that ends, or loses a
+//! node, leaves nodes that behave as if they had never been in a rollout. The next driver asks the
+//! nodes where they are.
+
+mod drive;
+mod hosts;
+mod journal;
+mod looks;
+mod member;
+mod node;
+mod outcome;
+mod progress;
+mod sight;
+mod ssh;
+mod target;
+mod verdict;
+
+use std::sync::Arc;
+
+use reld_api::ExitCode;
+use reld_fleet::{Halt, Policy};
+use reld_plan::{OnFailure, Rollout as Document};
+use serde_json::json;
+
+use self::drive::Drive;
+use self::journal::{Entry, Journal, Last};
+use self::member::{Course, Member};
+use self::outcome::Report;
+use self::sight::Direction;
+use self::ssh::Ssh;
+use self::target::Target;
+use self::verdict::Verdict;
+use crate::args::{Fleet, Hosts, Rollout};
+use crate::error::Failure;
+use crate::shown::Shown;
+
+pub(super) async fn run(args: Rollout) -> Result<Shown, Failure> {
+    match args {
+        Rollout::Start { fleet, skip } => start(&fleet, skip).await,
+        Rollout::Status(fleet) => status(&fleet).await,
+        Rollout::Halt(hosts) => halt(&hosts),
+        Rollout::TakeBack(fleet) => take_back(&fleet).await,
+    }
+}
+
+/// The documents of a command.
+struct Documents {
+    rollout: Document,
+    course: Arc<Course>,
+    hosts: Vec<String>,
+}
+
+impl Documents {
+    fn read(fleet: &Fleet) -> Result<Self, Failure> {
+        let path = &fleet.rollout;
+        let text =
+            std::fs::read_to_string(path).map_err(|fault| Failure::io("read", path.display(), &fault))?;
+        let rollout = Document::parse(&path.to_string_lossy(), &text)?;
+        let target = Target::of(path, &rollout)?;
+        let course = Arc::new(Course { target, ssh: Ssh::new(&fleet.ssh, &fleet.relctl) });
+        Ok(Self { rollout, course, hosts: hosts::read(&fleet.hosts.hosts)? })
+    }
+}
+
+async fn start(fleet: &Fleet, skip: Vec<String>) -> Result<Shown, Failure> {
+    let Documents { rollout, course, hosts } = Documents::read(fleet)?;
+    if let Some(unknown) = skip.iter().find(|host| !hosts.contains(host)) {
+        let list = fleet.hosts.hosts.display();
+        return Err(Failure::usage(format!("cannot skip {unknown}: {list} does not have it")));
+    }
+    let member = |host: &String| {
+        if skip.contains(host) { Member::skipped(host.clone()) } else { Member::new(host.clone()) }
+    };
+    let members: Vec<Member> = hosts.iter().map(member).collect();
+    let id = course.target.rollout.clone();
+    let mut journal = Journal::begin(&fleet.hosts.journal(), Entry::Start { rollout: id, skip })?;
+    let policy = Policy::from(&rollout);
+    let drive = Drive::new(&course, Direction::Forward, policy.clone(), members, &mut journal);
+    let (verdict, members) = drive.run().await?;
+    let why = verdict.why(&members);
+    let (report, exit_code) = match verdict {
+        Verdict::Halted(Halt::Failures(_)) if rollout.on_failure == OnFailure::TakeBack => {
+            go_back(&course, &policy, members, why, &mut journal).await?
+        }
+        verdict => {
+            let report = Report::new(&course.target, Direction::Forward, verdict.word(), why, &members);
+            (report, outcome::exit_code(&members))
+        }
+    };
+    end(&mut journal, &report)?;
+    outcome::answer(&report, exit_code)
+}
+
+async fn take_back(fleet: &Fleet) -> Result<Shown, Failure> {
+    let Documents { rollout, course, hosts } = Documents::read(fleet)?;
+    let id = course.target.rollout.clone();
+    let mut journal = Journal::begin(&fleet.hosts.journal(), Entry::TakeBack { rollout: id })?;
+    let members = looks::all(&course, Direction::Back, hosts.into_iter().map(Member::new)).await;
+    let (report, exit_code) = go_back(&course, &Policy::from(&rollout), members, None, &mut journal).await?;
+    end(&mut journal, &report)?;
+    outcome::answer(&report, exit_code)
+}
+
+/// Takes the release back from the nodes that the rollout has moved, the last one first. Nodes of
+/// which that is unknown come last.
+async fn go_back(
+    course: &Arc<Course>,
+    policy: &Policy,
+    mut members: Vec<Member>,
+    failed: Option<String>,
+    journal: &mut Journal,
+) -> Result<(Report, ExitCode), Failure> {
+    members.sort_by(|one, other| other.begun.cmp(&one.begun));
+    let members = members.into_iter().map(Member::anew).collect();
+    let drive = Drive::new(course, Direction::Back, policy.back(), members, journal);
+    let (verdict, members) = drive.run().await?;
+    let exit_code = outcome::exit_code_back(&members);
+    let word = if exit_code == ExitCode::RolledBack { verdict::TAKEN_BACK } else { verdict.word() };
+    let why = failed.into_iter().chain(verdict.why(&members)).collect::<Vec<_>>();
+    let why = (!why.is_empty()).then(|| why.join("; on the way back: "));
+    Ok((Report::new(&course.target, Direction::Back, word, why, &members), exit_code))
+}
+
+fn end(journal: &mut Journal, report: &Report) -> Result<(), Failure> {
+    let Report { rollout, outcome, .. } = report;
+    journal.write(Entry::End { rollout: rollout.clone(), outcome: (*outcome).to_owned() })
+}
+
+/// Asks each node once.
+async fn status(fleet: &Fleet) -> Result<Shown, Failure> {
+    let Documents { course, hosts, .. } = Documents::read(fleet)?;
+    let last = Last::read(&fleet.hosts.journal())?;
+    let skipped = last.skipped(&course.target.rollout);
+    let member = |host: String| {
+        if skipped.contains(&host) { Member::skipped(host) } else { Member::with_all_failures(host) }
+    };
+    let members = looks::all(&course, Direction::Forward, hosts.into_iter().map(member)).await;
+    let exit_code = outcome::exit_code(&members);
+    let outcome = match (last.is_running, exit_code) {
+        (true, _) => verdict::RUNNING,
+        (false, ExitCode::Done) => verdict::DONE,
+        (false, _) => verdict::HALTED,
+    };
+    let mut report = Report::new(&course.target, Direction::Forward, outcome, None, &members);
+    (report.by, report.since) = last.driver.map(|line| (line.by, line.at)).unzip();
+    let exit_code = if last.is_running { ExitCode::Done } else { exit_code };
+    Ok(Shown { exit_code, ..Shown::new(&report, report.text()) })
+}
+
+fn halt(hosts: &Hosts) -> Result<Shown, Failure> {
+    let path = hosts.journal();
+    let last = Last::read(&path)?;
+    let Some(rollout) = last.driver.filter(|_| last.is_running).and_then(|line| line.rollout()) else {
+        let message = format!("no rollout runs over {}: no upgrade begins", hosts.hosts.display());
+        return Ok(Shown::line(&json!({ "halts": null }), message));
+    };
+    journal::halt(&path)?;
+    let message =
+        format!("rollout {rollout} halts: no further upgrade begins; those under way end on their nodes");
+    Ok(Shown::line(&json!({ "halts": rollout }), message))
+}

@@ -1,0 +1,51 @@
+//! The end of a driver, in words.
+
+use reld_fleet::Halt;
+
+use super::member::Member;
+
+/// The words for the outcome of a rollout.
+pub(super) const DONE: &str = "done";
+pub(super) const HALTED: &str = "halted";
+pub(super) const INTERRUPTED: &str = "interrupted";
+pub(super) const RUNNING: &str = "running";
+pub(super) const TAKEN_BACK: &str = "taken_back";
+
+/// The end of a driver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Done,
+    Halted(Halt),
+    /// A signal has ended the driver.
+    Interrupted(&'static str),
+}
+
+impl Verdict {
+    pub(super) const fn word(&self) -> &'static str {
+        match self {
+            Self::Done => DONE,
+            Self::Halted(_) => HALTED,
+            Self::Interrupted(_) => INTERRUPTED,
+        }
+    }
+
+    /// Returns the reason of an end before the goal.
+    pub(super) fn why(&self, members: &[Member]) -> Option<String> {
+        let named = |nodes: &[usize]| {
+            let hosts: Vec<_> = nodes.iter().map(|node| members[*node].host.as_str()).collect();
+            hosts.join(", ")
+        };
+        match self {
+            Self::Done => None,
+            Self::Interrupted(signal) => Some(format!("the driver got {signal}")),
+            Self::Halted(Halt::Ordered) => Some("the operator has halted it".to_owned()),
+            Self::Halted(Halt::Failures(nodes)) => Some(format!("failed: {}", named(nodes))),
+            Self::Halted(Halt::Deadline(nodes)) if nodes.is_empty() => {
+                Some("no upgrade has begun or ended within the deadline".to_owned())
+            }
+            Self::Halted(Halt::Deadline(nodes)) => {
+                Some(format!("the deadline is over; it waited for {}", named(nodes)))
+            }
+        }
+    }
+}
