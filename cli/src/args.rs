@@ -86,8 +86,13 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Unpack a tarball on the node
     Unpack {
-        /// Tarball of a release; `-` is stdin
+        /// Tarball of a release; `-` is stdin. The node itself fetches an https://, http:// or
+        /// file:/// URL, and goes on with a download that was cut
+        #[arg(value_name = "FILE|URL")]
         file: PathBuf,
+        /// Identity that the release at the URL must have
+        #[arg(long, value_name = "SHA256")]
+        identity: Option<String>,
         #[command(flatten)]
         floor: Floor,
         #[command(flatten)]

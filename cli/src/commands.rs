@@ -47,7 +47,9 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Pack(args) => pack::pack(args).await,
         Command::Plan(args) => plan::plan(&args),
         Command::Diff(args) => diff::diff(&args),
-        Command::Unpack { file, floor, wait } => release::unpack(client, &file, floor, wait).await,
+        Command::Unpack { file, identity, floor, wait } => {
+            release::unpack(client, &file, identity, floor, wait).await
+        }
         Command::Keys => release::keys(client).await,
         Command::Sign(args) => sign::sign(&args),
         Command::Check(args) => release::check(client, args.version, args.policy).await,

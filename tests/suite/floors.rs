@@ -31,6 +31,7 @@ const CRATES: &[Limits] = &[
     Limits { source: "releases/trust/src", floors: &[], upward: 0, in_circles: 0 },
     Limits { source: "releases/store/src", floors: &[], upward: 0, in_circles: 13 },
     Limits { source: "releases/handler/src", floors: &[], upward: 0, in_circles: 4 },
+    Limits { source: "releases/source/src", floors: &[], upward: 0, in_circles: 0 },
     Limits { source: "releases/fleet/src", floors: &[], upward: 0, in_circles: 0 },
     Limits { source: "cli/src", floors: &[], upward: 0, in_circles: 11 },
 ];

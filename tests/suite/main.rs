@@ -21,6 +21,7 @@ mod documents;
 mod elders;
 mod env;
 mod events;
+mod fetch;
 mod first_app;
 mod fleet;
 mod floors;

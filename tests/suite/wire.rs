@@ -165,6 +165,7 @@ fn releases(wire: &mut Wire) {
     let node = running("stage-1.0.0");
     node.spawn("looper", 1);
     wire.upload(&node, "/releases/unpack", &release("stage-2.0.0"));
+    wire.post(&node, "/releases/fetch", &json!({"url": format!("file://{}", release("stage-2.0.0"))}));
     wire.get(&node, "/releases/check", &[("version", "2.0.0")]);
     wire.post(&node, "/releases/install", &json!({"version": "2.0.0"}));
     wire.post(&node, "/releases/commit", &json!({}));

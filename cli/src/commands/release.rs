@@ -14,8 +14,26 @@ use crate::error::Failure;
 use crate::shown::Shown;
 use crate::{input, render};
 
-pub(super) async fn unpack(client: &Client, file: &Path, floor: Floor, wait: Wait) -> Result<Shown, Failure> {
-    let answer = upload(client, file, true, floor, wait).await?;
+pub(super) async fn unpack(
+    client: &Client,
+    file: &Path,
+    identity: Option<String>,
+    floor: Floor,
+    wait: Wait,
+) -> Result<Shown, Failure> {
+    let url = file.to_str().filter(|file| file.contains("://"));
+    let answer = match (url, identity) {
+        (Some(url), identity) => {
+            let (url, ignore_floor) = (url.to_owned(), floor.ignore_floor);
+            let request = q::Fetch { url, identity, replace: true, ignore_floor, wait: wait.wait };
+            client.call(&request).await?
+        }
+        (None, Some(_)) => {
+            let refused = Failure::usage("cannot use --identity with a file that relctl sends");
+            return Err(refused.or_hint("name a URL, such as file:///srv/shop-1.1.0.tar.gz"));
+        }
+        (None, None) => upload(client, file, true, floor, wait).await?,
+    };
     let release = format!("{} {}", answer.name, answer.version);
     let line = match (answer.changed, answer.repaired.as_slice()) {
         (true, _) if answer.replaced => format!("unpacked {release} in place of other content\n"),

@@ -22,8 +22,8 @@ pub use look::{
     State, Statistics, Status, SysStatus, Tables, Top, TopSort, Tree,
 };
 pub use release::{
-    Abort, Attach, Check, CheckApp, CheckDowngrade, CheckPrune, Commit, Crashes, Downgrade, End, History,
-    Install, Keys, Mode, Orphans, Policy, Probe, Prune, RebootOld, Releases, Remove, Script, Settle,
+    Abort, Attach, Check, CheckApp, CheckDowngrade, CheckPrune, Commit, Crashes, Downgrade, End, Fetch,
+    History, Install, Keys, Mode, Orphans, Policy, Probe, Prune, RebootOld, Releases, Remove, Script, Settle,
     Timeouts, Unpack, Unrest, Upgrade, UpgradeApp, Verify,
 };
 pub use touch::{
@@ -86,6 +86,7 @@ macro_rules! routes {
 
 routes! {
     Upload "/releases/unpack"     Unpack         -> Unpacked       within LONG;
+    Post   "/releases/fetch"      Fetch          -> Unpacked       within LONG;
     Get    "/releases/check"      Check          -> Checked        within LONG;
     Get    "/releases/check_downgrade" CheckDowngrade -> Checked   within LONG;
     Post   "/releases/install"    Install        -> Report         within LONG;

@@ -82,6 +82,10 @@ codes! {
     BadTarball = "bad_tarball",
     /// The tarball was not received completely.
     UploadFailed = "upload_failed",
+    /// The tarball could not be fetched from its URL.
+    DownloadFailed = "download_failed",
+    /// The release has another identity than the expected one.
+    OtherIdentity = "other_identity",
     /// The node has the version with other content.
     OtherContent = "other_content",
     /// The libraries were built for another machine.

@@ -136,6 +136,18 @@ pub(crate) fn not_unpacked(store: &reld_store::Error) -> ErrorReport {
     }
 }
 
+/// Converts the error of a tarball that was not fetched.
+pub(crate) fn not_fetched(error: &reld_source::Error) -> ErrorReport {
+    match error {
+        reld_source::Error::Refused(store) => not_unpacked(store),
+        error => {
+            let report = ErrorReport::refused(error.code(), error.to_string());
+            let source = std::error::Error::source(error);
+            source.into_iter().fold(report, |report, cause| report.caused_by(chain(cause)))
+        }
+    }
+}
+
 /// Converts an error of the store that changed nothing.
 pub(crate) fn store_error(store: &reld_store::Error) -> ErrorReport {
     let mut report = ErrorReport::refused(store.code(), chain(store));

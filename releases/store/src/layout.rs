@@ -11,6 +11,7 @@
 //!   history/                  the history of the releases, one file per entry
 //!   run/                      private copies of libraries, made by the loader
 //!   staging/                  half-unpacked releases
+//!   downloads/                parts of tarballs that are being fetched, for seven days
 //!   config.toml               the configuration of this node, if any
 //!   boots.toml                the failed boots of the permanent release, if any
 //!   reld.toml                 the mark of a root, with its format
@@ -81,6 +82,11 @@ impl Root {
     /// Returns the path of the status table.
     pub fn releases_file(&self) -> PathBuf {
         self.path.join("releases").join(RELEASES)
+    }
+
+    /// Returns the folder for parts of tarballs. No sweep empties it.
+    pub fn downloads_dir(&self) -> PathBuf {
+        self.path.join("downloads")
     }
 
     pub(crate) fn history_dir(&self) -> PathBuf {

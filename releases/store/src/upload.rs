@@ -9,13 +9,15 @@
 //! The first chunk with a fault is refused, and no file is left behind. A complete tarball is then
 //! [unpacked](crate::Store::unpack), and the unpack verifies the whole tarball.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flate2::write::MultiGzDecoder;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
+use crate::digest::Digest;
 use crate::disk::{Disk, RealDisk};
 use crate::error::Error;
 use crate::fault::{Failure, Fault};
@@ -25,6 +27,9 @@ use crate::{package, room};
 /// The number of compressed bytes that are decompressed at once. The result is at most about a
 /// thousand times as large.
 const PIECE: usize = 1024;
+
+/// The number of bytes of a kept part that are checked at once.
+const REPLAY: usize = 64 * 1024;
 
 /// The number of received bytes after which the free space is checked again.
 const STRIDE: u64 = 1 << 20;
@@ -38,6 +43,8 @@ pub struct Upload {
     platform: Platform,
     /// The part of the manifest that has arrived; `None` after the manifest was parsed.
     head: Option<MultiGzDecoder<Vec<u8>>>,
+    /// The identity of the release, once the manifest was parsed.
+    identity: Option<Digest>,
     size: u64,
     size_max: u64,
     /// The size at which the free space is checked again.
@@ -54,16 +61,86 @@ impl Upload {
     }
 
     fn begin_on(folder: &Path, platform: Platform, disk: Arc<dyn Disk>) -> Result<Self, Error> {
-        Ok(Self {
-            file: NamedTempFile::new_in(folder).map_err(Error::io("create a file below", folder))?,
+        let file = NamedTempFile::new_in(folder).map_err(Error::io("create a file below", folder))?;
+        Ok(Self::new(file, folder, platform, disk))
+    }
+
+    fn new(file: NamedTempFile, folder: &Path, platform: Platform, disk: Arc<dyn Disk>) -> Self {
+        Self {
+            file,
             folder: folder.to_owned(),
             disk,
             platform,
             head: Some(MultiGzDecoder::new(Vec::new())),
+            identity: None,
             size: 0,
             size_max: package::packed_size_max(MANIFEST_SIZE_MAX),
             look_at: 0,
-        })
+        }
+    }
+
+    /// Continues an upload that [`keep`](Self::keep), or a crash, has left in a file. The content
+    /// is checked like arriving chunks; content with a fault is dropped. A missing file is created.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn resume(path: &Path, platform: Platform) -> Result<Self, Error> {
+        let unusable = || Error::io("open", path);
+        let mut options = File::options();
+        let file = options.create(true).truncate(false).read(true).write(true).open(path);
+        let path_of_file = TempPath::try_from_path(path).map_err(unusable())?;
+        let file = NamedTempFile::from_parts(file.map_err(unusable())?, path_of_file);
+        let folder = path.parent().unwrap_or(path);
+        let mut upload = Self::new(file, folder, platform, Arc::new(RealDisk));
+        if upload.replay().is_err() {
+            upload.restart()?;
+        }
+        Ok(upload)
+    }
+
+    /// Checks the content of the file.
+    fn replay(&mut self) -> Result<(), Failure> {
+        let mut chunk = vec![0; REPLAY];
+        loop {
+            let length = self.file.read(&mut chunk).map_err(Error::io("read", self.file.path()))?;
+            if length == 0 {
+                return Ok(());
+            }
+            self.look(&chunk[..length])?;
+        }
+    }
+
+    /// Drops everything that has arrived.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn restart(&mut self) -> Result<(), Error> {
+        let cut = self.file.as_file().set_len(0).and_then(|()| self.file.rewind());
+        cut.map_err(Error::io("cut", self.file.path()))?;
+        self.head = Some(MultiGzDecoder::new(Vec::new()));
+        (self.identity, self.size, self.look_at) = (None, 0, 0);
+        self.size_max = package::packed_size_max(MANIFEST_SIZE_MAX);
+        Ok(())
+    }
+
+    /// Ends the upload for now and leaves the file.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn keep(self) -> Result<(), Error> {
+        let path = self.file.path().to_owned();
+        let kept = self.file.into_temp_path().keep();
+        kept.map(drop).map_err(|fault| Error::io("keep", &path)(fault.error))
+    }
+
+    /// Returns the number of bytes that have arrived.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Returns the identity of the release, once its manifest has arrived.
+    pub const fn identity(&self) -> Option<Digest> {
+        self.identity
     }
 
     /// Takes the next chunk.
@@ -82,6 +159,7 @@ impl Upload {
             && let Some(manifest) = read(head, chunk)?
         {
             self.head = None;
+            self.identity = Some(manifest.identity());
             manifest.check_platform(&self.platform)?;
             self.size_max = package::size_max(&manifest);
             room::check(&*self.disk, &self.folder, manifest.carried_size())?;
@@ -191,6 +269,35 @@ mod tests {
                 assert_eq!(send(MUCH, bytes.chunks(size)).1, Ok(bytes.len()));
             }
         }
+    }
+
+    #[test]
+    fn a_kept_part_is_continued_and_one_with_a_fault_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.part");
+        let resume = || Upload::resume(&path, fixture::platform()).unwrap();
+        let bytes = tarball();
+        let (begin, rest) = bytes.split_at(bytes.len() / 2);
+        let mut upload = resume();
+        upload.take(begin).unwrap();
+        upload.keep().unwrap();
+        let mut upload = resume();
+        assert_eq!(upload.size(), begin.len() as u64);
+        upload.take(rest).unwrap();
+        assert!(upload.identity().is_some());
+        let file = upload.finish().unwrap();
+        assert_eq!(fs::read(file.path()).unwrap(), bytes);
+        drop(file);
+        assert!(!path.exists());
+
+        fs::write(&path, [0; 4096]).unwrap();
+        assert_eq!(resume().size(), 0, "no tarball begins like this");
+        let mut upload = resume();
+        upload.take(&bytes).unwrap();
+        upload.restart().unwrap();
+        assert!(upload.identity().is_none());
+        upload.take(&bytes).unwrap();
+        assert_eq!(fs::read(upload.finish().unwrap().path()).unwrap(), bytes);
     }
 
     #[test]

@@ -33,6 +33,27 @@ pub struct Unpack {
 #[serde(deny_unknown_fields)]
 pub struct Keys {}
 
+/// `relctl unpack URL`: fetches a tarball and unpacks it. The daemon fetches, so a client that is
+/// gone, and a cut connection, lose nothing that has arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fetch {
+    /// The URL: `https://`, `http://`, or `file:///` for a file that the daemon can read.
+    pub url: String,
+    /// The identity that the release must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// As in [`Unpack`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub replace: bool,
+    /// As in [`Unpack`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ignore_floor: bool,
+    /// As in [`Unpack`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wait: bool,
+}
+
 /// `relctl check VSN`, and `--dry-run`: returns the steps of an install, and every obstacle that
 /// can be found beforehand. OTP: `check_install_release`. Unlike OTP's, it runs no app code in the
 /// node.

@@ -6,6 +6,7 @@ use reld_api::request as q;
 use reld_api::response as r;
 use reld_api::{ErrorCode, ErrorReport};
 use reld_handler::{Check, Ended, Error, Key, KnownApp, Order, Status, UnpackOptions};
+use reld_source::{Source, download};
 use reld_store::Upload;
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
@@ -18,7 +19,7 @@ use super::routing::{on, on_upload};
 use crate::history::Origin;
 use crate::node::Handler;
 use crate::operator::{Begun, Done, Entry};
-use crate::report::{check_error, checked, error, moved, not_unpacked, not_unpacked_by};
+use crate::report::{check_error, checked, error, moved, not_fetched, not_unpacked, not_unpacked_by};
 
 /// The maximum number of chunks of an upload that wait to be stored.
 const CHUNKS_AHEAD: usize = 4;
@@ -26,6 +27,7 @@ const CHUNKS_AHEAD: usize = 4;
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on_upload(router, |api: Api, request: q::Unpack, body| unpack(api, request, body));
     let router = on(router, |api: Api, _: q::Keys| async move { keys(api).await });
+    let router = on(router, |api: Api, request: q::Fetch| async move { fetch(api, request).await });
     let router = on(router, |api: Api, request: q::Check| async move { check(api, request).await });
     let router =
         on(router, |api: Api, request: q::CheckDowngrade| async move { check_downgrade(api, request).await });
@@ -82,6 +84,23 @@ async fn pass_on(body: Body, chunks: mpsc::Sender<Bytes>) -> Result<(), ErrorRep
 
 async fn unpack(api: Api, request: q::Unpack, body: Body) -> Result<r::Unpacked, ErrorReport> {
     let file = receive(&api, body).await?;
+    take_in(&api, request, file).await
+}
+
+/// Fetches a tarball on a thread for blocking work, and unpacks it.
+async fn fetch(api: Api, request: q::Fetch) -> Result<r::Unpacked, ErrorReport> {
+    let q::Fetch { url, identity, replace, ignore_floor, wait } = request;
+    let (folder, platform) = (api.root.downloads_dir(), api.platform.clone());
+    let fetched = api.wait(move |_| {
+        let source = Source::parse(&url).map_err(|error| not_fetched(&error))?;
+        download(&source, &folder, platform, identity.as_deref()).map_err(|error| not_fetched(&error))
+    });
+    let file = fetched.await?;
+    take_in(&api, q::Unpack { replace, ignore_floor, wait }, file).await
+}
+
+/// Unpacks a complete tarball.
+async fn take_in(api: &Api, request: q::Unpack, file: NamedTempFile) -> Result<r::Unpacked, ErrorReport> {
     let entry = api.entry("the unpacking of a release", request.wait);
     if request.ignore_floor {
         api.may_pass_by_the_policy()?;

@@ -1,0 +1,112 @@
+//! One download, with as many attempts as it needs.
+
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use reld_store::{Platform, Upload};
+use tempfile::NamedTempFile;
+
+use crate::body::NotOpened;
+use crate::error::Error;
+use crate::place::Place;
+use crate::source::Source;
+
+/// The number of attempts without a new byte.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// The pause before an attempt, doubled with each attempt without a new byte.
+const PAUSE: Duration = Duration::from_millis(100);
+
+const CHUNK: usize = 64 * 1024;
+
+/// The end of an attempt that did not reach the end of the tarball.
+enum Failed {
+    /// A later attempt may go on.
+    Cut(io::Error),
+    /// The source gives no body. The part is kept, for a URL with a new signature.
+    Unavailable(Error),
+    /// The tarball is refused, and the part is deleted.
+    Refused(Error),
+}
+
+/// Fetches a tarball into a folder. The store checks each chunk as it arrives, and the caller's
+/// unpack the whole. The file is deleted when the returned value is dropped.
+///
+/// # Errors
+/// See [`Error`]. After [`Error::Cut`] and [`Error::Status`] the arrived part is kept, and the next
+/// download of this URL goes on with it.
+pub fn download(
+    source: &Source,
+    folder: &Path,
+    platform: Platform,
+    identity: Option<&str>,
+) -> Result<NamedTempFile, Error> {
+    let place = Place::take(source, folder)?;
+    let mut upload = Upload::resume(place.part(), platform)?;
+    let mut idle = 0;
+    loop {
+        let before = upload.size();
+        match attempt(source, &place, &mut upload, identity) {
+            Ok(()) => break,
+            Err(Failed::Refused(error)) => {
+                place.forget_tag()?;
+                return Err(error);
+            }
+            Err(Failed::Unavailable(error)) => {
+                upload.keep()?;
+                return Err(error);
+            }
+            Err(Failed::Cut(fault)) => {
+                idle = if upload.size() > before { 0 } else { idle + 1 };
+                if idle == ATTEMPTS_MAX {
+                    let held = upload.size();
+                    upload.keep()?;
+                    return Err(Error::Cut { url: source.to_string(), held, source: fault });
+                }
+                sleep(PAUSE * 2_u32.pow(idle));
+            }
+        }
+    }
+    place.forget_tag()?;
+    Ok(upload.finish()?)
+}
+
+/// Reads the source from the end of the part to its end.
+fn attempt(
+    source: &Source,
+    place: &Place,
+    upload: &mut Upload,
+    identity: Option<&str>,
+) -> Result<(), Failed> {
+    let mut body = source.open(upload.size(), place.tag().as_deref()).map_err(|error| match error {
+        NotOpened::Passing(fault) => Failed::Cut(fault),
+        NotOpened::Refused(error) => Failed::Unavailable(error),
+    })?;
+    if body.from == 0 {
+        upload.restart().map_err(|error| Failed::Refused(error.into()))?;
+        place.set_tag(body.tag.as_deref()).map_err(Failed::Refused)?;
+    }
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let length = match body.content.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(length) => length,
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => continue,
+            Err(fault) => return Err(Failed::Cut(fault)),
+        };
+        upload.take(&chunk[..length]).map_err(|error| Failed::Refused(error.into()))?;
+        check(source, upload, identity).map_err(Failed::Refused)?;
+    }
+}
+
+/// Compares the identity as soon as the manifest has arrived.
+fn check(source: &Source, upload: &Upload, identity: Option<&str>) -> Result<(), Error> {
+    let (Some(expected), Some(found)) = (identity, upload.identity()) else { return Ok(()) };
+    let found = found.to_string();
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::OtherIdentity { url: source.to_string(), found, expected: expected.to_owned() })
+}
