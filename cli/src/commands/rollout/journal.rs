@@ -1,8 +1,9 @@
-//! The journal of the rollouts over a list of hosts: who started, halted and took back which
-//! rollout, and which hosts were left out. It is a file with one JSON document on each line.
+//! The journal of the rollouts over a list of hosts: each start, halt and way back with its user
+//! and its time, and the hosts that were left out. It is a file with one JSON document on each
+//! line.
 //!
 //! The running driver holds a lock on the file. The kernel releases the lock when the driver ends,
-//! however it ends, so a killed driver blocks nobody.
+//! however it ends, so a killed driver does not block the next one.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -176,7 +177,7 @@ fn lines(text: &str) -> impl Iterator<Item = Line> {
 
 fn unwritable(path: &Path, fault: &io::Error) -> Failure {
     Failure::io("write", format_args!("the journal {}", path.display()), fault)
-        .or_hint("name another file with --journal, the same one for all who roll out over these hosts")
+        .or_hint("name another file with --journal, the same one for each rollout over these hosts")
 }
 
 /// The error of a second driver.

@@ -108,7 +108,7 @@ fn a_failure_has_its_message_and_its_causes_in_one_line() {
 }
 
 #[test]
-fn a_node_at_work_is_busy_whoever_gave_the_order() {
+fn a_node_at_work_is_busy_with_the_order_of_any_client() {
     let idle = look("1.0.0", ReleaseStatus::Permanent, "bb", vec![]);
     let busy = |change: fn(&mut NodeStatus), expected: &str| {
         let mut status = idle.status.clone();
