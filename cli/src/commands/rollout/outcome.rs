@@ -113,9 +113,13 @@ pub(super) fn exit_code(members: &[Member]) -> ExitCode {
     }
 }
 
-/// Returns the exit code of a rollout that was taken back: 4 if no node runs the release.
+/// Returns the exit code of a rollout that was taken back: 4 if each node is home. A node that had
+/// the release before the rollout is.
 pub(super) fn exit_code_back(members: &[Member]) -> ExitCode {
-    let is_home = |member: &Member| matches!(member.state(), State::Committed | State::Skipped);
+    let is_home = |member: &Member| match &member.sight {
+        Some(sight) if sight.state == State::Skipped => !sight.has_moved,
+        sight => sight.as_ref().is_some_and(|sight| sight.state == State::Committed),
+    };
     if members.iter().all(is_home) { ExitCode::RolledBack } else { ExitCode::Halted }
 }
 
@@ -186,5 +190,7 @@ mod tests {
         assert_eq!(exit_code_back(&[home(), home()]), ExitCode::RolledBack);
         assert_eq!(exit_code_back(&[home(), member(State::Failed, true, true)]), ExitCode::Halted);
         assert_eq!(exit_code_back(&[home(), member(State::Missing, false, false)]), ExitCode::Halted);
+        assert_eq!(exit_code_back(&[home(), member(State::Skipped, false, false)]), ExitCode::RolledBack);
+        assert_eq!(exit_code_back(&[home(), member(State::Skipped, true, true)]), ExitCode::Halted);
     }
 }

@@ -60,6 +60,8 @@ impl Sight {
 /// | has a failed order of the rollout after `after` | failed | failed |
 /// | runs the release, not committed | waits | waits, if the rollout brought it |
 /// | otherwise | waits | is home, which counts as committed |
+///
+/// A node that was idle before the rollout cannot go back. It is skipped, so that the others go.
 pub(super) fn judge(direction: Direction, target: &Target, look: &Look, after: u64) -> Sight {
     let Look { status, releases, history } = look;
     let running = status.release.as_ref();
@@ -71,14 +73,17 @@ pub(super) fn judge(direction: Direction, target: &Target, look: &Look, after: u
     let is_committed = running.is_some_and(|running| running.status == ReleaseStatus::Permanent);
     let last = history.entries.last();
     let failed = last.filter(|entry| entry.number > Some(after)).and_then(failure);
-    let came = origin(look).is_some();
+    let came = came(look).filter(|_| has_moved);
     let (state, why, step) = match (busy(status), direction, failed) {
         (Some(order), _, _) => (State::Busy, Some(order), None),
         (None, Direction::Forward, _) if has_moved && is_committed => (State::Committed, None, None),
         (None, _, Some((why, step))) => (State::Failed, Some(why), step),
         (None, Direction::Forward, None) => (State::Waiting, None, None),
-        (None, Direction::Back, None) if has_moved && came => (State::Waiting, None, None),
-        (None, Direction::Back, None) => (State::Committed, None, None),
+        (None, Direction::Back, None) => match came.map(|entry| &entry.from) {
+            Some(Some(_)) => (State::Waiting, None, None),
+            Some(None) => (State::Skipped, Some("it ran no release before the rollout".to_owned()), None),
+            None => (State::Committed, None, None),
+        },
     };
     let runs = running.map(|running| running.version.clone());
     Sight { state, why, step, runs, has_moved, has_begun: last.is_some() }
@@ -86,17 +91,20 @@ pub(super) fn judge(direction: Direction, target: &Target, look: &Look, after: u
 
 /// Returns the release that a node goes back to: the one that it ran before the rollout.
 pub(super) fn origin(look: &Look) -> Option<&str> {
-    let came = look.history.entries.iter().rev().find(|entry| is_forward(entry))?;
-    came.from.as_deref()
+    came(look)?.from.as_deref()
 }
 
 /// Returns the time at which the rollout began to upgrade a node.
 pub(super) fn begun(look: &Look) -> Option<&str> {
-    look.history.entries.iter().rev().find(|entry| is_forward(entry)).map(|entry| &*entry.begun)
+    came(look).map(|entry| &*entry.begun)
 }
 
-fn is_forward(entry: &HistoryEntry) -> bool {
-    entry.kind != HistoryKind::Downgrade
+/// Returns the last entry of an order that led to the release of the rollout.
+fn came(look: &Look) -> Option<&HistoryEntry> {
+    let leads_there = |entry: &&HistoryEntry| {
+        entry.kind != HistoryKind::Downgrade && entry.from.as_ref() != Some(&entry.to)
+    };
+    look.history.entries.iter().rfind(leads_there)
 }
 
 /// Returns the number of the last entry that has ended, or 0.

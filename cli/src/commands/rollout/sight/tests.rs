@@ -68,6 +68,9 @@ fn a_node_is_committed_only_with_the_same_content() {
     let came = || vec![entry(5, HistoryKind::Upgrade, Outcome::Installed)];
     check(&look("1.0.0", Permanent, "bb", vec![]), 0, Waiting, Committed);
     check(&look("1.1.0", Permanent, OURS, came()), 0, Committed, Waiting);
+    let mut from_idle = entry(5, HistoryKind::Upgrade, Outcome::Installed);
+    from_idle.from = None;
+    check(&look("1.1.0", Permanent, OURS, vec![from_idle]), 5, Committed, State::Skipped);
     // It had the release before the rollout.
     check(&look("1.1.0", Permanent, OURS, vec![]), 0, Committed, Committed);
     check(&look("1.1.0", Permanent, "bb", vec![]), 0, Waiting, Committed);
