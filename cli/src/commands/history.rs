@@ -60,7 +60,7 @@ pub(super) async fn attach(client: &Client, version: Option<String>) -> Result<S
 /// Shows the outcome of the last order, which must lead to this release. A boot is no order, and
 /// neither is the commit that ends an upgrade.
 async fn result(client: &Client, version: &str) -> Result<Shown, Failure> {
-    let entries = client.call(&q::History { number: None }).await?.entries;
+    let entries = client.call(&q::History::default()).await?.entries;
     let is_order = |kind| !matches!(kind, HistoryKind::Boot | HistoryKind::Commit);
     let last = entries.into_iter().rfind(|entry| is_order(entry.kind));
     let Some(entry) = last.filter(|entry| entry.to == version) else {

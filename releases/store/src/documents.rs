@@ -64,14 +64,6 @@ pub fn docs_of_tarball(tarball: &Path) -> Result<(Manifest, Documents), Error> {
     Ok((manifest, documents))
 }
 
-/// Reads the manifest of a tarball, and nothing behind it.
-///
-/// # Errors
-/// [`Error::Tarball`] and [`Error::Io`].
-pub fn manifest_of_tarball(tarball: &Path) -> Result<Manifest, Error> {
-    Tarball::open(tarball)?.manifest()
-}
-
 /// Reads the documents of any tarball by their paths, and nothing else. Any tool may have made the
 /// tarball, and nothing is verified. The texts are sufficient for planning, but not for an install.
 ///

@@ -58,7 +58,7 @@ pub use claim::RootLock;
 pub use config_error::ConfigError;
 pub use digest::{Digest, NotADigest};
 pub use disk::make_folder;
-pub use documents::{Documents, docs, docs_of_tarball, manifest_of_tarball, texts_of_tarball};
+pub use documents::{Documents, docs, docs_of_tarball, texts_of_tarball};
 pub use error::Error;
 pub use fault::Fault;
 pub use health::{Finding, Health};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use reld_api::{ErrorCode, ErrorReport};
 use reld_plan::Rollout;
-use reld_store::manifest_of_tarball;
+use reld_store::head_of_tarball;
 
 use super::ssh::beside;
 use crate::error::Failure;
@@ -41,7 +41,7 @@ impl Target {
     /// Reads the head of the tarball.
     pub(super) fn of(document: &Path, rollout: &Rollout) -> Result<Self, Failure> {
         let tarball = beside(document, &rollout.release);
-        let manifest = manifest_of_tarball(&tarball)?;
+        let manifest = head_of_tarball(&tarball)?.manifest;
         let identity = manifest.identity().to_string();
         let (name, version) = (manifest.name.to_string(), manifest.version.to_string());
         Ok(Self {

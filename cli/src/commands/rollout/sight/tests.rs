@@ -25,11 +25,21 @@ fn look(version: &str, status: ReleaseStatus, identity: &str, entries: Vec<Histo
         "dirty": false, "upgrade": null, "lingering": [], "ended": [], "stuck": [],
     });
     let mut node: NodeStatus = serde_json::from_value(node).unwrap();
-    node.release = Some(RunningRelease { name: "shop".to_owned(), version: version.to_owned(), status });
-    let row = ReleaseRow {
-        name: "shop".to_owned(),
-        version: version.to_owned(),
+    let (name, version) = ("shop".to_owned(), version.to_owned());
+    node.release = Some(RunningRelease {
+        name: name.clone(),
+        version: version.clone(),
         status,
+        serial: 0,
+        floor: 0,
+        signed_by: Vec::new(),
+    });
+    let row = ReleaseRow {
+        name,
+        version,
+        status,
+        serial: 0,
+        signed_by: Vec::new(),
         identity: identity.to_owned(),
         apps: Vec::new(),
     };
