@@ -5,7 +5,7 @@ use std::path::Path;
 
 use reld_api::{Client, ErrorCode, ErrorReport, request as q};
 use reld_plan::{App, Rel, RelApp, StartType};
-use reld_store::Order;
+use reld_store::{Order, Purpose, Workspaces};
 use tempfile::TempDir;
 use tokio::fs::File;
 
@@ -71,6 +71,8 @@ pub(super) fn order(dir: &Path, build: &Build, scratch: &TempDir) -> Result<Orde
         output: Some(scratch.path().join("app.tar.gz")),
         profile: build.profile.clone(),
         shared_build: pack::shared_build(),
+        workspaces: Workspaces::default(),
+        purpose: Purpose::Keep,
         without: [].into(),
         reld: pack::least_reld(),
     })

@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use reld_plan::{Revision, Vsn};
-use reld_store::{Order, Packed};
+use reld_store::{Order, Packed, Purpose, Workspaces};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
@@ -24,6 +24,8 @@ pub(super) async fn pack(args: Pack) -> Result<Shown, Failure> {
         output: args.output,
         profile: args.build.profile,
         shared_build: shared_build(),
+        workspaces: Workspaces::default(),
+        purpose: Purpose::Keep,
         without: without.map_err(|fault| Failure::usage(fault.to_string()))?,
         reld: least_reld(),
     };

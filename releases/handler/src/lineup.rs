@@ -51,7 +51,7 @@ impl SingleApp {
     /// # Errors
     /// [`Error::NotOneApp`] or [`Error::NoLibrary`], or the tarball is invalid, or the disk failed.
     pub fn unpack(tarball: &Path, platform: &Platform, place: &Path) -> Result<Self, Error> {
-        let mut store = Store::open(place)?;
+        let mut store = Store::open_fleeting(place)?;
         let release = store.unpack(tarball, platform)?.release;
         let [app] = release.apps.as_slice() else { return Err(Error::NotOneApp(release.apps.len())) };
         let (manifest, documents) = (store.manifest(&release.version)?, store.docs(&release.version)?);

@@ -18,6 +18,7 @@
 //! differs.
 
 mod workspace;
+mod workspaces;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -26,25 +27,38 @@ use std::process::{Command, Stdio};
 use cargo_metadata::{CrateType, Message};
 
 use self::workspace::{Workspace, cargo};
+pub use self::workspaces::Workspaces;
 use crate::error::Error;
+use crate::purpose::Purpose;
 
 /// The separator of flags in `CARGO_ENCODED_RUSTFLAGS`.
 const UNIT_SEPARATOR: &str = "\x1f";
 
-/// Builds the package in `folder` with a cargo profile, and returns the path of its shared library.
-/// Its dependencies are built in the folder `shared`; without one, or if the author has chosen a
-/// folder with cargo's settings, where cargo would build them.
+/// The way to build a package.
+pub(crate) struct Build<'a> {
+    /// The cargo profile.
+    pub(crate) profile: &'a str,
+    /// The workspaces that are known from earlier builds.
+    pub(crate) workspaces: &'a Workspaces,
+    /// The folder in which dependencies are built. Without one, or if the author has chosen a
+    /// folder with cargo's settings, cargo's own.
+    pub(crate) shared: Option<&'a Path>,
+    pub(crate) purpose: Purpose,
+}
+
+/// Builds the package in `folder`, and returns the path of its shared library.
 ///
 /// Cargo's messages go to stderr. `CARGO_TARGET_DIR` and the other environment variables are
 /// respected.
 ///
 /// # Errors
 /// [`Error::CargoFailed`], [`Error::NoLibrary`], [`Error::Io`].
-pub(crate) fn build(folder: &Path, profile: &str, shared: Option<&Path>) -> Result<PathBuf, Error> {
+pub(crate) fn build(folder: &Path, build: &Build<'_>) -> Result<PathBuf, Error> {
     let cargo_toml = folder.join("Cargo.toml");
     let cargo_toml = cargo_toml.canonicalize().map_err(Error::io("read", &cargo_toml))?;
-    let workspace = Workspace::of(&cargo_toml, shared)?;
-    let output = command(&cargo_toml, profile, &workspace)?
+    let mut workspace = build.workspaces.of(&cargo_toml, Stdio::inherit())?;
+    build.shared.into_iter().for_each(|shared| workspace.share(shared));
+    let output = command(&cargo_toml, &workspace, build)?
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
@@ -55,12 +69,14 @@ pub(crate) fn build(folder: &Path, profile: &str, shared: Option<&Path>) -> Resu
     library(&output.stdout, &cargo_toml).ok_or_else(|| Error::NoLibrary { folder: folder.to_owned() })
 }
 
-fn command(cargo_toml: &Path, profile: &str, workspace: &Workspace) -> Result<Command, Error> {
+fn command(cargo_toml: &Path, workspace: &Workspace, build: &Build<'_>) -> Result<Command, Error> {
     let mut command = Command::new(cargo());
-    command.args(["build", "--lib", "--message-format", "json-render-diagnostics", "--profile", profile]);
+    command.args(["rustc", "--lib", "--message-format", "json-render-diagnostics"]);
+    command.args(["--profile", build.profile]);
     command.arg("--manifest-path").arg(cargo_toml);
     workspace.set_up(&mut command)?;
     add_flags(&mut command, &workspace.flags());
+    command.arg("--").args(build.purpose.rustc_flags());
     Ok(command)
 }
 

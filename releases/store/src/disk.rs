@@ -59,7 +59,11 @@ pub fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
 
 /// The machine's own disk.
 #[derive(Debug)]
-pub(crate) struct RealDisk;
+pub(crate) enum RealDisk {
+    Durable,
+    /// For files that need not outlive the daemon. They are never synced.
+    Fleeting,
+}
 
 impl Disk for RealDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -77,11 +81,17 @@ impl Disk for RealDisk {
     }
 
     fn sync(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+        match self {
+            Self::Durable => File::open(path)?.sync_all(),
+            Self::Fleeting => Ok(()),
+        }
     }
 
     fn sync_filesystem(&self, path: &Path) -> io::Result<()> {
-        Ok(nix::unistd::syncfs(File::open(path)?)?)
+        match self {
+            Self::Durable => Ok(nix::unistd::syncfs(File::open(path)?)?),
+            Self::Fleeting => Ok(()),
+        }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

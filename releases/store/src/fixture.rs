@@ -13,6 +13,7 @@ use flate2::write::GzEncoder;
 use crate::disk::double::FaultyDisk;
 use crate::error::Error;
 use crate::manifest::{Abi, MANIFEST, Manifest, Platform};
+use crate::purpose::Purpose;
 use crate::store::Store;
 use crate::verify;
 use crate::writing::{self, Source};
@@ -113,7 +114,7 @@ pub(crate) fn tarball(folder: &Path, version: &str, apps: &[(&str, &str, &str)])
 pub(crate) fn write(folder: &Path, manifest: &Manifest, files: &BTreeMap<String, String>) -> PathBuf {
     let path = folder.join(format!("shop-{}.tar.gz", manifest.version));
     let sources = files.iter().map(|(path, text)| (path.clone(), Source::Text(text.clone()))).collect();
-    writing::write(&path, manifest, &sources).unwrap();
+    writing::write(&path, manifest, &sources, Purpose::Keep).unwrap();
     path
 }
 

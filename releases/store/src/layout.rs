@@ -47,7 +47,7 @@ pub struct Root {
 impl Root {
     /// Returns the root at a path, without accessing the disk.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self::on(path, Arc::new(RealDisk))
+        Self::on(path, Arc::new(RealDisk::Durable))
     }
 
     pub(crate) fn on(path: impl Into<PathBuf>, disk: Arc<dyn Disk>) -> Self {

@@ -43,6 +43,7 @@ mod package;
 #[cfg(test)]
 mod power_test;
 mod prune;
+mod purpose;
 mod releases_file;
 #[cfg(test)]
 mod repair_test;
@@ -54,6 +55,7 @@ mod verify;
 mod writing;
 
 pub use boots::{ATTEMPTS_MAX, Boots, GaveWay, NextBoot};
+pub use cargo::Workspaces;
 pub use claim::RootLock;
 pub use config_error::ConfigError;
 pub use digest::{Digest, NotADigest};
@@ -70,6 +72,7 @@ pub use node_config::NodeConfig;
 pub use pack::{Order, Packed, Probe, Probed, app_folders, pack, pack_revision};
 pub use package::{Head, head_of_tarball};
 pub use prune::{Removal, removals};
+pub use purpose::Purpose;
 pub use store::Store;
 pub use store::arrival::UnpackOptions;
 pub use unpack::Unpacked;

@@ -11,10 +11,12 @@ use reld_plan::{
 
 use reld_trust::{KEYS, KeyChange};
 
+use crate::cargo::{self, Workspaces};
 use crate::error::Error;
 use crate::manifest::{Abi, FileEntry, Manifest};
+use crate::purpose::Purpose;
 use crate::writing::{self, Source};
-use crate::{assets, cargo, documents, layout, make};
+use crate::{assets, documents, layout, make};
 
 /// The maximum depth of an `app.toml` below the folder of all apps, in folders.
 const DEPTH_MAX: usize = 8;
@@ -34,6 +36,10 @@ pub struct Order {
     /// The folder in which the dependencies of all apps are built, unless the author has chosen one
     /// with cargo's settings.
     pub shared_build: Option<PathBuf>,
+    /// The workspaces that are known from earlier packings.
+    pub workspaces: Workspaces,
+    /// The use of the tarball.
+    pub purpose: Purpose,
     /// The apps to leave out. Only nodes that already have these apps accept the tarball.
     pub without: BTreeSet<AppName>,
     /// The minimum version of reld that may run the release.
@@ -376,7 +382,13 @@ fn build_and_check(folder: &Folder, order: &Order, probe: &dyn Probe) -> Result<
 
 fn build(Folder { path, app }: &Folder, order: &Order) -> Result<PathBuf, Error> {
     if path.join("Cargo.toml").is_file() {
-        return cargo::build(path, &order.profile, order.shared_build.as_deref());
+        let build = cargo::Build {
+            profile: &order.profile,
+            workspaces: &order.workspaces,
+            shared: order.shared_build.as_deref(),
+            purpose: order.purpose,
+        };
+        return cargo::build(path, &build);
     }
     if path.join("Makefile").is_file() {
         return make::build(path, &app.name, &order.profile);
@@ -447,7 +459,7 @@ fn write(
         files: contents.entries.into_values().collect(),
     };
     manifest.check().map_err(|source| Error::Tarball { path: tarball.clone(), source })?;
-    writing::write(&tarball, &manifest, &contents.sources)?;
+    writing::write(&tarball, &manifest, &contents.sources, order.purpose)?;
     Ok((tarball, manifest))
 }
 

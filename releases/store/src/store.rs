@@ -49,7 +49,15 @@ impl Store {
     /// Those of [`Root::claim`], those about a damaged status table, those of
     /// [`NodeConfig::read`], and [`Error::Io`].
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
-        Self::open_on(path, Arc::new(RealDisk))
+        Self::open_on(path, Arc::new(RealDisk::Durable))
+    }
+
+    /// Opens a root with files that need not outlive the daemon: a power cut may damage them.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_fleeting(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::open_on(path, Arc::new(RealDisk::Fleeting))
     }
 
     pub(crate) fn open_on(path: impl Into<PathBuf>, disk: Arc<dyn Disk>) -> Result<Self, Error> {

@@ -57,7 +57,7 @@ impl Upload {
     /// # Errors
     /// [`Error::Io`].
     pub fn begin(folder: &Path, platform: Platform) -> Result<Self, Error> {
-        Self::begin_on(folder, platform, Arc::new(RealDisk))
+        Self::begin_on(folder, platform, Arc::new(RealDisk::Durable))
     }
 
     fn begin_on(folder: &Path, platform: Platform, disk: Arc<dyn Disk>) -> Result<Self, Error> {

@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use flate2::GzBuilder;
 use flate2::write::GzEncoder;
-use flate2::{Compression, GzBuilder};
 use reld_trust::{SEAL, Seal};
 use tar::{EntryType, Header};
 use tempfile::NamedTempFile;
@@ -17,6 +17,7 @@ use crate::fault::Failure;
 use crate::layout::{MODE_EXECUTABLE, MODE_PLAIN};
 use crate::manifest::{FileEntry, MANIFEST, Manifest};
 use crate::package::{Counted, Tarball, check_manifest};
+use crate::purpose::Purpose;
 
 #[derive(Debug)]
 pub(crate) enum Source {
@@ -70,18 +71,19 @@ pub(crate) fn write(
     output: &Path,
     manifest: &Manifest,
     sources: &BTreeMap<String, Source>,
+    purpose: Purpose,
 ) -> Result<(), Error> {
     let text = manifest.print();
     check_manifest(MANIFEST, text.len() as u64).map_err(|fault| Failure::of(output)(fault.into()))?;
     let failed = || Error::io("write", output);
     let mut new = new_beside(output)?;
-    let mut tar = builder(&mut new);
+    let mut tar = builder(&mut new, purpose);
     append(&mut tar, &plain_entry(MANIFEST, &text), &Source::Text(text), output)?;
     for file in manifest.files.iter().filter(|file| !file.not_carried) {
         append(&mut tar, file, &sources[&file.path], output)?;
     }
     finish(tar).map_err(failed())?;
-    publish(new, output).map_err(failed())
+    publish(new, output, purpose).map_err(failed())
 }
 
 /// Writes signatures into a tarball, in place of earlier ones. All other entries keep their bytes.
@@ -93,7 +95,7 @@ pub fn reseal(tarball: &Path, seal: &Seal) -> Result<(), Error> {
     Tarball::open(tarball)?.verify(&manifest)?;
     let failed = || Error::io("write", tarball);
     let mut new = new_beside(tarball)?;
-    let mut tar = builder(&mut new);
+    let mut tar = builder(&mut new, Purpose::Keep);
     Tarball::open(tarball)?.raw(|path, header, content| {
         if path == SEAL {
             return Ok(());
@@ -106,7 +108,7 @@ pub fn reseal(tarball: &Path, seal: &Seal) -> Result<(), Error> {
         Ok(())
     })?;
     finish(tar).map_err(failed())?;
-    publish(new, tarball).map_err(failed())
+    publish(new, tarball, Purpose::Keep).map_err(failed())
 }
 
 fn plain_entry(path: &str, text: &str) -> FileEntry {
@@ -161,11 +163,11 @@ fn new_beside(output: &Path) -> Result<NamedTempFile, Error> {
     NamedTempFile::new_in(folder).map_err(Error::io("write", output))
 }
 
-fn builder(new: &mut NamedTempFile) -> Writer<'_> {
+fn builder(new: &mut NamedTempFile, purpose: Purpose) -> Writer<'_> {
     // The gzip header has no name, no time and a fixed operating system, so that the bytes are
     // reproducible.
     let gzip =
-        GzBuilder::new().mtime(0).operating_system(255).write(new.as_file_mut(), Compression::default());
+        GzBuilder::new().mtime(0).operating_system(255).write(new.as_file_mut(), purpose.compression());
     tar::Builder::new(io::BufWriter::with_capacity(digest::BLOCK, gzip))
 }
 
@@ -175,11 +177,13 @@ fn finish(tar: Writer<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn publish(new: NamedTempFile, output: &Path) -> io::Result<()> {
+fn publish(new: NamedTempFile, output: &Path, purpose: Purpose) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     // A temporary file is readable only by its owner, but other users read the tarball too.
     new.as_file().set_permissions(fs::Permissions::from_mode(MODE_PLAIN))?;
-    new.as_file().sync_all()?;
+    if purpose.is_kept() {
+        new.as_file().sync_all()?;
+    }
     new.persist(output)?;
     Ok(())
 }
@@ -212,7 +216,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let (manifest, sources) = release(folder.path());
             let output = folder.path().join("out.tar.gz");
-            write(&output, &manifest, &sources).unwrap();
+            write(&output, &manifest, &sources, Purpose::Keep).unwrap();
             fs::read(output).unwrap()
         });
         assert_eq!(tarballs[0], tarballs[1]);
@@ -225,7 +229,7 @@ mod tests {
         let (mut manifest, sources) = release(folder.path());
         manifest.target = "x".repeat(17 << 20);
         let output = folder.path().join("out.tar.gz");
-        let error = write(&output, &manifest, &sources).unwrap_err();
+        let error = write(&output, &manifest, &sources, Purpose::Keep).unwrap_err();
         assert!(matches!(error, Error::Tarball { source: Fault::TooLarge { .. }, .. }), "{error:?}");
         assert!(!output.exists());
     }
@@ -235,7 +239,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (manifest, sources) = release(folder.path());
         let output = folder.path().join("out.tar.gz");
-        write(&output, &manifest, &sources).unwrap();
+        write(&output, &manifest, &sources, Purpose::Keep).unwrap();
         let mut archive = Tarball::open(&output).unwrap().archive;
         let mut seen = Vec::new();
         for entry in archive.entries().unwrap() {
@@ -261,7 +265,7 @@ mod tests {
             let output = folder.path().join("out.tar.gz");
             fs::write(&output, "earlier").unwrap();
             fs::write(folder.path().join("program"), change).unwrap();
-            let error = write(&output, &manifest, &sources).unwrap_err();
+            let error = write(&output, &manifest, &sources, Purpose::Keep).unwrap_err();
             assert!(matches!(error, Error::Changed { .. }), "{change}: {error:?}");
             assert_eq!(fs::read_to_string(&output).unwrap(), "earlier");
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
@@ -275,7 +279,8 @@ mod tests {
         let source = Source::Text(String::new());
         let mut manifest = fixture::manifest("1.0.0", &BTreeMap::new());
         manifest.files = vec![source.entry(&path, false).unwrap()];
-        let result = write(&folder.path().join("out"), &manifest, &BTreeMap::from([(path, source)]));
+        let sources = BTreeMap::from([(path, source)]);
+        let result = write(&folder.path().join("out"), &manifest, &sources, Purpose::Keep);
         assert!(matches!(result, Err(Error::PathTooLong { .. })), "{result:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use reld_store::Order;
+use reld_store::{Order, Purpose, Workspaces};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -70,6 +70,8 @@ async fn release(examples: &Path, name: &str, folder: &Path, reld: &Path) -> Res
         output: Some(folder.join(format!("{name}.tar.gz"))),
         profile: PROFILE.to_owned(),
         shared_build: pack::shared_build(),
+        workspaces: Workspaces::default(),
+        purpose: Purpose::Keep,
         without: [].into(),
         reld: pack::least_reld(),
     };

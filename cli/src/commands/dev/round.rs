@@ -10,7 +10,7 @@ use std::time::Instant;
 use reld_api::response::{self as r, AppStatus, Report};
 use reld_api::{Client, ErrorCode, ErrorReport, ExitCode, request as q};
 use reld_plan::{Anew, App, AppName, NameError, Rel, Revision, Vsn};
-use reld_store::{Digest, Manifest, Order};
+use reld_store::{Digest, Manifest, Order, Purpose, Workspaces};
 use tokio::fs::File;
 use tokio::sync::watch::Receiver;
 
@@ -31,6 +31,7 @@ pub(super) struct Workshop {
     apps: PathBuf,
     profile: String,
     reld: PathBuf,
+    workspaces: Workspaces,
     client: Client,
     /// The tarball of the release.
     tarball: PathBuf,
@@ -53,6 +54,7 @@ impl Workshop {
             apps: args.apps.clone(),
             profile: args.profile.clone(),
             reld: reld.to_owned(),
+            workspaces: Workspaces::default(),
             client,
             tarball: folder.join("release.tar.gz"),
             judge: Judge::new(args.state),
@@ -100,6 +102,8 @@ impl Workshop {
             output: Some(self.tarball.clone()),
             profile: self.profile.clone(),
             shared_build: pack::shared_build(),
+            workspaces: self.workspaces.clone(),
+            purpose: Purpose::Try,
             without: [].into(),
             reld: pack::least_reld(),
         };
@@ -240,7 +244,11 @@ impl Workshop {
         let begun = Instant::now();
         let scratch = load::scratch()?;
         let build = Build { profile: self.profile.clone(), reld: Some(self.reld.clone()) };
-        let order = load::order(folder, &build, &scratch)?;
+        let order = Order {
+            workspaces: self.workspaces.clone(),
+            purpose: Purpose::Try,
+            ..load::order(folder, &build, &scratch)?
+        };
         let packed = pack::revise(order, revision.clone(), self.probe()).await;
         line.build_ms += ms(begun.elapsed());
         let (packed, begun) = (packed?, Instant::now());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// The time without a change after which a round begins. An editor that saves several files, or
 /// one file in several steps, causes one round.
-pub(super) const QUIET: Duration = Duration::from_millis(100);
+pub(super) const QUIET: Duration = Duration::from_millis(50);
 
 /// The place of a change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,5 +1,6 @@
 //! The cargo workspace of an app: its folders, and the compiler flags that hide them.
 
+use std::collections::{BTreeSet, HashSet};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -8,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use cargo_metadata::{Metadata, MetadataCommand, Package};
+use cargo_metadata::{Metadata, MetadataCommand, Package, PackageId};
 
 use crate::digest::Digest;
 use crate::error::Error;
@@ -16,30 +17,56 @@ use crate::error::Error;
 const MEMBER_COMPILER: &str = include_str!("member.sh");
 
 /// A cargo workspace, and the folder in which it is built.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Workspace {
     root: PathBuf,
     /// Cargo's folder for intermediate files.
     build: PathBuf,
     /// Whether crates that are no members lie in the workspace's folder.
     is_mixed: bool,
+    /// The folders of the package and of the path dependencies that it is built with.
+    crates: BTreeSet<PathBuf>,
+    /// The files that describe it.
+    documents: Vec<PathBuf>,
 }
 
 impl Workspace {
-    /// Returns the workspace of a package. It is built in the folder `shared`, unless the author
-    /// has chosen a folder, or the workspace is mixed.
+    /// Returns the workspace of a package. `stderr` is for cargo's errors.
     ///
     /// # Errors
     /// [`Error::CargoFailed`], [`Error::Io`].
-    pub(super) fn of(cargo_toml: &Path, shared: Option<&Path>) -> Result<Self, Error> {
-        let metadata = metadata(cargo_toml)?;
+    pub(super) fn of(cargo_toml: &Path, stderr: Stdio) -> Result<Self, Error> {
+        let metadata = metadata(cargo_toml, stderr)?;
         let root = metadata.workspace_root.clone().into_std_path_buf();
-        let build = metadata.build_directory.as_ref().unwrap_or(&metadata.target_directory).as_std_path();
-        let is_mixed = metadata.packages.iter().any(|package| is_stranger(package, &metadata, &root));
-        let is_default = build == root.join("target");
+        let build = metadata.build_directory.as_ref().unwrap_or(&metadata.target_directory);
+        let local = metadata.packages.iter().filter(|package| package.source.is_none());
+        let documents = local.map(|package| package.manifest_path.clone().into_std_path_buf());
+        let of_root = ["Cargo.toml", "Cargo.lock"].map(|name| root.join(name));
+        Ok(Self {
+            build: build.clone().into_std_path_buf(),
+            is_mixed: metadata.packages.iter().any(|package| is_stranger(package, &metadata, &root)),
+            crates: crates(&metadata),
+            documents: documents.chain(of_root).collect(),
+            root,
+        })
+    }
+
+    /// Lets the workspace be built in the folder `shared`, unless the author has chosen a folder,
+    /// or the workspace is mixed.
+    pub(super) fn share(&mut self, shared: &Path) {
+        let is_default = self.build == self.root.join("target");
         // A folder that cannot be made is no reason to fail: it only saves time.
-        let shared = shared.filter(|shared| is_default && !is_mixed && fs::create_dir_all(shared).is_ok());
-        Ok(Self { build: shared.unwrap_or(build).to_owned(), root, is_mixed })
+        if is_default && !self.is_mixed && fs::create_dir_all(shared).is_ok() {
+            shared.clone_into(&mut self.build);
+        }
+    }
+
+    pub(super) fn documents(&self) -> &[PathBuf] {
+        &self.documents
+    }
+
+    pub(super) fn into_crates(self) -> BTreeSet<PathBuf> {
+        self.crates
     }
 
     /// Returns the flags for all crates. They are the same for all apps if the workspace is not
@@ -70,7 +97,22 @@ impl Workspace {
     }
 }
 
-fn metadata(cargo_toml: &Path) -> Result<Metadata, Error> {
+/// Returns the folders of a package and of the path dependencies that it is built with.
+fn crates(metadata: &Metadata) -> BTreeSet<PathBuf> {
+    let Some(graph) = &metadata.resolve else { return BTreeSet::new() };
+    let mut open: Vec<&PackageId> = graph.root.iter().collect();
+    let mut used = HashSet::new();
+    while let Some(id) = open.pop() {
+        if used.insert(id) {
+            open.extend(&graph[id].dependencies);
+        }
+    }
+    let local = metadata.packages.iter().filter(|package| package.source.is_none());
+    let folders = local.filter(|package| used.contains(&package.id));
+    folders.filter_map(|package| Some(package.manifest_path.parent()?.into())).collect()
+}
+
+fn metadata(cargo_toml: &Path, stderr: Stdio) -> Result<Metadata, Error> {
     let folder = || cargo_toml.parent().unwrap_or(cargo_toml).to_owned();
     // That of the node: apps are built for this machine.
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
@@ -78,7 +120,7 @@ fn metadata(cargo_toml: &Path) -> Result<Metadata, Error> {
         .args(["metadata", "--format-version", "1", "--filter-platform", &platform, "--manifest-path"])
         .arg(cargo_toml)
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
+        .stderr(stderr)
         .output()
         .map_err(Error::io("run cargo for", cargo_toml))?;
     let parsed =

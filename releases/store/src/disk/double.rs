@@ -50,15 +50,15 @@ impl FaultyDisk {
 
 impl Disk for FaultyDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.step().and_then(|()| RealDisk.create_dir(path))
+        self.step().and_then(|()| RealDisk::Durable.create_dir(path))
     }
 
     fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
-        self.step().and_then(|()| RealDisk.create(path, mode))
+        self.step().and_then(|()| RealDisk::Durable.create(path, mode))
     }
 
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
-        self.step().and_then(|()| RealDisk.write(file, bytes))
+        self.step().and_then(|()| RealDisk::Durable.write(file, bytes))
     }
 
     fn sync(&self, _: &Path) -> io::Result<()> {
@@ -70,11 +70,11 @@ impl Disk for FaultyDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.step().and_then(|()| RealDisk.rename(from, to))
+        self.step().and_then(|()| RealDisk::Durable.rename(from, to))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.step().and_then(|()| RealDisk.remove(path))
+        self.step().and_then(|()| RealDisk::Durable.remove(path))
     }
 
     fn room(&self, _: &Path) -> io::Result<Room> {

@@ -136,13 +136,13 @@ impl Recorder {
 
 impl Disk for PowerDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        RealDisk.create_dir(path)?;
+        RealDisk::Durable.create_dir(path)?;
         self.note(path, Recorder::make_folder);
         Ok(())
     }
 
     fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
-        let file = RealDisk.create(path, mode)?;
+        let file = RealDisk::Durable.create(path, mode)?;
         let number = file.metadata()?.ino();
         self.note(path, |recorder, path| {
             let id = recorder.make(recorder.seen.name(path), Node::File { bytes: Vec::new(), mode });
@@ -152,7 +152,7 @@ impl Disk for PowerDisk {
     }
 
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
-        RealDisk.write(file, bytes)?;
+        RealDisk::Durable.write(file, bytes)?;
         let number = file.metadata()?.ino();
         self.with(|recorder| {
             let file = recorder.open[&number];
@@ -181,7 +181,7 @@ impl Disk for PowerDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealDisk.rename(from, to)?;
+        RealDisk::Durable.rename(from, to)?;
         let from = self.note(from, |recorder, from| recorder.seen.name(from));
         self.note(to, |recorder, to| {
             let to = recorder.seen.name(to);
@@ -192,7 +192,7 @@ impl Disk for PowerDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        RealDisk.remove(path)?;
+        RealDisk::Durable.remove(path)?;
         self.note(path, |recorder, path| recorder.remove(recorder.seen.name(path)));
         Ok(())
     }

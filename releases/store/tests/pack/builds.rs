@@ -106,6 +106,10 @@ impl Town {
 
     /// Packs a checkout and returns the unpacked bytes of the tarball.
     fn pack(&self, folder: &str, version: &str, shared: &str) -> Vec<u8> {
+        self.pack_for(Purpose::Keep, folder, shared, &probe_of("till", version))
+    }
+
+    fn pack_for(&self, purpose: Purpose, folder: &str, shared: &str, probe: &dyn Probe) -> Vec<u8> {
         let home = self.0.path().join(folder);
         let order = Order {
             release: home.join("release.toml"),
@@ -113,10 +117,12 @@ impl Town {
             apps: home,
             profile: "lines".to_owned(),
             shared_build: Some(self.0.path().join(shared)),
+            workspaces: Workspaces::default(),
+            purpose,
             without: BTreeSet::new(),
             reld: "1.0.0".parse().unwrap(),
         };
-        let packed = pack(&order, &probe_of("till", version)).unwrap();
+        let packed = pack(&order, probe).unwrap();
         let mut bytes = Vec::new();
         GzDecoder::new(fs::File::open(packed.tarball).unwrap()).read_to_end(&mut bytes).unwrap();
         bytes
@@ -124,10 +130,14 @@ impl Town {
 
     /// Packs a checkout and returns the owners of the code in the library.
     fn owners(&self, folder: &str, version: &str) -> BTreeSet<String> {
-        let packed = self.pack(folder, version, "shared");
-        let text = String::from_utf8_lossy(&packed);
-        text.split("owned by ").skip(1).map(|rest| rest[..3].to_owned()).collect()
+        owners(&self.pack(folder, version, "shared"))
     }
+}
+
+/// Returns the owners of code.
+fn owners(code: &[u8]) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(code);
+    text.split("owned by ").skip(1).map(|rest| rest[..3].to_owned()).collect()
 }
 
 #[track_caller]
@@ -175,4 +185,32 @@ fn equal_workspaces_in_two_folders_and_with_two_shared_folders_make_the_same_byt
             assert!(!text.contains(&path), "exclude: {exclude}: {path}");
         }
     }
+}
+
+#[test]
+fn a_library_to_try_has_no_debug_information_and_shares_the_builds_of_dependencies() {
+    let town = Town::new();
+    town.checkout("a", "0.1.0", "Ann", false);
+    let size = |purpose| town.pack_for(purpose, "a", "shared", &probe_of("till", "0.1.0")).len();
+    let [first, kept, again] = [Purpose::Try, Purpose::Keep, Purpose::Try].map(size);
+    assert!(first == again && 2 * first < kept, "{first}, {kept}, {again}");
+    assert_eq!(fs::read_to_string(town.0.path().join("common/builds")).unwrap(), "x", "it was built once");
+}
+
+#[test]
+fn a_remembered_workspace_is_described_anew_when_its_cargo_toml_changes() {
+    let town = Town::new();
+    town.checkout("a", "0.1.0", "Ann", false);
+    let home = town.0.path().canonicalize().unwrap();
+    let (app, workspaces) = (home.join("a"), Workspaces::default());
+    let crates = || workspaces.crates(&app).unwrap();
+    let all = BTreeSet::from(["a", "a/shelf", "common"].map(|folder| home.join(folder)));
+    for _ in 0..3 {
+        assert_eq!(crates(), all);
+    }
+    let text = fs::read_to_string(app.join("Cargo.toml")).unwrap();
+    let common = text.lines().find(|line| line.starts_with("common")).unwrap();
+    fs::write(app.join("Cargo.toml"), text.replace(common, "")).unwrap();
+    assert_eq!(crates().len(), 2);
+    assert_eq!(workspaces.crates(&home).unwrap(), BTreeSet::new(), "it has no Cargo.toml");
 }

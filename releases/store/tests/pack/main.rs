@@ -10,7 +10,9 @@ use std::fs;
 use std::path::Path;
 
 use reld_plan::{ModuleName, ModuleSchema, Schemas};
-use reld_store::{Abi, Error, Order, Platform, Probe, Probed, Store, docs_of_tarball, pack};
+use reld_store::{
+    Abi, Error, Order, Platform, Probe, Probed, Purpose, Store, Workspaces, docs_of_tarball, pack,
+};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -67,6 +69,8 @@ fn author(app: &str) -> (tempfile::TempDir, Order) {
         output: Some(folder.path().join("out.tar.gz")),
         profile: "dev".to_owned(),
         shared_build: None,
+        workspaces: Workspaces::default(),
+        purpose: Purpose::Keep,
         without: BTreeSet::new(),
         reld: "1.0.0".parse().unwrap(),
     };
