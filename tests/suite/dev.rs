@@ -7,31 +7,44 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use reld_tests::{Node, Run, assert_contains, folder};
+use reld_tests::{Node, Run, assert_contains, build_here, folder, workshop};
 use serde_json::{Value, json};
 
 /// Time limit for one round.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running `relctl dev --json` of the app `till`, which `relctl new` has written in C: its builds
+/// A running `relctl dev --json` of the app `till`. Most tests use an app in C, because its builds
 /// are short.
 struct Dev {
     till: PathBuf,
+    /// The source file of the app.
+    source: PathBuf,
     command: Child,
     lines: Receiver<String>,
     socket: String,
 }
 
+/// Writes the app `till` into a folder.
+fn new_app(home: &Path, lang: &str) {
+    let sdk = folder("daemon").to_string_lossy().into_owned();
+    let new = ["new", "till", "--lang", lang, "--sdk", &sdk];
+    Run::of(Command::new(Node::relctl_program()).current_dir(home).args(new)).expect(0);
+}
+
 impl Dev {
-    /// Writes the app, starts the command, and waits until the release is booted.
+    /// Writes an app in C, and starts the command.
     fn start(home: &Path, options: &[&str]) -> Self {
-        let sdk = folder("daemon").to_string_lossy().into_owned();
-        let new = ["new", "till", "--lang", "c", "--sdk", &sdk];
-        Run::of(Command::new(Node::relctl_program()).current_dir(home).args(new)).expect(0);
+        new_app(home, "c");
+        Self::of(home, "till.c", options)
+    }
+
+    /// Starts the command for a written app, and waits until the release is booted.
+    fn of(home: &Path, source: &str, options: &[&str]) -> Self {
         let till = home.join("till");
         let errors = File::create(home.join("errors")).expect("a file can be made");
         let mut command = Command::new(Node::relctl_program());
-        command.current_dir(&till).args(["dev", "release.toml", "--apps", ".", "--json"]).args(options);
+        build_here(&mut command).current_dir(&till);
+        command.args(["dev", "release.toml", "--apps", ".", "--json"]).args(options);
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn();
         let mut command = command.expect("relctl can be run");
         let stdout = command.stdout.take().expect("stdout is a pipe");
@@ -39,7 +52,7 @@ impl Dev {
         std::thread::spawn(move || {
             BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
-        let mut dev = Self { till, command, lines, socket: String::new() };
+        let mut dev = Self { source: till.join(source), till, command, lines, socket: String::new() };
         dev.socket = dev.line("started")["socket"].as_str().expect("a path").to_owned();
         dev.line("booted");
         dev
@@ -61,10 +74,17 @@ impl Dev {
     /// Saves the source of the app with one text replaced by another.
     #[track_caller]
     fn save(&self, old: &str, new: &str) {
-        let path = self.till.join("till.c");
-        let text = fs::read_to_string(&path).expect("it is there");
-        assert!(text.contains(old), "no {old:?} in {text}");
-        fs::write(path, text.replace(old, new)).expect("it can be written");
+        self.save_all(&[(old, new)]);
+    }
+
+    #[track_caller]
+    fn save_all(&self, replacements: &[(&str, &str)]) {
+        let mut text = fs::read_to_string(&self.source).expect("it is there");
+        for (old, new) in replacements {
+            assert!(text.contains(old), "no {old:?} in {text}");
+            text = text.replace(old, new);
+        }
+        fs::write(&self.source, text).expect("it can be written");
     }
 
     /// Runs relctl against the node and reads its JSON.
@@ -155,5 +175,37 @@ fn s152_processes_start_anew_with_restart_and_no_round_leaves_a_library() {
     assert_eq!(dev.call("total"), 0);
     let code = dev.ask(&["code"]);
     assert_eq!(code["residents"], json!([]), "{code}");
+    dev.end();
+}
+
+#[test]
+fn s150_s152_in_rust_a_field_without_a_default_is_named_and_the_option_decides() {
+    let home = workshop("dev");
+    new_app(&home, "rust");
+    // The test uses no network, so the app takes the versions of the dependencies from here.
+    fs::copy(folder("Cargo.lock"), home.join("till/Cargo.lock")).expect("a file can be copied");
+    let dev = Dev::of(&home, "src/lib.rs", &[]);
+    assert_eq!(dev.call(r#"{"add": 5}"#), 5);
+    let pid = dev.pid();
+    dev.save("self.sum += number", "self.sum += 10 * number");
+    assert_eq!(dev.line("reloaded")["kept"], 3);
+    assert_eq!([dev.call(r#"{"add": 1}"#), dev.pid()], [json!(15), pid.clone()]);
+
+    dev.save_all(&[("sum: u64,", "sum: u64,\n    rate: u64,"), ("sum: 0 }", "sum: 0, rate: 0 }")]);
+    let reasons = dev.line("kept_old")["reasons"].to_string();
+    assert_contains(&reasons, &["till_server", "missing field `rate`"]);
+    assert_eq!([dev.call("\"sum\""), dev.pid()], [json!(15), pid.clone()]);
+    dev.save("    rate: u64,", "    #[serde(default)]\n    rate: u64,");
+    assert_eq!(dev.line("reloaded")["kept"], 3);
+    assert_eq!([dev.call("\"sum\""), dev.pid()], [json!(15), pid]);
+    dev.end();
+
+    let dev = Dev::of(&home, "src/lib.rs", &["--state", "restart"]);
+    dev.call(r#"{"add": 1}"#);
+    dev.save_all(&[("    rate: u64,", "    rate: u64,\n    tax: u64,"), ("rate: 0 }", "rate: 0, tax: 0 }")]);
+    let line = dev.line("reloaded");
+    assert_eq!([&line["kept"], &line["anew"]], [2, 1], "{line}");
+    assert_contains(&line["reasons"].to_string(), &["till_server", "missing field `tax`"]);
+    assert_eq!(dev.call("\"sum\""), 0);
     dev.end();
 }
