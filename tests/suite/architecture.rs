@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("reld-plan", &["reld-error-codes"]),
     ("reld-trust", &["reld-plan"]),
     ("reld-store", &["reld-error-codes", "reld-plan", "reld-trust"]),
-    ("reld-handler", &["reld-error-codes", "reld-plan", "reld-store", "reld-trust"]),
+    ("reld-handler", &["reld-error-codes", "reld-plan", "reld-store", "reld-trust", "reld-wire"]),
     ("reld-source", &["reld-error-codes", "reld-store"]),
     ("reld-fleet", &["reld-plan"]),
     ("reld-api", &["reld-error-codes"]),

@@ -17,6 +17,8 @@
 //! | [`task`] | library | `RELD_EVENT_CONTINUE` of a task |
 //! | [`pid`] | both | part of the others; the answer of `spawn` |
 //!
+//! [`path`] has the form of the paths that a library passes to `reld_host.find`.
+//!
 //! # Versions
 //!
 //! The daemon loads no library with a newer ABI minor version than its own. So the daemon may be
@@ -39,6 +41,7 @@
 
 pub mod application;
 pub mod exit;
+pub mod path;
 pub mod pid;
 pub mod port;
 pub mod reader;

@@ -20,6 +20,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reld_plan::{Action, BuiltIn, ModuleName, Script, Step};
+use reld_wire::path;
 use serde_json::Value;
 
 use crate::action::{built_in_call, loaded};
@@ -39,8 +40,8 @@ struct Rehearsal<'a, N> {
     /// The apps with trees that the script starts.
     begun: BTreeSet<&'a str>,
     families: BTreeMap<Pid, Option<Family>>,
-    /// The ids of children that the script started or renamed, in the form that a place has them.
-    placed: BTreeSet<String>,
+    /// The ids of children that the script started or renamed.
+    placed: Vec<Value>,
     /// Whether the script started a child, which may register any name.
     has_started: bool,
 }
@@ -70,7 +71,7 @@ pub(crate) fn rehearse<N: Node>(
         apps: material.apps.iter().map(|app| app.name.as_str()).collect(),
         begun: begun.collect(),
         families: BTreeMap::new(),
-        placed: BTreeSet::new(),
+        placed: Vec::new(),
         has_started: false,
     };
     let mut first = 1;
@@ -156,7 +157,7 @@ impl<N: Node> Rehearsal<'_, N> {
     fn family(&mut self, place: &str) -> Result<Option<&mut Family>, Trouble> {
         // If the place does not begin with the name of an app, it is a registered name, which may
         // be in any tree.
-        let app = place.split('/').next().unwrap_or_default();
+        let (app, _) = path::split(place);
         if self.begun.contains(app) || !self.begun.is_empty() && !self.apps.contains(app) {
             return Ok(None);
         }
@@ -169,10 +170,10 @@ impl<N: Node> Rehearsal<'_, N> {
 
     /// Returns whether the script may have created a supervisor at this place.
     fn may_come(&self, place: &str) -> bool {
-        match place.contains('/') {
-            true => place.split('/').any(|part| self.placed.contains(part)),
-            false => self.has_started,
-        }
+        let (first, parts) = path::split(place);
+        let may_be_name = parts.is_empty() || !self.apps.contains(first);
+        let is_placed = |part| self.placed.iter().any(|id| means(part, id));
+        may_be_name && self.has_started || parts.into_iter().any(|(_, part)| is_placed(part))
     }
 
     fn place(&mut self, call: &BuiltIn) {
@@ -181,7 +182,7 @@ impl<N: Node> Rehearsal<'_, N> {
             BuiltIn::RestartChild { id, .. } | BuiltIn::RenameChild { new: id, .. } => id,
             _ => return,
         };
-        self.placed.insert(id.as_str().map_or_else(|| id.to_string(), str::to_owned));
+        self.placed.push(id.clone());
         self.has_started |= call.undo().is_none();
     }
 
@@ -206,6 +207,11 @@ impl<N: Node> Rehearsal<'_, N> {
             }
         }
     }
+}
+
+/// Returns whether a part of a path means the child with this id.
+fn means(part: &str, id: &Value) -> bool {
+    id == part || serde_json::from_str(part).is_ok_and(|json: Value| json == *id)
 }
 
 fn play(family: &mut Family, call: &BuiltIn, id: &Value, runs: bool) {
@@ -234,14 +240,16 @@ mod tests {
     use crate::site::{Site, both_ways, options, vsn};
 
     /// Checks a release with these calls to a supervisor that has a running child `runs` and a
-    /// stopped child `rests`.
+    /// stopped child `rests`. A call to another supervisor begins with its place, as in `'a/b': `.
     fn checked(calls: &[&str], foreseen: Foreseen) -> Check {
         let site = Site::new();
         let mut handler: ReleaseHandler<Fake> = site.handler();
         handler.goes(&site.pack_modules(0, &["counter"], ""), Outcome::Installed);
         let call = |call: &&str| match call.split_once(' ') {
-            Some((function, args)) => {
-                format!(", {{ apply = \"supervisor:{function}\", args = [\"shop\", {args}] }}")
+            Some(_) => {
+                let (place, call) = call.split_once(": ").unwrap_or(("'shop'", call));
+                let (function, args) = call.split_once(' ').unwrap();
+                format!(", {{ apply = \"supervisor:{function}\", args = [{place}, {args}] }}")
             }
             None => format!(", {{ apply = \"counter:{call}\", undo = {{ apply = \"counter:ghost\" }} }}"),
         };
@@ -272,6 +280,25 @@ mod tests {
         let unasked = Foreseen { unasked: vec!["too many".to_owned()], ..Foreseen::default() };
         let Check { obstacles, warnings, .. } = checked(&["restart_child \"fresh\""], unasked);
         assert_eq!((obstacles.len(), warnings), (1, vec!["too many".to_owned()]));
+    }
+
+    #[test]
+    fn a_supervisor_that_the_script_starts_may_be_called() {
+        let start =
+            |id: &str| format!("start_child {{ id = {id}, module = 'counter', type = 'supervisor' }}");
+        for (id, part) in [
+            ("'a'", "a"),
+            ("'a/b'", r#""a/b""#),
+            ("3", "3"),
+            ("'3'", r#""3""#),
+            ("['a/b', 3]", r#"["a/b", 3]"#),
+        ] {
+            let call = format!("'shop/{part}': restart_child 'x'");
+            check(&[&start(id), &call], None, None);
+            check(&[&call], Some("cannot find shop/"), None);
+        }
+        // Another id, with an equal piece.
+        check(&[&start("'b'"), r#"'shop/"a/b"': restart_child 'x'"#], Some("cannot find shop/"), None);
     }
 
     #[test]

@@ -11,11 +11,12 @@
 //! |                       | registered as `shop`                                              |
 //!
 //! Where only a supervisor is wanted, a registered process that is none is passed over, because a
-//! server may have the name of its app. `words/path.rs` has the form of a path.
+//! server may have the name of its app. `reld_wire::path` has the form of a path.
 
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use reld_wire::path::split;
 use serde_json::Value;
 
 use crate::process::card::Card;
@@ -96,7 +97,7 @@ fn is_supervisor(world: &World, pid: Pid) -> bool {
 }
 
 fn walk<'a>(world: &World, place: &'a str) -> Result<Pid, Missing<'a>> {
-    let (first, parts) = path::split(place);
+    let (first, parts) = split(place);
     let mut pid = start(world, first)?;
     for (before, part) in parts {
         pid = step(world, pid, before, part)?;

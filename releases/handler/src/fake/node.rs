@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use reld_plan::{AppName, Apply, BuiltIn, ModuleName, PurgeMethod, Vsn};
+use reld_wire::path;
 use serde_json::{Map, Value};
 
 use super::Fake;
@@ -92,9 +93,11 @@ impl Node for Fake {
         }
     }
 
-    /// In the fake node, every name or place means the first process.
+    /// In the fake node, every name means the first process, and no other place exists.
     fn supervisor(&self, place: &str) -> Result<Pid, String> {
-        self.world.processes.keys().next().copied().ok_or_else(|| format!("cannot find {place}"))
+        let (_, below) = path::split(place);
+        let found = self.world.processes.keys().next().filter(|_| below.is_empty());
+        found.copied().ok_or_else(|| format!("cannot find {place}"))
     }
 
     fn children(&self, _: Pid) -> Option<Vec<Child>> {
