@@ -41,9 +41,12 @@ fn drawn(report: &Report, kept: &str) -> String {
         return format!("{} is already running; nothing to do\n", report.to);
     }
     let mut text = String::new();
+    let mut number = 0;
     for step in &report.steps {
-        let took = duration::us(step.took_us);
-        line(&mut text, format_args!("{:>3}. {} ({took})", step.number, step.text));
+        // A step of the script can have several parts; only its first line has its number.
+        let is_new = step.number != std::mem::replace(&mut number, step.number);
+        let head = if is_new { format!("{number}.") } else { String::new() };
+        line(&mut text, format_args!("{head:>4} {} ({})", step.text, duration::us(step.took_us)));
     }
     text += &headline(report, kept);
     for window in &report.windows {
@@ -174,7 +177,9 @@ mod tests {
             signed_by: vec!["ci".to_owned()],
             changed: true,
             committed: false,
-            steps: vec![StepRun { number: 1, text: "suspend [counter]".to_owned(), took_us: 120 }],
+            steps: [(9, "precopy [counter]"), (9, "suspend [counter]"), (10, "switch")]
+                .map(|(number, text)| StepRun { number, text: text.to_owned(), took_us: 120 })
+                .into(),
             took_us: 15_300,
             pauses: Pauses { processes: 2, p50_us: 900, p99_us: 1900, max_us: 1900 },
             windows: Vec::new(),
@@ -206,7 +211,9 @@ mod tests {
             warnings: vec!["counter_sup is new".to_owned()],
         });
         assert_snapshot!(text, @r"
-          1. suspend [counter] (120 us)
+          9. precopy [counter] (120 us)
+             suspend [counter] (120 us)
+         10. switch (120 us)
         installed 1.1.0 from 1.0.0 in 15.3 ms; it is current, not committed
         signed by ci
         pause of 2 processes: p50 900 us, p99 1.90 ms, max 1.90 ms

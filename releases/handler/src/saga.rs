@@ -213,7 +213,7 @@ impl<N: Node> Saga<'_, N> {
     }
 
     fn finish_all(&mut self, switched: Switched) {
-        let Program { switch, births, finishes, gate, .. } = self.program;
+        let Program { switch, births, resume, finishes, gate, .. } = self.program;
         if gate.is_some() {
             self.conclude(*switch, "kill", |saga| {
                 saga.kill_doomed();
@@ -227,16 +227,16 @@ impl<N: Node> Saga<'_, N> {
                 }
             }
             // The gate is lowered even if an earlier step failed.
-            let resumed = self.timed(*switch, "resume", |saga| {
+            let resumed = self.timed(*resume, "resume", |saga| {
                 saga.report.pause = saga.node.resume(&switched);
                 Ok(())
             });
             if let Err(cause) = resumed {
-                return self.torn(*switch, "resume", &cause);
+                return self.torn(*resume, "resume", &cause);
             }
         }
         // The sweep also ends the journal, so a window without a gate needs it too.
-        self.conclude(*switch, "sweep", |saga| {
+        self.conclude(*resume, "sweep", |saga| {
             saga.node.sweep(switched, deadline(saga.limits.sweep));
             Ok(())
         });

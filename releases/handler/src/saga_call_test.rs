@@ -108,6 +108,21 @@ fn stops_and_starts_come_in_an_order_that_can_be_undone() {
 }
 
 #[test]
+fn the_resume_after_the_start_of_a_child_has_its_own_step_number() {
+    let entries = "[[up]]\nfrom = \"0.1.0\"\ninstructions = [{ update = \"counter\" },\n\
+        { apply = \"supervisor:restart_child\", args = [\"shop\", \"c\"] }]\n";
+    let new = release("1.1.0", &[("shop", "0.1.1", OLD, entries), ("till", "1.0.0", &["till"], "")]);
+    let program = program_to(Some(&old()), &new, InstallOptions::default());
+    let report = run(&mut shop(), &program);
+    let steps: Vec<(usize, &str)> =
+        report.steps.iter().map(|step| (step.step, step.title.as_str())).collect();
+    assert!(steps.is_sorted_by_key(|(number, _)| *number), "{steps:?}");
+    let [birth, resume] = ["apply supervisor:restart_child(\"shop\", \"c\")", "resume"]
+        .map(|wanted| steps.iter().find(|(_, title)| *title == wanted).unwrap().0);
+    assert_eq!((resume, program.switch), (birth + 1, birth - 1), "{steps:?}");
+}
+
+#[test]
 fn any_failure_before_the_switch_is_undone_and_a_restarted_app_runs_again() {
     let calls = calls();
     let switch = calls.iter().position(|call| *call == "stop_children").unwrap();

@@ -113,6 +113,9 @@ pub(crate) struct Program {
     pub(crate) switch: usize,
     /// Children that start before the members resume.
     pub(crate) births: Vec<Numbered<BuiltIn>>,
+    /// The step number of the resume; that of the last birth or of the switch, if the script has
+    /// no such step.
+    pub(crate) resume: usize,
     pub(crate) finishes: Vec<Numbered<Finish>>,
     /// The calls about children in this window and later ones. Supervisor updates may change only
     /// these children.

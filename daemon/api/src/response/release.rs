@@ -217,11 +217,11 @@ impl fmt::Display for Outcome {
 /// An executed step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRun {
-    /// The number of the step, from 1.
+    /// The number of the step in the script, from 1. A step of the script can have several parts.
     pub number: usize,
-    /// The instruction as text.
+    /// The part as text.
     pub text: String,
-    /// The duration of the step.
+    /// Its duration.
     pub took_us: u64,
 }
 

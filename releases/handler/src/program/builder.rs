@@ -88,8 +88,7 @@ impl<'a> Builder<'a> {
             Action::Start { modules } => self.after(Finish::StartChildren(modules.clone())),
             Action::Remove { module, purge, .. } => self.purge(Slot::Old, vec![module.clone()], post(*purge)),
             Action::Purge { modules } => self.purge(Slot::Old, modules.clone(), PurgeMethod::Brutal),
-            // The gate is lowered after the switch, which resumes the members.
-            Action::Resume { .. } => {}
+            Action::Resume { .. } => self.program.resume = self.step,
             // The check refuses a script with this action.
             Action::SyncNodes { .. } => {}
             // A script with a restart is not carried out live.
@@ -102,7 +101,10 @@ impl<'a> Builder<'a> {
             None if self.is_switched() => self.after(Finish::Apply(call.clone())),
             None => self.before(Effect::Apply(call.clone())),
             Some(Ok(rename @ BuiltIn::RenameChild { .. })) => self.before(Effect::RenameChild(rename)),
-            Some(Ok(call)) if self.is_held => self.program.births.push(self.numbered(call)),
+            Some(Ok(call)) if self.is_held => {
+                self.program.births.push(self.numbered(call));
+                self.program.resume = self.step;
+            }
             Some(Ok(call)) => self.after(Finish::Call(call)),
             // `Script::check` rejects such a call.
             Some(Err(_)) => {}
@@ -114,6 +116,9 @@ impl<'a> Builder<'a> {
             let modules = self.replaced(|words| post(words) == method);
             self.purge(Slot::Old, modules, method);
         }
+        // The finishes of the switch follow the resume.
+        let Program { finishes, resume, .. } = &mut self.program;
+        finishes.iter_mut().for_each(|finish| finish.step = finish.step.max(*resume));
         self.program
     }
 
@@ -226,7 +231,7 @@ impl<'a> Builder<'a> {
         if self.program.gate.is_none() {
             self.raise(&[]);
         }
-        self.program.switch = self.step;
+        (self.program.switch, self.program.resume) = (self.step, self.step);
         self.is_held = self.program.gate.is_some();
         if self.script.from.is_some() && self.is_last() {
             self.after(Finish::ConfigChange);
