@@ -161,7 +161,8 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Looks for an instruction equivalent to a drafted one.
+    /// Looks for an instruction equivalent to a drafted one. A module without one comes with its
+    /// library, and its states are read as by a soft update. `keep` leaves it in old code.
     fn instruction(
         &mut self,
         entry: &Entry,
@@ -176,6 +177,9 @@ impl<'a> Findings<'a> {
                 let need = left.schema(module).zip(to.schema(module)).map(|(left, to)| need(left, to, mode));
                 let by_hand = matches!(need, None | Some(Need::ByHand(_)));
                 if !good(entry).any(|written| names(written, module)) {
+                    if *change == Change::Soft || entry.keep.contains(module) {
+                        return;
+                    }
                     let why = why(change, need.as_ref());
                     let message = format!("{place} has no instruction for {module}, {why}");
                     self.add(

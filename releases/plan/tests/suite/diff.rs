@@ -538,6 +538,23 @@ fn an_incomplete_appup_is_found() {
 }
 
 #[test]
+fn a_state_that_comes_with_its_library_needs_no_instruction_in_the_diff_as_in_the_plan() {
+    let modules = |names: &[&str]| json!({"store": server(&json!({ "state": fields(names) }))});
+    let warnings = |new: &[&str], rest: &str| {
+        let entries = format!("[[up]]\nfrom = '1.0.0'\n{rest}\n[[down]]\nto = '1.0.0'\n{rest}");
+        let appup = format!("app = 'a'\nversion = '2.0.0'\n{entries}");
+        let (old, new) = (version(1, &modules(&["n"]), None), version(2, &modules(new), Some(&appup)));
+        assert_eq!(diff(&old, &new).findings, [], "{rest}");
+        [Mode::Up, Mode::Down].map(|mode| plan_direction(&new.release, &old.release, mode).unwrap().warnings)
+    };
+    for rest in ["instructions = []", "instructions = [{ update = 'store' }]"] {
+        assert_eq!(warnings(&["n", "m?"], rest), [[], []], "{rest}");
+    }
+    // The processes stay in old code, so their states meet no new code.
+    warnings(&["n", "m"], "keep = ['store']\ninstructions = []");
+}
+
+#[test]
 fn a_missing_appup_and_a_missing_entry_are_found() {
     let modules = json!({"m": server(&json!({ "state": {"type": "null"} }))});
     let classes = |appup: Option<&str>| -> Vec<_> {
