@@ -31,6 +31,18 @@ fn new_app(home: &Path, lang: &str) {
     Run::of(Command::new(Node::relctl_program()).current_dir(home).args(new)).expect(0);
 }
 
+/// Writes a crate beside the app, and lets the app in Rust depend on it.
+fn money(home: &Path) {
+    let package = "[package]\nname = \"money\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n";
+    fs::create_dir_all(home.join("money/src")).expect("a folder can be made");
+    fs::write(home.join("money/Cargo.toml"), package).expect("it can be written");
+    fs::write(home.join("money/src/lib.rs"), "pub const FACTOR: u64 = 10;\n").expect("it can be written");
+    let cargo_toml = home.join("till/Cargo.toml");
+    let text = fs::read_to_string(&cargo_toml).expect("it is there");
+    let with_money = text.replace("[dependencies]\n", "[dependencies]\nmoney = { path = \"../money\" }\n");
+    fs::write(cargo_toml, with_money).expect("it can be written");
+}
+
 impl Dev {
     /// Writes an app in C, and starts the command.
     fn start(home: &Path, options: &[&str]) -> Self {
@@ -182,12 +194,13 @@ fn s152_processes_start_anew_with_restart_and_no_round_leaves_a_library() {
 fn s150_s152_in_rust_a_field_without_a_default_is_named_and_the_option_decides() {
     let home = workshop("dev");
     new_app(&home, "rust");
+    money(&home);
     // The test uses no network, so the app takes the versions of the dependencies from here.
     fs::copy(folder("Cargo.lock"), home.join("till/Cargo.lock")).expect("a file can be copied");
     let dev = Dev::of(&home, "src/lib.rs", &[]);
     assert_eq!(dev.call(r#"{"add": 5}"#), 5);
     let pid = dev.pid();
-    dev.save("self.sum += number", "self.sum += 10 * number");
+    dev.save("self.sum += number", "self.sum += money::FACTOR * number");
     assert_eq!(dev.line("reloaded")["kept"], 3);
     assert_eq!([dev.call(r#"{"add": 1}"#), dev.pid()], [json!(15), pid.clone()]);
 
@@ -197,7 +210,13 @@ fn s150_s152_in_rust_a_field_without_a_default_is_named_and_the_option_decides()
     assert_eq!([dev.call("\"sum\""), dev.pid()], [json!(15), pid.clone()]);
     dev.save("    rate: u64,", "    #[serde(default)]\n    rate: u64,");
     assert_eq!(dev.line("reloaded")["kept"], 3);
-    assert_eq!([dev.call("\"sum\""), dev.pid()], [json!(15), pid]);
+    assert_eq!([dev.call("\"sum\""), dev.pid()], [json!(15), pid.clone()]);
+
+    // The path dependency is outside of the folder of the apps.
+    let factor = |number: u64| format!("pub const FACTOR: u64 = {number};\n");
+    fs::write(home.join("money/src/lib.rs"), factor(100)).expect("it can be written");
+    assert_eq!(dev.line("reloaded")["kept"], 3);
+    assert_eq!([dev.call(r#"{"add": 1}"#), dev.pid()], [json!(115), pid]);
     dev.end();
 
     let dev = Dev::of(&home, "src/lib.rs", &["--state", "restart"]);

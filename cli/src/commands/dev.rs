@@ -13,14 +13,17 @@ mod rounds;
 mod sources;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use reld_store::Workspaces;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::sync::watch::Sender;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
 use self::round::Workshop;
@@ -46,8 +49,17 @@ pub(super) async fn dev(args: Dev, json: bool) -> Result<Shown, Failure> {
         node = fresh_node(&reld, folder.path()) => node?,
         () = end.signalled() => return Ok(Shown::nothing()),
     };
+    let work = Loop {
+        args,
+        reld,
+        folder: folder.path(),
+        watch,
+        workspaces: Workspaces::default(),
+        crates: BTreeSet::new(),
+        json,
+    };
     let worked = tokio::select! {
-        worked = Loop { args, reld, folder: folder.path(), watch, json }.work(&mut node) => worked,
+        worked = work.work(&mut node) => worked,
         () = end.signalled() => Ok(()),
     };
     let stopped = tokio::select! {
@@ -79,6 +91,9 @@ struct Loop<'a> {
     reld: PathBuf,
     folder: &'a Path,
     watch: Watch,
+    workspaces: Workspaces,
+    /// The path dependencies of the apps outside of the folder of all apps.
+    crates: BTreeSet<PathBuf>,
     json: bool,
 }
 
@@ -87,7 +102,9 @@ impl Loop<'_> {
     async fn work(mut self, node: &mut Node) -> Result<(), Failure> {
         let client = node.client();
         self.greet(client.socket())?;
-        let mut workshop = Workshop::new(&self.args, &self.reld, client, self.folder, self.json);
+        self.find_crates().await?;
+        let mut workshop =
+            Workshop::new(&self.args, &self.reld, self.workspaces.clone(), client, self.folder, self.json);
         let (orders, mut ordered) = mpsc::channel(1);
         let (finished, mut done) = mpsc::channel(1);
         let is_superseded = Sender::new(false);
@@ -110,7 +127,7 @@ impl Loop<'_> {
                     *node = self.start_again(&ended).await?;
                     continue;
                 }
-                paths = self.watch.changed() => match self.changes(paths) {
+                changed = self.watch.changed() => match self.changes(changed).await {
                     changes if changes.is_empty() => continue,
                     changes => Event::Changed(changes),
                 },
@@ -146,28 +163,55 @@ impl Loop<'_> {
 
     /// Replaces a node that has ended by an idle one.
     async fn start_again(&self, ended: &Failure) -> Result<Node, Failure> {
-        terminal::err(&render::failure(ended.report()));
+        warn(ended);
         let node = fresh_node(&self.reld, self.folder).await?;
         terminal::err("a new node has started; the next change boots the release on it\n");
         Ok(node)
     }
 
     /// Returns the places of changed files.
-    fn changes(&self, changed: Result<Changed, Failure>) -> Changes {
-        let is_app = |folder: &Path| folder.join("app.toml").is_file();
-        match changed {
-            Ok(Changed::Files(paths)) => {
-                let place =
-                    |path: &PathBuf| sources::place(path, &self.args.apps, &self.args.release, is_app);
-                paths.iter().filter_map(place).collect()
-            }
-            Ok(Changed::Unknown) => [Change::Shared].into(),
+    async fn changes(&mut self, changed: Result<Changed, Failure>) -> Changes {
+        let paths = match changed {
+            Ok(Changed::Files(paths)) => paths,
+            Ok(Changed::Unknown) => return [Change::Shared].into(),
             Err(failure) => {
-                terminal::err(&render::failure(failure.report()));
-                Changes::new()
+                warn(&failure);
+                return Changes::new();
             }
+        };
+        let Dev { apps, release, .. } = &self.args;
+        let is_app = |folder: &Path| folder.join("app.toml").is_file();
+        let place = |path: &PathBuf| sources::place(path, apps, &self.crates, release, is_app);
+        let changes: Changes = paths.iter().filter_map(place).collect();
+        if !changes.is_empty() && paths.iter().any(|path| path.ends_with("Cargo.toml")) {
+            self.find_crates().await.unwrap_or_else(|failure| warn(&failure));
         }
+        changes
     }
+
+    /// Finds and watches the path dependencies of the apps.
+    async fn find_crates(&mut self) -> Result<(), Failure> {
+        let (release, apps) = (self.args.release.clone(), self.args.apps.clone());
+        let workspaces = self.workspaces.clone();
+        let found = spawn_blocking(move || crates(&release, &apps, &workspaces)).await;
+        let found = found.expect("it neither panics nor is it aborted");
+        found.iter().try_for_each(|folder| self.watch.extend(folder.clone()))?;
+        self.crates = found;
+        Ok(())
+    }
+}
+
+fn warn(failure: &Failure) {
+    terminal::err(&render::failure(failure.report()));
+}
+
+/// Returns the path dependencies of the apps of a release outside of the folder of all apps. An app
+/// that cannot be read has none: its build shows the error.
+fn crates(release: &Path, apps: &Path, workspaces: &Workspaces) -> BTreeSet<PathBuf> {
+    let folders = round::folders(release, apps).unwrap_or_default().into_iter();
+    let crates = folders.filter_map(|(folder, _)| workspaces.crates(&folder).ok()).flatten();
+    let found = crates.filter_map(|folder| fs::canonicalize(folder).ok());
+    found.filter(|folder| !folder.starts_with(apps)).collect()
 }
 
 /// Waits until an instant, or forever if there is none.

@@ -48,13 +48,20 @@ pub(super) struct Workshop {
 struct Content(App, Vec<(String, Digest)>);
 
 impl Workshop {
-    pub(super) fn new(args: &Dev, reld: &Path, client: Client, folder: &Path, json: bool) -> Self {
+    pub(super) fn new(
+        args: &Dev,
+        reld: &Path,
+        workspaces: Workspaces,
+        client: Client,
+        folder: &Path,
+        json: bool,
+    ) -> Self {
         Self {
             release: args.release.clone(),
             apps: args.apps.clone(),
             profile: args.profile.clone(),
             reld: reld.to_owned(),
-            workspaces: Workspaces::default(),
+            workspaces,
             client,
             tarball: folder.join("release.tar.gz"),
             judge: Judge::new(args.state),
@@ -131,7 +138,7 @@ impl Workshop {
                 "{release} or its config.toml has changed: start `relctl dev` again to boot it\n"
             ));
         }
-        let folders = match self.folders() {
+        let folders = match folders(&self.release, &self.apps) {
             Ok(folders) => folders,
             Err(failure) => {
                 let name = self.apps.display().to_string();
@@ -149,12 +156,6 @@ impl Workshop {
             self.print(&line)?;
         }
         Ok(())
-    }
-
-    /// Returns the folders of the apps of the release.
-    fn folders(&self) -> Result<Vec<(PathBuf, App)>, Failure> {
-        let rel = Rel::parse(&self.release.to_string_lossy(), &load::read(&self.release)?)?;
-        Ok(reld_store::app_folders(&self.apps, &rel)?)
     }
 
     /// Builds a revision of an app and loads it. Completes the line.
@@ -288,6 +289,12 @@ impl Workshop {
         let text = if self.json { line.json() } else { line.text() };
         terminal::out(&text).map_err(|fault| Failure::io("write", "stdout", &fault))
     }
+}
+
+/// Returns the folders of the apps of a release.
+pub(super) fn folders(release: &Path, apps: &Path) -> Result<Vec<(PathBuf, App)>, Failure> {
+    let rel = Rel::parse(&release.to_string_lossy(), &load::read(release)?)?;
+    Ok(reld_store::app_folders(apps, &rel)?)
 }
 
 async fn open(tarball: &Path) -> Result<File, Failure> {

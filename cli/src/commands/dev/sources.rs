@@ -1,28 +1,32 @@
 //! Decides from a path whether a change of the file concerns a build.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use super::rounds::Change;
 
-/// Returns the place of a changed file. `top` is the folder of all apps; `is_app` is whether a
-/// folder has an `app.toml`. `None` means that the file is no source, such as the output of a build
-/// or a file of an editor.
+/// Returns the place of a changed file. `apps` is the folder of all apps, `crates` are folders of
+/// path dependencies outside of it; `is_app` is whether a folder has an `app.toml`. `None` means
+/// that the file is no source, such as the output of a build or a file of an editor.
 pub(super) fn place(
     path: &Path,
-    top: &Path,
+    apps: &Path,
+    crates: &BTreeSet<PathBuf>,
     release: &Path,
     is_app: impl Fn(&Path) -> bool,
 ) -> Option<Change> {
     if path == release || path == release.with_file_name("config.toml") {
         return Some(Change::Release);
     }
-    let below = path.strip_prefix(top).ok()?;
-    if below.iter().any(|name| name.to_str().is_none_or(is_ignored)) {
-        return None;
+    let is_source =
+        |below: &Path| below.iter().all(|name| name.to_str().is_some_and(|name| !is_ignored(name)));
+    let is_below = |top: &Path| path.strip_prefix(top).is_ok_and(is_source);
+    if is_below(apps) {
+        let mut folders = path.ancestors().take_while(|folder| folder.starts_with(apps));
+        let app = folders.find(|folder| is_app(folder));
+        return Some(app.map_or(Change::Shared, |app| Change::App(app.to_owned())));
     }
-    let mut folders = path.ancestors().take_while(|folder| folder.starts_with(top));
-    let app = folders.find(|folder| is_app(folder));
-    Some(app.map_or(Change::Shared, |app| Change::App(app.to_owned())))
+    crates.iter().any(|folder| is_below(folder)).then_some(Change::Shared)
 }
 
 /// Returns whether files and folders of this name are no sources. Builds write `Cargo.lock`; vim
@@ -40,9 +44,10 @@ mod tests {
 
     #[track_caller]
     fn check(path: &str, expected: Option<Change>) {
-        let (top, release) = (Path::new("/apps"), Path::new("/apps/shop/release.toml"));
+        let (apps, release) = (Path::new("/apps"), Path::new("/apps/shop/release.toml"));
+        let crates = [PathBuf::from("/crates/money")].into();
         let is_app = |folder: &Path| folder == Path::new("/apps/shop/till");
-        assert_eq!(place(Path::new(path), top, release, is_app), expected, "{path}");
+        assert_eq!(place(Path::new(path), apps, &crates, release, is_app), expected, "{path}");
     }
 
     #[test]
@@ -50,7 +55,8 @@ mod tests {
         for path in ["src/lib.rs", "priv/logo.png", "app.toml", ""] {
             check(&format!("/apps/shop/till/{path}"), Some(Change::App("/apps/shop/till".into())));
         }
-        for path in ["/apps/shop/common/src/lib.rs", "/apps/Cargo.toml", "/apps"] {
+        for path in ["/apps/shop/common/src/lib.rs", "/apps/Cargo.toml", "/apps", "/crates/money/src/lib.rs"]
+        {
             check(path, Some(Change::Shared));
         }
         check("/apps/shop/release.toml", Some(Change::Release));
@@ -65,6 +71,8 @@ mod tests {
         for name in [".lib.rs.swp", "lib.rs~", "#lib.rs#", ".#lib.rs", "lib.rs.tmp"] {
             check(&format!("/apps/shop/till/src/{name}"), None);
         }
-        check("/elsewhere/lib.rs", None);
+        for path in ["/elsewhere/lib.rs", "/crates/lib.rs", "/crates/money/target/debug/money.d"] {
+            check(path, None);
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Each folder is watched by itself, because a recursive watch would include `target`, with
 //! thousands of folders that change in every build.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,10 +21,10 @@ use crate::error::Failure;
 /// The maximum number of events that wait.
 const EVENTS_MAX: usize = 256;
 
-/// A watch of a folder with all its subfolders, except ignored ones.
+/// A watch of folders with all their subfolders, except ignored ones.
 #[derive(Debug)]
 pub(super) struct Watch {
-    top: PathBuf,
+    tops: BTreeSet<PathBuf>,
     watcher: RecommendedWatcher,
     events: Receiver<notify::Result<notify::Event>>,
     /// Whether an event found the queue full.
@@ -50,11 +51,21 @@ impl Watch {
             }
         };
         let watcher = notify::recommended_watcher(pass).map_err(|error| failure(top, &error))?;
-        let mut watch = Self { top: top.to_owned(), watcher, events, is_lossy };
-        watch.add(top)?;
+        let mut watch = Self { tops: BTreeSet::new(), watcher, events, is_lossy };
+        watch.extend(top.to_owned())?;
         let folder = release.parent().unwrap_or(top);
         watch.watcher.watch(folder, RecursiveMode::NonRecursive).map_err(|error| failure(folder, &error))?;
         Ok(watch)
+    }
+
+    /// Watches another folder.
+    pub(super) fn extend(&mut self, top: PathBuf) -> Result<(), Failure> {
+        if self.tops.contains(&top) {
+            return Ok(());
+        }
+        self.add(&top)?;
+        self.tops.insert(top);
+        Ok(())
     }
 
     /// Waits for changes.
@@ -63,8 +74,9 @@ impl Watch {
             let event = self.events.recv().await.expect("the watcher keeps the sender");
             let event = event.map_err(|error| failure(Path::new("the apps"), &error))?;
             if self.is_lossy.swap(false, Ordering::Relaxed) || event.need_rescan() {
-                let top = self.top.clone();
-                self.add(&top)?;
+                for top in self.tops.clone() {
+                    self.add(&top)?;
+                }
                 return Ok(Changed::Unknown);
             }
             if matches!(event.kind, EventKind::Access(_)) {
