@@ -8,7 +8,7 @@
 //! - Cargo hashes the path of `RUSTC_WORKSPACE_WRAPPER` into the names of the members' files, so
 //!   each workspace has a wrapper at a path of its own.
 //! - `__CARGO_DEFAULT_LIB_METADATA` gives a shared library such a name too. The finished library
-//!   lies in the workspace's own target folder.
+//!   has a plain name, and lies in a folder of its packing, where no other build replaces it.
 //!
 //! **Equal sources make equal bytes.** Panic messages and debug information contain paths of the
 //! build machine, and fixed paths replace them: `/cargo` for cargo's home with the sources of
@@ -43,6 +43,8 @@ pub(crate) struct Build<'a> {
     /// The folder in which dependencies are built. Without one, or if the author has chosen a
     /// folder with cargo's settings, cargo's own.
     pub(crate) shared: Option<&'a Path>,
+    /// The folder of the finished library, where no other build replaces it.
+    pub(crate) output: &'a Path,
     pub(crate) purpose: Purpose,
 }
 
@@ -73,7 +75,7 @@ fn command(cargo_toml: &Path, workspace: &Workspace, build: &Build<'_>) -> Resul
     let mut command = Command::new(cargo());
     command.args(["rustc", "--lib", "--message-format", "json-render-diagnostics"]);
     command.args(["--profile", build.profile]);
-    command.arg("--manifest-path").arg(cargo_toml);
+    command.arg("--manifest-path").arg(cargo_toml).arg("--target-dir").arg(build.output);
     workspace.set_up(&mut command)?;
     add_flags(&mut command, &workspace.flags());
     command.arg("--").args(build.purpose.rustc_flags());

@@ -1,6 +1,7 @@
 //! Packs app folders into a tarball.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -115,12 +116,13 @@ fn pack_as(order: &Order, revision: Option<&Revision>, probe: &dyn Probe) -> Res
     // Builds are slow, so errors in documents are reported before the first build.
     let mut chosen: Vec<Chosen> =
         rel.apps.iter().map(|app| choose(order, &folders, app)).collect::<Result<_, _>>()?;
+    let finished = tempfile::tempdir().map_err(Error::io("create a folder below", &env::temp_dir()))?;
     let mut contents = Contents::default();
     let mut platform = None;
     let (mut apps, mut warnings) = (Vec::new(), Vec::new());
     let mut behaviours = Behaviours::default();
     for Chosen { folder, appup } in &mut chosen {
-        let (file, library) = build_and_check(folder, order, probe)?;
+        let (file, library) = build_and_check(folder, order, finished.path(), probe)?;
         check_platform(folder, &library, &mut platform)?;
         let mut app = App { modules: library.modules.clone(), ..folder.app.clone() };
         if let Some(revision) = revision {
@@ -370,9 +372,14 @@ impl Contents {
 }
 
 /// Builds the app in a folder. Returns the file of its library and the library's description, which
-/// fits the app's documents.
-fn build_and_check(folder: &Folder, order: &Order, probe: &dyn Probe) -> Result<(PathBuf, Probed), Error> {
-    let built = build(folder, order)?;
+/// fits the app's documents. The folder `finished` is for libraries of this packing.
+fn build_and_check(
+    folder: &Folder,
+    order: &Order,
+    finished: &Path,
+    probe: &dyn Probe,
+) -> Result<(PathBuf, Probed), Error> {
+    let built = build(folder, order, finished)?;
     let library = probe.probe(&built).map_err(|source| Error::Probe { library: built.clone(), source })?;
     check_library(folder, &library)?;
     check_start(folder, &library)?;
@@ -380,12 +387,13 @@ fn build_and_check(folder: &Folder, order: &Order, probe: &dyn Probe) -> Result<
     Ok((built, library))
 }
 
-fn build(Folder { path, app }: &Folder, order: &Order) -> Result<PathBuf, Error> {
+fn build(Folder { path, app }: &Folder, order: &Order, finished: &Path) -> Result<PathBuf, Error> {
     if path.join("Cargo.toml").is_file() {
         let build = cargo::Build {
             profile: &order.profile,
             workspaces: &order.workspaces,
             shared: order.shared_build.as_deref(),
+            output: &finished.join(app.name.as_str()),
             purpose: order.purpose,
         };
         return cargo::build(path, &build);

@@ -1,7 +1,6 @@
 //! Builds of several checkouts with one shared folder, and of one app in two places.
 
 use std::io::Read;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flate2::read::GzDecoder;
 use tempfile::TempDir;
@@ -67,16 +66,12 @@ fn main() {
     ("src/lib.rs", "pub fn at(i: usize) -> u8 { [3, 4][i] }"),
 ];
 
-/// Authors with checkouts of one app, and a dependency outside of these. There is one town at a
-/// time: with `CARGO_TARGET_DIR` the finished libraries of all checkouts have the same path.
-struct Town(TempDir, #[expect(dead_code)] MutexGuard<'static, ()>);
-
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// Authors with checkouts of one app, and a dependency outside of these.
+struct Town(TempDir);
 
 impl Town {
     fn new() -> Self {
-        let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let town = Self(tempfile::tempdir().unwrap(), guard);
+        let town = Self(tempfile::tempdir().unwrap());
         town.write("common", &COMMON, &|text| text.to_owned());
         town
     }
@@ -138,6 +133,16 @@ impl Town {
 fn owners(code: &[u8]) -> BTreeSet<String> {
     let text = String::from_utf8_lossy(code);
     text.split("owned by ").skip(1).map(|rest| rest[..3].to_owned()).collect()
+}
+
+/// Takes the owner of a library for its app.
+struct OwnerProbe;
+
+impl Probe for OwnerProbe {
+    fn probe(&self, library: &Path) -> Result<Probed, Box<dyn std::error::Error + Send + Sync>> {
+        let app = owners(&fs::read(library)?).into_iter().next().ok_or("no owner")?;
+        probe_of(&app, "0.1.0").probe(library)
+    }
 }
 
 #[track_caller]
@@ -213,4 +218,34 @@ fn a_remembered_workspace_is_described_anew_when_its_cargo_toml_changes() {
     fs::write(app.join("Cargo.toml"), text.replace(common, "")).unwrap();
     assert_eq!(crates().len(), 2);
     assert_eq!(workspaces.crates(&home).unwrap(), BTreeSet::new(), "it has no Cargo.toml");
+}
+
+/// In a workspace, as with `CARGO_TARGET_DIR`, cargo gives libraries of one name one path.
+#[test]
+fn two_apps_with_libraries_of_one_name_get_their_own() {
+    let town = Town::new();
+    let mut release = "name = \"shop\"\nversion = \"1.0.0\"\ndaemon = \"1.0.0\"\n".to_owned();
+    for app in ["ann", "bob"] {
+        let named = format!("name = \"{app}\"\nversion = \"0.1.0\"\n");
+        let library = "edition = \"2024\"\n[lib]\nname = \"till\"\ncrate-type = [\"cdylib\"]\n";
+        let source =
+            format!("#[unsafe(no_mangle)]\npub extern \"C\" fn f() {{ println!(\"owned by {app}\"); }}\n");
+        let files = [
+            ("app.toml", &*named),
+            ("Cargo.toml", &format!("[package]\n{named}{library}")),
+            ("src/lib.rs", &source),
+        ];
+        town.write(&format!("shop/{app}"), &files, &|text| text.to_owned());
+        release += &format!("[[app]]\n{named}");
+    }
+    let files = [
+        ("release.toml", &*release),
+        (
+            "Cargo.toml",
+            "[workspace]\nresolver = \"3\"\nmembers = [\"ann\", \"bob\"]\n[profile.lines]\ninherits = \"dev\"\n",
+        ),
+    ];
+    town.write("shop", &files, &|text| text.to_owned());
+    let packed = town.pack_for(Purpose::Keep, "shop", "shared", &OwnerProbe);
+    assert_eq!(owners(&packed), BTreeSet::from(["ann", "bob"].map(str::to_owned)));
 }
