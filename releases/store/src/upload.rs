@@ -91,7 +91,7 @@ impl Upload {
         let path_of_file = TempPath::try_from_path(path).map_err(unusable())?;
         let file = NamedTempFile::from_parts(file.map_err(unusable())?, path_of_file);
         let folder = path.parent().unwrap_or(path);
-        let mut upload = Self::new(file, folder, platform, Arc::new(RealDisk));
+        let mut upload = Self::new(file, folder, platform, Arc::new(RealDisk::Durable));
         if upload.replay().is_err() {
             upload.restart()?;
         }
