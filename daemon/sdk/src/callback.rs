@@ -1,5 +1,6 @@
 //! One running callback: a future that owns the state, and is polled until it returns the state.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -78,24 +79,28 @@ impl<S> Callback<S> {
         self.turn = None;
         self.wakers.wake(completed);
         let work = &mut self.work;
-        let polled = waker::lend(&mut self.wakers, || poll_while_woken(work));
-        if polled.is_pending() && waker::is_woken() {
+        let mut polled = Poll::Pending;
+        if waker::lend(&mut self.wakers, |woken| poll_while_woken(work, woken, &mut polled)) {
             self.turn = host::ask(|host| host.sleep(0)).and_then(|opened| opened).ok().map(Wait::new);
         }
         polled
     }
 }
 
-/// Polls until the work ends or stops waking itself, at most [`POLLS_IN_A_ROW`] times. After the
-/// last poll the wake stays set.
-fn poll_while_woken<S>(work: &mut Work<S>) -> Poll<Result<Done<S>, Exit>> {
+/// Polls until the work ends or stops waking itself, at most [`POLLS_IN_A_ROW`] times. Returns
+/// whether the work has woken itself again in the last poll.
+fn poll_while_woken<S>(
+    work: &mut Work<S>,
+    woken: &Cell<bool>,
+    polled: &mut Poll<Result<Done<S>, Exit>>,
+) -> bool {
     let mut context = Context::from_waker(waker::root());
     for _ in 0..POLLS_IN_A_ROW {
-        waker::clear_woken();
-        let polled = work.as_mut().poll(&mut context);
-        if polled.is_ready() || !waker::is_woken() {
-            return polled;
+        woken.set(false);
+        *polled = work.as_mut().poll(&mut context);
+        if polled.is_ready() || !woken.get() {
+            return false;
         }
     }
-    Poll::Pending
+    true
 }

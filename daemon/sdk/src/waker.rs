@@ -89,6 +89,13 @@ struct Current {
     woken: Cell<bool>,
 }
 
+impl Current {
+    #[inline]
+    fn swap(&self, wakers: Wakers) -> Wakers {
+        ManuallyDrop::into_inner(self.lent.replace(ManuallyDrop::new(wakers)))
+    }
+}
+
 thread_local! {
     // One thread-local and not two, since a library looks each of them up by a call.
     static CURRENT: Current = const {
@@ -96,22 +103,26 @@ thread_local! {
     };
 }
 
-/// Lends the table to the futures polled by `poll`, and takes it back even if `poll` panics.
+/// Lends the table to the futures polled by `poll`, and takes it back even if `poll` panics. `poll`
+/// gets the record of whether the root was woken.
 #[inline]
-pub(crate) fn lend<R>(wakers: &mut Wakers, poll: impl FnOnce() -> R) -> R {
+pub(crate) fn lend<R>(wakers: &mut Wakers, poll: impl FnOnce(&Cell<bool>) -> R) -> R {
     struct Lease<'a> {
+        current: &'a Current,
         wakers: &'a mut Wakers,
         outer: Wakers,
     }
     impl Drop for Lease<'_> {
         #[inline]
         fn drop(&mut self) {
-            *self.wakers = swap(std::mem::take(&mut self.outer));
+            *self.wakers = self.current.swap(std::mem::take(&mut self.outer));
         }
     }
-    let outer = swap(std::mem::take(wakers));
-    let _lease = Lease { wakers, outer };
-    poll()
+    CURRENT.with(|current| {
+        let outer = current.swap(std::mem::take(wakers));
+        let _lease = Lease { current, wakers, outer };
+        poll(&current.woken)
+    })
 }
 
 /// Keeps the waker of a future that waits for a reference. The waker of the root future is not
@@ -139,26 +150,13 @@ pub(crate) fn root() -> &'static Waker {
     &ROOT
 }
 
-/// Returns whether the root was woken since [`clear_woken`].
-pub(crate) fn is_woken() -> bool {
-    CURRENT.with(|current| current.woken.get())
-}
-
-/// Clears earlier wakes, before the root is polled.
-pub(crate) fn clear_woken() {
-    CURRENT.with(|current| current.woken.set(false));
-}
-
 fn with_lent<R>(change: impl FnOnce(&mut Wakers) -> R) -> R {
-    let mut wakers = swap(Wakers::NEW);
-    let result = change(&mut wakers);
-    drop(swap(wakers));
-    result
-}
-
-#[inline]
-fn swap(wakers: Wakers) -> Wakers {
-    ManuallyDrop::into_inner(CURRENT.with(|current| current.lent.replace(ManuallyDrop::new(wakers))))
+    CURRENT.with(|current| {
+        let mut wakers = current.swap(Wakers::NEW);
+        let result = change(&mut wakers);
+        drop(current.swap(wakers));
+        result
+    })
 }
 
 // SAFETY: the functions ignore the data pointer, need no thread and keep nothing alive.
