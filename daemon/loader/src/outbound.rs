@@ -30,10 +30,8 @@ use crate::block::{StateFns, Table};
 use crate::image::Image;
 use crate::wire::{self, Malformed};
 
-/// The ABI minor version that introduced start phases.
+/// The ABI minor versions that introduced start phases and the cause in prep_stop.
 const START_PHASE: u32 = 3;
-
-/// The ABI minor version that introduced the cause in prep_stop.
 const PREP_STOP_CAUSE: u32 = 3;
 
 /// Returns the ABI minor version that introduced an event. Older libraries do not receive the
@@ -390,6 +388,11 @@ fn ready(
     instance.state = NonNull::new(out.state_app);
     let module = &instance.module;
     let reply = module.take(out.reply);
+    let continues = out.next == abi::NEXT_CONTINUE && wire::is_empty(&out.exit);
+    if continues && instance.state.is_some() && module.inner.table.state.is_some() {
+        // Nearly all callbacks end here.
+        return Ok((Next::Continue, (out.has_reply != 0).then_some(reply?)));
+    }
     let exit = wire::take_exit(out.exit).map_err(|malformed| module.malformed(malformed));
     let next = match out.next {
         abi::NEXT_CONTINUE => Next::Continue,
@@ -405,8 +408,7 @@ fn ready(
 /// none.
 fn check_state(instance: &ForeignInstance, next: &Next, stage: Stage) -> Result<(), Exit> {
     let module = &instance.module;
-    let keeps_state = module.inner.table.state.is_some();
-    match (keeps_state, instance.state.is_some()) {
+    match (module.inner.table.state.is_some(), instance.state.is_some()) {
         (true, false) if *next == Next::Continue && stage != Stage::Ending => {
             Err(module.broken("returned a null state for a process that continues"))
         }

@@ -32,6 +32,7 @@ pub(crate) enum Malformed {
 }
 
 /// Takes ownership of a buffer.
+#[inline]
 pub(crate) fn take_buf(buf: abi::Buf) -> Result<Bytes, Malformed> {
     let abi::Buf { ptr, len, cap } = buf;
     if cap == 0 && len == 0 {
@@ -85,13 +86,13 @@ pub(crate) unsafe fn borrow_str<'a>(bytes: abi::Bytes) -> Result<&'a str, Malfor
 /// Takes ownership of an exit.
 #[inline]
 pub(crate) fn take_exit(exit: abi::Exit) -> Result<Exit, Malformed> {
-    let abi::Buf { len, cap, .. } = exit.text;
-    // Nearly all calls leave the exit empty.
-    if exit.kind == abi::EXIT_NORMAL && len == 0 && cap == 0 {
-        Ok(Exit::Normal)
-    } else {
-        take_full_exit(exit)
-    }
+    if is_empty(&exit) { Ok(Exit::Normal) } else { take_full_exit(exit) }
+}
+
+/// Returns whether an exit is as the daemon has prepared it. Nearly all calls leave it so.
+#[inline]
+pub(crate) fn is_empty(exit: &abi::Exit) -> bool {
+    exit.kind == abi::EXIT_NORMAL && exit.text.len == 0 && exit.text.cap == 0
 }
 
 fn take_full_exit(exit: abi::Exit) -> Result<Exit, Malformed> {
