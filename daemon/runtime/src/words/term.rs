@@ -1,8 +1,6 @@
 //! MessagePack with field names: the only format in which the runtime itself reads and writes
 //! values.
 
-use std::io;
-
 use reld_wire::reader;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,30 +34,12 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
 
 /// Decodes a value, and refuses members that its type does not have.
 ///
-/// If the decoded value is encoded as the same bytes again, it has no unknown members. This
-/// comparison allocates nothing, and it succeeds for all values from our SDK. Other values are read
-/// a second time, to find the unknown member.
-///
 /// # Errors
 /// Those of [`decode`], and the first unknown member.
-pub fn decode_known<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, String> {
-    let value: T = decode(bytes)?;
-    let mut rest = Expected(bytes);
-    let is_same = rmp_serde::encode::write_named(&mut rest, &value).is_ok() && rest.0.is_empty();
-    if is_same { Ok(value) } else { read_known(bytes) }
-}
-
-/// A writer that fails at the first byte that differs from the expected ones.
-struct Expected<'a>(&'a [u8]);
-
-impl io::Write for Expected<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+pub fn decode_known<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    match reader::without_skips::<T, false>(bytes, |reader| T::deserialize(reader)) {
+        Some(value) => Ok(value),
+        None => decode::<T>(bytes).and_then(|_| read_known(bytes)),
     }
 }
 

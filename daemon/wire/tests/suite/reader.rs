@@ -1,11 +1,11 @@
 //! Compares the reader with `rmp-serde`.
 
 use proptest::prelude::*;
-use reld_wire::reader;
+use reld_wire::{Pid, reader};
 use rmp_serde::config::BytesMode;
 use rmpv::Value;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 #[path = "../../../../tests/fuzz/checks/reader.rs"]
@@ -179,4 +179,17 @@ fn the_names_of_a_flattened_map_stay_text() {
     let inner = [b"\x82\xa2id\x01".as_slice(), b"\xa5other\x02"].concat();
     assert!(check(&inner));
     assert!(check(&[b"\x92\xa5Plain".as_slice(), &inner].concat()));
+}
+
+#[test]
+fn a_value_with_a_member_that_its_type_ignores_is_not_known() {
+    let pid = b"\x82\xa4slot\x01\xaageneration\x02".as_slice();
+    let more = b"\x83\xa4slot\x01\xa5other\x81\xa1x\x93\x01\x02\x03\xaageneration\x02".as_slice();
+    for (last, is_known) in [(pid, true), (more, false)] {
+        let bytes = [b"\x92", pid, last].concat();
+        let whole = reader::whole::<_, false>(&bytes, |reader| <[Pid; 2]>::deserialize(reader));
+        let known = reader::without_skips::<_, false>(&bytes, |reader| <[Pid; 2]>::deserialize(reader));
+        assert_eq!(whole, Some([Pid { slot: 1, generation: 2 }; 2]));
+        assert_eq!(known, whole.filter(|_| is_known));
+    }
 }
