@@ -3,11 +3,12 @@
 //! OTP: `code`. Unlike OTP, the versions of one release are *staged* first and become current
 //! together.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockWriteGuard};
 use thiserror::Error;
 
 use crate::words::code::{Behaviour, Instance, Module};
@@ -158,16 +159,49 @@ fn list(pids: &[Pid]) -> String {
 #[derive(Debug, Default)]
 pub(crate) struct CodeServer {
     modules: RwLock<BTreeMap<String, Slots>>,
+    /// Changes with each change of the modules. No two code servers have the same number.
+    epoch: AtomicU64,
+}
+
+static EPOCHS: AtomicU64 = AtomicU64::new(1);
+
+/// The last result of [`CodeServer::resolve`] on a thread. It does not keep the code alive.
+struct Recent {
+    epoch: u64,
+    module: String,
+    code: Weak<Code>,
+}
+
+thread_local! {
+    static RECENT: RefCell<Recent> =
+        const { RefCell::new(Recent { epoch: 0, module: String::new(), code: Weak::new() }) };
 }
 
 impl CodeServer {
+    /// Begins a change of the modules.
+    fn change(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Slots>> {
+        let modules = self.modules.write();
+        self.epoch.store(EPOCHS.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+        modules
+    }
+
     /// Returns the version that a new process runs: the current one, or the staged one if the
-    /// module is new or was staged with `at_once`.
+    /// module is new or was staged with `at_once`. A thread that starts many processes of one
+    /// module in a row looks it up once.
     pub(crate) fn resolve(&self, module: &str) -> Option<Arc<Code>> {
-        let modules = self.modules.read();
-        let slots = modules.get(module)?;
-        let staged = || slots.staged.clone().flatten();
-        if slots.at_once { staged() } else { None }.or_else(|| slots.current.clone()).or_else(staged)
+        RECENT.with_borrow_mut(|recent| {
+            if recent.epoch == self.epoch.load(Ordering::Acquire)
+                && recent.module == module
+                && let Some(code) = recent.code.upgrade()
+            {
+                return Some(code);
+            }
+            let modules = self.modules.read();
+            let code = modules.get(module)?.for_new()?;
+            let epoch = self.epoch.load(Ordering::Relaxed);
+            *recent = Recent { epoch, module: module.to_owned(), code: Arc::downgrade(&code) };
+            Some(code)
+        })
     }
 
     /// Returns the staged version of an upgrade under way, or else the current one.
@@ -195,7 +229,7 @@ impl CodeServer {
 
     /// Makes versions current at once, outside an upgrade. Loads all or none.
     pub(crate) fn load(&self, new: Vec<Arc<dyn Module>>) -> Result<(), CodeError> {
-        let mut modules = self.modules.write();
+        let mut modules = self.change();
         for module in &new {
             if let Some(old) = modules.get(module.name()).and_then(|slots| slots.old.as_ref()) {
                 let old = old.module.version().to_owned();
@@ -212,7 +246,7 @@ impl CodeServer {
     /// Stages the versions that become current at the next switch, and the removal of modules. New
     /// processes run the modules named in `at_once` from now on.
     pub(crate) fn stage(&self, new: Vec<Arc<dyn Module>>, removed: &[String], at_once: &[String]) {
-        let mut modules = self.modules.write();
+        let mut modules = self.change();
         for module in new {
             let slots = modules.entry(module.name().to_owned()).or_default();
             slots.at_once = at_once.iter().any(|name| name == module.name());
@@ -226,7 +260,7 @@ impl CodeServer {
     /// Drops the staged versions. A process that already runs a staged version moves back, or ends
     /// if its state cannot be converted.
     pub(crate) fn unstage(&self) {
-        let mut modules = self.modules.write();
+        let mut modules = self.change();
         for slots in modules.values_mut() {
             let staged = slots.staged.take().flatten();
             if std::mem::take(&mut slots.at_once) {
@@ -238,7 +272,7 @@ impl CodeServer {
 
     /// Makes all staged versions current. Changes memory only and cannot fail.
     pub(crate) fn switch(&self) {
-        let mut modules = self.modules.write();
+        let mut modules = self.change();
         for slots in modules.values_mut() {
             slots.at_once = false;
             if let Some(staged) = slots.staged.take() {
@@ -249,7 +283,7 @@ impl CodeServer {
 
     /// Drops a module's versions in that slot. The caller has made sure that no process runs them.
     pub(crate) fn forget(&self, module: &str, place: Place) {
-        let mut modules = self.modules.write();
+        let mut modules = self.change();
         if let Some(slots) = modules.get_mut(module) {
             match place {
                 Place::Current => slots.current = None,
@@ -284,6 +318,12 @@ impl CodeServer {
 }
 
 impl Slots {
+    /// Returns the version that a new process runs.
+    fn for_new(&self) -> Option<Arc<Code>> {
+        let staged = || self.staged.clone().flatten();
+        if self.at_once { staged() } else { None }.or_else(|| self.current.clone()).or_else(staged)
+    }
+
     /// Returns the old code if it comes from this very image: returning to that image swaps the
     /// slots.
     fn known(&self, module: &Arc<dyn Module>) -> Option<Arc<Code>> {
