@@ -18,7 +18,7 @@ pub(crate) use self::bonds::{await_exit, rename, start_child};
 pub use self::messages::{
     MAIL, Message, SendKind, bound_mailbox, continue_with, receive_timeout, recv, send,
 };
-pub(crate) use self::requests::answer;
+pub(crate) use self::requests::{answer, started};
 pub use self::requests::{
     blocking, call, cancel_timer, forget, port, read_timer, reply, send_after, send_interval, sleep, table,
     take,

@@ -53,7 +53,7 @@ impl Supervisor {
         let (pid, reference) =
             context::start_child(code, args).map_err(|refused| Exit::Error(refused.to_string()))?;
         self.rows.write().set(seq, Child::Starting(pid));
-        let started = match context::answer(reference).await {
+        let started = match context::started(reference).await {
             Answer::Started(started) => Ok(started),
             Answer::Exit(exit) => Err(exit),
             Answer::Reply(_) | Answer::Timeout => Err(Exit::Error("a start has no other answer".to_owned())),

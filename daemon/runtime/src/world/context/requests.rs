@@ -142,6 +142,14 @@ pub fn sleep(after: Duration) -> Result<Ref, Refused> {
     with(|_, own| open(own, Wait::Time, Some(after)))
 }
 
+/// Waits for the answer to the request that [`start_child`](super::start_child) has opened. The
+/// answer cannot come before the running process waits.
+pub(crate) async fn started(reference: Ref) -> Answer {
+    let mut waits = false;
+    poll_fn(|_| if std::mem::replace(&mut waits, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+    answer(reference).await
+}
+
 /// Waits for the answer to an open request of the running process.
 pub(crate) async fn answer(reference: Ref) -> Answer {
     poll_fn(|_| match take(reference) {
