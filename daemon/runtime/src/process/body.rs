@@ -12,7 +12,7 @@ use crate::process::mail::Mail;
 use crate::process::shadow::Shadow;
 use crate::process::shown;
 use crate::process::slot::Kind;
-use crate::words::code::{Bytes, Callback, From, Instance, Ref, TimerRef};
+use crate::words::code::{Bytes, Callback, Event, From, Instance, Ref, TimerRef};
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 
@@ -259,6 +259,17 @@ pub(crate) struct Ties {
     pub(crate) unanswered: Vec<From>,
 }
 
+impl AfterCallback {
+    /// Returns whether the next boundary has work.
+    fn is_due(&self) -> bool {
+        self.ending.is_some() || !self.system.is_empty()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.is_due() && self.continues.is_none() && self.idle.is_none()
+    }
+}
+
 impl Requests {
     /// Opens a request. The caller may set its `wait` later.
     pub(crate) fn open(&mut self, wait: Wait, due: Option<Instant>) -> Ref {
@@ -333,6 +344,22 @@ impl Body {
         }
     }
 
+    /// Takes the state for a callback that handles this event.
+    pub(crate) fn take_instance(&mut self, event: &Event<'_>) -> Result<Box<dyn Instance>, Exit> {
+        match std::mem::replace(&mut self.actor, Actor::Running) {
+            Actor::Resting(instance) => Ok(instance),
+            _ => Err(Exit::Error(format!("cannot run {event:?}: {} has no state", self.pid))),
+        }
+    }
+
+    /// Gives up all requests, because the callback that opened them has ended.
+    pub(crate) fn forget_requests(&mut self) {
+        if let Some(requests) = &mut self.requests {
+            requests.open.clear();
+            requests.answers.clear();
+        }
+    }
+
     /// Stores the answer to an open request. A late answer finds no request and is dropped.
     pub(crate) fn answer(&mut self, reference: Ref, answer: Answer) {
         if let Some(requests) = &mut self.requests
@@ -348,7 +375,9 @@ impl Body {
         match self.actor {
             Actor::Unborn(_) => true,
             Actor::Waiting(_) => false,
-            Actor::Resting(_) | Actor::Running => !self.inbox.is_empty(),
+            Actor::Resting(_) | Actor::Running => {
+                !self.inbox.is_empty() || self.after.as_ref().is_some_and(|after| after.is_due())
+            }
         }
     }
 

@@ -200,6 +200,12 @@ impl GateHouse {
         if flag.load(Ordering::SeqCst) { self.gate.read().clone() } else { None }
     }
 
+    /// Returns whether no gate is up. A process that no round has found at rest may then run any
+    /// callback.
+    pub(crate) fn is_down(&self) -> bool {
+        !self.up.load(Ordering::SeqCst)
+    }
+
     /// Decides whether the claimed process may run its next callback.
     pub(crate) fn admit(&self, entrant: &impl Entrant) -> Admission {
         // First the mark, then the flag. The thread that raises the gate works the other way: it

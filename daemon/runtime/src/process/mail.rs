@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::words::code::{Bytes, From, Ref};
+use crate::words::code::{Behaviour, Bytes, From, Ref};
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::words::term;
@@ -20,6 +20,17 @@ pub enum RequestKind {
     StartPhase,
     /// A request to the process of an application. OTP: `config_change`.
     ConfigChange,
+}
+
+impl RequestKind {
+    /// Returns whether processes of that behaviour take such requests.
+    pub(crate) fn fits(self, behaviour: Behaviour) -> bool {
+        match self {
+            Self::Call => behaviour.is_server(),
+            Self::Supervisor => behaviour == Behaviour::Supervisor,
+            Self::PrepStop | Self::StartPhase | Self::ConfigChange => behaviour == Behaviour::Application,
+        }
+    }
 }
 
 /// A message that a process handles in the order of arrival.

@@ -20,6 +20,7 @@
 mod callbacks;
 pub(crate) mod end;
 mod outcome;
+mod short;
 mod signals;
 mod starts;
 
@@ -110,6 +111,16 @@ struct Run<'a> {
     body: Option<Box<Body>>,
 }
 
+/// The result of handling a message the short way (`run/short.rs`).
+enum Served {
+    /// The callback for a message was run.
+    Callback,
+    /// The process has nothing to do, or nothing but messages that have to wait.
+    Nothing,
+    /// The process or its next message has to take the long way. Nothing was changed.
+    LongWay,
+}
+
 impl Deref for Run<'_> {
     type Target = Body;
 
@@ -157,21 +168,22 @@ impl Run<'_> {
     /// process ends, unless its body was taken away.
     fn turn(&mut self, signals: Vec<Signal>, budget: usize) -> Result<Hold, Exit> {
         self.settle_shadow();
-        self.signals(signals)?;
-        self.resume()?;
-        self.run_continues()?;
+        self.react(signals)?;
         for _ in 0..budget {
             if self.slot.wants_attention() {
                 let signals = self.slot.more_signals();
-                self.signals(signals)?;
-                self.resume()?;
-                self.run_continues()?;
+                self.react(signals)?;
             }
             if self.is_waiting() {
                 if self.start_inside()? {
                     continue;
                 }
                 break;
+            }
+            match self.serve(true)? {
+                Served::Callback => continue,
+                Served::Nothing => break,
+                Served::LongWay => {}
             }
             self.boundary()?;
             if self.is_waiting() || self.suspended || !self.has_work() {
@@ -188,6 +200,13 @@ impl Run<'_> {
             self.run_continues()?;
         }
         Ok(if self.body.is_some() { self.hold() } else { Hold::NONE })
+    }
+
+    /// Handles signals, and what follows from them.
+    fn react(&mut self, signals: Vec<Signal>) -> Result<(), Exit> {
+        self.signals(signals)?;
+        self.resume()?;
+        self.run_continues()
     }
 
     fn hold(&self) -> Hold {
@@ -245,7 +264,11 @@ impl Run<'_> {
         }
         match self.after().ending.take() {
             Some(exit) => self.terminate(exit),
-            None => self.move_on_if_stale(),
+            None => {
+                // With nothing left to do, the process takes the short way again.
+                self.after.take_if(|after| after.is_empty());
+                self.move_on_if_stale()
+            }
         }
     }
 

@@ -27,16 +27,25 @@ impl Run<'_> {
         let Actor::Waiting(mut callback) = std::mem::replace(&mut self.actor, Actor::Running) else {
             return Ok(());
         };
-        let answers = self.requests.iter().flat_map(|requests| &requests.answers);
-        let mut completed: SmallVec<[Ref; 4]> = answers.map(|(reference, _)| *reference).collect();
+        let mut completed = SmallVec::<[Ref; 4]>::new();
+        for (reference, _) in self.requests.iter().flat_map(|requests| &requests.answers) {
+            completed.push(*reference);
+        }
         if mail {
             completed.push(context::MAIL);
         }
-        let step = self.inside(move || match callback.poll(&completed) {
+        let completed = &*completed;
+        let step = self.inside(move || match callback.poll(completed) {
             Some(outcome) => Step::Ready(outcome),
             None => Step::Pending(callback),
         })?;
-        self.finish(step)
+        match step {
+            Step::Ready(outcome) => self.done(outcome),
+            Step::Pending(callback) => {
+                self.actor = Actor::Waiting(callback);
+                Ok(())
+            }
+        }
     }
 
     /// Runs the init, or the callback for the next message. Returns false when there is neither.
@@ -51,13 +60,18 @@ impl Run<'_> {
             self.slot.set_held(self.inbox.len());
         }
         let handled = self.deliver(&mail);
+        self.note_unfinished(mail, &handled);
+        handled.map(|()| true)
+    }
+
+    /// Records a message that a parked or crashed callback handles.
+    pub(super) fn note_unfinished(&mut self, mail: Mail, handled: &Result<(), Exit>) {
         // The body is missing if the process was abandoned.
         if let Some(body) = &mut self.body
             && (handled.is_err() || body.is_waiting())
         {
             body.note_under_way(Some(mail));
         }
-        handled.map(|()| true)
     }
 
     fn init(&mut self) -> Result<(), Exit> {
@@ -110,14 +124,7 @@ impl Run<'_> {
 
     fn request(&mut self, kind: RequestKind, from: From, body: &Bytes) -> Result<(), Exit> {
         let behaviour = self.card.code.behaviour();
-        let fits = match kind {
-            RequestKind::Call => behaviour.is_server(),
-            RequestKind::Supervisor => behaviour == Behaviour::Supervisor,
-            RequestKind::PrepStop | RequestKind::StartPhase | RequestKind::ConfigChange => {
-                behaviour == Behaviour::Application
-            }
-        };
-        if !fits {
+        if !kind.fits(behaviour) {
             let text = format!("{} is a {behaviour:?} and does not take {kind:?} requests", self.pid);
             self.world.answer(from.caller, from.reference, Answer::Exit(Exit::Error(text)));
             return Ok(());
@@ -155,9 +162,7 @@ impl Run<'_> {
 
     pub(super) fn callback(&mut self, during: During, event: &Event<'_>) -> Result<(), Exit> {
         self.invalidate_shadow()?;
-        let Actor::Resting(instance) = std::mem::replace(&mut self.actor, Actor::Running) else {
-            return Err(Exit::Error(format!("cannot run {event:?}: {} has no state", self.pid)));
-        };
+        let instance = self.take_instance(event)?;
         self.during = during;
         if let Some(after) = &mut self.after
             && let Some(Idle::Armed(_, timer)) = after.idle.take()
@@ -170,10 +175,13 @@ impl Run<'_> {
 
     /// Runs the `handle_continue` callbacks that the last callback asked for. The gate does not
     /// stop the process before them: to all other processes they are part of that callback.
+    #[inline]
     pub(super) fn run_continues(&mut self) -> Result<(), Exit> {
-        if self.after.is_none() {
-            return Ok(());
-        }
+        if self.after.is_none() { Ok(()) } else { self.run_after() }
+    }
+
+    #[inline(never)]
+    fn run_after(&mut self) -> Result<(), Exit> {
         while matches!(self.actor, Actor::Resting(_))
             && let Some(after) = &mut self.after
             && let Some(body) = after.continues.take()
@@ -196,7 +204,8 @@ impl Run<'_> {
 
     /// Runs app code. Returns `Err` if the process was abandoned, and so has ended, while the code
     /// ran.
-    fn inside(&mut self, code: impl FnOnce() -> Step) -> Result<Step, Exit> {
+    #[inline(always)]
+    pub(super) fn inside(&mut self, code: impl FnOnce() -> Step) -> Result<Step, Exit> {
         let body = self.body.take().expect("callbacks do not nest");
         let pid = body.pid;
         let (body, step) = current::run(body, code);

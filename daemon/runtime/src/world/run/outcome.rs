@@ -34,11 +34,8 @@ impl Run<'_> {
         }
     }
 
-    fn done(&mut self, outcome: Outcome) -> Result<(), Exit> {
-        if let Some(requests) = &mut self.requests {
-            requests.open.clear();
-            requests.answers.clear();
-        }
+    pub(super) fn done(&mut self, outcome: Outcome) -> Result<(), Exit> {
+        self.forget_requests();
         let Outcome { instance, next, reply } = outcome;
         if let Some(entry) = self.next_entry(&next) {
             return self.continue_as(entry);
@@ -130,7 +127,7 @@ impl Run<'_> {
         }
     }
 
-    fn replied(&mut self, from: From, reply: Option<Bytes>) {
+    pub(super) fn replied(&mut self, from: From, reply: Option<Bytes>) {
         match reply {
             Some(reply) => {
                 if let Some(debug) = &mut self.debug {

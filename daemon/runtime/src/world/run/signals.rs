@@ -17,15 +17,20 @@ impl Run<'_> {
     /// Handles all signals, even after one that ends the process: a process that begins to monitor
     /// or link at the moment of the end must be notified too.
     pub(super) fn signals(&mut self, mut signals: Vec<Signal>) -> Result<(), Exit> {
-        if signals.is_empty() {
-            return Ok(());
-        }
-        let mut first = Ok(());
-        for signal in signals.drain(..) {
-            first = first.and(self.signal(signal));
-        }
+        let handled = match signals.len() {
+            0 => return Ok(()),
+            // Nearly all signals come alone.
+            1 => signals.pop().map_or(Ok(()), |signal| self.signal(signal)),
+            _ => {
+                let mut first = Ok(());
+                for signal in signals.drain(..) {
+                    first = first.and(self.signal(signal));
+                }
+                first
+            }
+        };
         spare_signals(signals);
-        first
+        handled
     }
 
     fn signal(&mut self, signal: Signal) -> Result<(), Exit> {

@@ -46,6 +46,12 @@ impl House {
 
     pub(super) fn turn(&self, slot: &Slot<Model>, station: &mut Station) -> Hold {
         while station.serving.is_none() {
+            // The short way, as in `world/run/short.rs`.
+            let is_plain = station.round == 0 && station.shadow.is_none() && !station.is_unborn;
+            if is_plain && self.gate.is_down() && station.has_work() {
+                self.run_next(station);
+                continue;
+            }
             self.settle(station);
             if !station.has_work() {
                 return Hold::NONE;
