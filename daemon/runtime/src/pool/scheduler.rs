@@ -24,7 +24,7 @@ use self::watchdog::{look, watch};
 use self::worker::work;
 use crate::pool::sleepers::Sleepers;
 use crate::process::body::Body;
-use crate::process::current::Current;
+use crate::process::current::Cells;
 
 /// Work on the pool that belongs to no process.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
@@ -54,6 +54,10 @@ pub(crate) struct Computing {
 /// How many times in a row a worker takes from its LIFO slot before it takes from a queue. With
 /// three the round trip is as short as without a limit, and the order is as fair as in a queue.
 const LIFO_BUDGET: u32 = 3;
+/// How many processes a worker runs inside one run while other processes wait in its queue.
+const INSIDE_BUDGET: u32 = 3;
+/// How many processes a worker runs inside one run if none waits.
+const INSIDE_MAX: u32 = 64;
 /// After this many picks a worker takes from the injector first.
 const INJECTOR_EVERY: u32 = 61;
 /// How often the watchdog checks the workers.
@@ -119,10 +123,8 @@ struct Worker {
     thread: OnceLock<Thread>,
     /// The number of the thread in the operating system; set once the worker runs.
     number: OnceLock<i32>,
-    /// Holds the body of a process while its callback runs.
-    current: Arc<Current>,
-    /// Holds the body of a process while the worker runs the process that it waits for.
-    held: Arc<Current>,
+    /// Holds the bodies of the running process and of those that wait for it.
+    cells: Arc<Cells>,
     /// Whether the callback for which the worker was retired has been reported.
     reported: AtomicBool,
     /// The stack of that callback at the time of the report.
@@ -154,6 +156,8 @@ struct Here {
     deque: Deque<u32>,
     picks: Cell<u32>,
     lifo_hits: Cell<u32>,
+    /// How many processes have run inside the present run.
+    inside: Cell<u32>,
 }
 
 impl Scheduler {
@@ -249,7 +253,9 @@ impl Scheduler {
     /// Runs the process in the calling worker's LIFO slot inside the run of another process, if it
     /// is the process with this number.
     pub(crate) fn run_inside(&self, number: u32, run: impl FnOnce()) -> Inside {
-        HERE.with(|here| here.get().map_or(Inside::Elsewhere, |here| here.run_inside(number, run)))
+        HERE.with(|here| {
+            here.get().map_or(Inside::Elsewhere, |here| here.run_inside(number, &self.shared, run))
+        })
     }
 
     fn push(&self, number: u32, local: impl FnOnce(&Here)) {
@@ -342,7 +348,7 @@ impl Scheduler {
         }
         // The body is out of its cell for moments while the callback calls into the daemon.
         let body = (0..SEIZE_ATTEMPTS).find_map(|_| {
-            worker.current.seize().or_else(|| {
+            worker.cells.current.seize().or_else(|| {
                 thread::yield_now();
                 None
             })
@@ -380,13 +386,12 @@ impl Shared {
             called: AtomicBool::new(false),
             thread: OnceLock::new(),
             number: OnceLock::new(),
-            current: Arc::default(),
-            held: Arc::default(),
+            cells: Arc::default(),
             reported: AtomicBool::new(false),
             frames: OnceLock::new(),
         });
         let shared = Arc::downgrade(self);
-        Here { shared, worker, deque, picks: Cell::new(0), lifo_hits: Cell::new(0) }
+        Here { shared, worker, deque, picks: Cell::new(0), lifo_hits: Cell::new(0), inside: Cell::new(0) }
     }
 
     fn remove_worker(&self, id: u64) {

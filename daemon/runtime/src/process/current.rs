@@ -1,4 +1,5 @@
-//! The running process: the process whose callback runs on the calling thread.
+//! The running process: the process whose callback runs on the calling thread. And the held
+//! processes: those that wait, directly or not, for the running one.
 
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
@@ -10,36 +11,48 @@ use crate::words::pid::Pid;
 
 thread_local! {
     static PID: Cell<Pid> = const { Cell::new(Pid::NONE) };
-    static CURRENT: OnceCell<Arc<Current>> = const { OnceCell::new() };
-    static HELD: OnceCell<Arc<Current>> = const { OnceCell::new() };
-    /// The process that the thread holds, with the request that it waits for.
-    static WAITS: Cell<(Pid, Ref)> = const { Cell::new((Pid::NONE, 0)) };
+    static CELLS: OnceCell<Arc<Cells>> = const { OnceCell::new() };
+    /// How many processes the thread holds.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+    /// The held processes, each with the request that it waits for.
+    static WAITS: [Cell<(Pid, Ref)>; HELD_MAX] = const { [const { Cell::new((Pid::NONE, 0)) }; HELD_MAX] };
+    /// The answer for the process that was held last.
     static KEPT: Cell<Option<Answer>> = const { Cell::new(None) };
 }
+
+/// How many processes a thread can hold. A chain of more calls in each other is rare.
+pub(crate) const HELD_MAX: usize = 4;
 
 /// Holds the body of a process while a thread runs its callback. Another thread may seize the body
 /// if the callback does not return. The cost is two swaps per callback.
 pub(crate) type Current = Custody<Box<Body>>;
 
-/// Sets the custody cells of the calling thread: for the running process, and for a held one.
-pub(crate) fn run_in(current: &Arc<Current>, held: &Arc<Current>) {
-    CURRENT.with(|cell| {
-        cell.get_or_init(|| Arc::clone(current));
-    });
-    HELD.with(|cell| {
-        cell.get_or_init(|| Arc::clone(held));
+/// The custody cells of a thread.
+#[derive(Default)]
+pub(crate) struct Cells {
+    /// The running process.
+    pub(crate) current: Current,
+    /// The held processes.
+    pub(crate) held: [Current; HELD_MAX],
+}
+
+/// Sets the custody cells of the calling thread.
+pub(crate) fn run_in(cells: &Arc<Cells>) {
+    CELLS.with(|cell| {
+        cell.get_or_init(|| Arc::clone(cells));
     });
 }
 
 /// Runs app code as a process: calls of that code into the node borrow the body. Returns the body,
 /// or `None` if another thread has seized it meanwhile.
 pub(crate) fn run<R>(body: Box<Body>, code: impl FnOnce() -> R) -> (Option<Box<Body>>, R) {
-    CURRENT.with(|current| {
-        let current = current.get_or_init(Arc::default);
+    CELLS.with(|cells| {
+        let current = &cells.get_or_init(Arc::default).current;
         PID.set(body.pid);
         current.enter(body);
         let result = code();
-        (leave(), result)
+        PID.set(Pid::NONE);
+        (current.leave(), result)
     })
 }
 
@@ -47,12 +60,12 @@ pub(crate) fn run<R>(body: Box<Body>, code: impl FnOnce() -> R) -> (Option<Box<B
 /// the process; `None` if the body was seized or no callback ran.
 pub(crate) fn leave() -> Option<Box<Body>> {
     PID.set(Pid::NONE);
-    CURRENT.with(|current| current.get().and_then(|current| current.leave()))
+    CELLS.with(|cells| cells.get().and_then(|cells| cells.current.leave()))
 }
 
 /// Lends the body of the running process to `work`. Returns `None` outside a callback.
 pub(crate) fn with<R>(work: impl FnOnce(&mut Body) -> R) -> Option<R> {
-    CURRENT.with(|current| current.get()?.lend().map(|mut own| work(&mut own)))
+    CELLS.with(|cells| cells.get()?.current.lend().map(|mut own| work(&mut own)))
 }
 
 /// Returns the running process; [`Pid::NONE`] outside a callback.
@@ -60,28 +73,37 @@ pub(crate) fn pid() -> Pid {
     PID.get()
 }
 
-/// Returns whether the thread holds a process.
-pub(crate) fn holds() -> bool {
-    WAITS.get().0 != Pid::NONE
+/// Returns how many processes the thread holds.
+pub(crate) fn held() -> usize {
+    HELD.get()
 }
 
 /// Holds a parked process while the thread runs the process that it waits for. Another thread may
 /// seize the body, to put it back into its slot.
 pub(crate) fn hold(body: Box<Body>, reference: Ref) {
-    WAITS.set((body.pid, reference));
-    HELD.with(|held| held.get_or_init(Arc::default).enter(body));
+    let level = HELD.replace(HELD.get() + 1);
+    WAITS.with(|waits| waits[level].set((body.pid, reference)));
+    CELLS.with(|cells| cells.get_or_init(Arc::default).held[level].enter(body));
 }
 
-/// Ends the hold. Returns the body, or `None` if it was seized, and the answer that was kept for
-/// it.
-pub(crate) fn release() -> (Option<Box<Body>>, Option<Answer>) {
-    WAITS.set((Pid::NONE, 0));
-    (HELD.with(|held| held.get().and_then(|held| held.leave())), KEPT.take())
+/// Ends the hold that began when the thread held `level` processes. Returns the body, or `None` if
+/// it was taken, and the answer that was kept for it.
+pub(crate) fn release(level: usize) -> (Option<Box<Body>>, Option<Answer>) {
+    HELD.set(level);
+    (CELLS.with(|cells| cells.get().and_then(|cells| cells.held[level].leave())), KEPT.take())
 }
 
-/// Keeps an answer for the process that the thread holds. Returns it if it is for another process.
+/// Takes the body of the process that was held last, which from now on gets its answer in its slot.
+pub(crate) fn unhold() -> Option<Box<Body>> {
+    let level = HELD.get().checked_sub(1)?;
+    WAITS.with(|waits| waits[level].set((Pid::NONE, 0)));
+    CELLS.with(|cells| cells.get().and_then(|cells| cells.held[level].leave()))
+}
+
+/// Keeps an answer for the process that was held last. Returns it if it is for another process.
 pub(crate) fn keep(caller: Pid, reference: Ref, answer: Answer) -> Option<Answer> {
-    if caller == Pid::NONE || WAITS.get() != (caller, reference) {
+    let Some(level) = HELD.get().checked_sub(1) else { return Some(answer) };
+    if WAITS.with(|waits| waits[level].get()) != (caller, reference) {
         return Some(answer);
     }
     KEPT.set(Some(answer));

@@ -19,10 +19,10 @@
 
 mod callbacks;
 pub(crate) mod end;
+mod inside;
 mod outcome;
 mod short;
 mod signals;
-mod starts;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -41,7 +41,8 @@ use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::world::{World, change, context};
 
-/// How many callbacks a process may run before other processes get their turn.
+/// How many callbacks a process may run, and how many awaited processes, before other processes get
+/// their turn.
 const BUDGET: usize = 64;
 
 /// Starts the pool that runs the processes of a world, and the timers.
@@ -80,7 +81,8 @@ pub(crate) fn activate(world: &Arc<World>, number: u32) {
     activate_for(world, number, BUDGET);
 }
 
-fn activate_for(world: &Arc<World>, number: u32, budget: usize) {
+/// Runs the process in that slot, unless another thread has claimed it, for so many messages.
+fn activate_for(world: &Arc<World>, number: u32, messages: usize) {
     let Some(slot) = world.table.slot(number) else { return };
     let Ok(claim) = slot.claim_any() else { return };
     let mut body = claim.body;
@@ -93,7 +95,7 @@ fn activate_for(world: &Arc<World>, number: u32, budget: usize) {
     }
     let pid = body.pid;
     let mut run = Run { world, slot, body: Some(body) };
-    match contained(|| run.turn(claim.signals, budget)) {
+    match contained(|| run.turn(claim.signals, messages)) {
         Err(panicked) => run.fail(pid, &panicked),
         // The process was abandoned: it has ended, and its slot may belong to another process. Or
         // it was held too long: the watchdog has put it back.
@@ -166,29 +168,33 @@ impl Entrant for Run<'_> {
 impl Run<'_> {
     /// Runs signals and callbacks until the budget or the work is used up. After an `Err` the
     /// process ends, unless its body was taken away.
-    fn turn(&mut self, signals: Vec<Signal>, budget: usize) -> Result<Hold, Exit> {
+    fn turn(&mut self, signals: Vec<Signal>, mut messages: usize) -> Result<Hold, Exit> {
         self.settle_shadow();
         self.react(signals)?;
-        for _ in 0..budget {
+        for _ in 0..BUDGET {
             if self.slot.wants_attention() {
                 let signals = self.slot.more_signals();
                 self.react(signals)?;
             }
             if self.is_waiting() {
-                if self.start_inside()? {
+                if self.run_awaited()? {
                     continue;
                 }
                 break;
             }
-            match self.serve(true)? {
-                Served::Callback => continue,
+            match self.serve(messages > 0)? {
+                Served::Callback => {
+                    messages -= 1;
+                    continue;
+                }
                 Served::Nothing => break,
                 Served::LongWay => {}
             }
             self.boundary()?;
-            if self.is_waiting() || self.suspended || !self.has_work() {
+            if messages == 0 || self.is_waiting() || self.suspended || !self.has_work() {
                 break;
             }
+            messages -= 1;
             match self.world.gate.admit(self) {
                 Admission::Free => {}
                 Admission::Only(from) => self.bring_forward(from),

@@ -1,6 +1,7 @@
 //! The public interface of the runtime, tested with modules written here instead of loaded ones.
 
 mod applications;
+mod calls;
 mod kit;
 mod panics;
 mod places;

@@ -12,8 +12,8 @@ use crate::words::contain::contained;
 /// the watchdog saw it first.
 type Seen = Vec<(u64, u64, Instant)>;
 
-/// Watches for workers that compute too long. A process that such a worker holds goes back into its
-/// slot, and the process in its LIFO slot is offered to other workers. After the limit another
+/// Watches for workers that compute too long. Processes that such a worker holds go back into their
+/// slots, and the process in its LIFO slot is offered to other workers. After the limit another
 /// worker takes its place.
 pub(super) fn watch(shared: &Weak<Shared>, look: impl Fn(&Arc<Shared>, &Seen) -> Seen) {
     let mut seen = Seen::new();
@@ -41,10 +41,8 @@ pub(super) fn look(shared: &Arc<Shared>, seen: &Seen) -> Seen {
         if since == now {
             continue;
         }
-        if let Some(body) = worker.held.seize()
-            && let Some(unhold) = shared.unhold.get()
-        {
-            unhold(body);
+        if let Some(unhold) = shared.unhold.get() {
+            worker.cells.held.iter().filter_map(|held| held.seize()).for_each(unhold);
         }
         let trapped = worker.lifo.load(Ordering::Relaxed);
         if trapped != EMPTY {

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use super::{
-    Computing, EMPTY, HERE, Here, INJECTOR_EVERY, Inside, LIFO_BUDGET, SPINS, Shared, WATCH_EVERY, Worker,
-    retry_steal,
+    Computing, EMPTY, HERE, Here, INJECTOR_EVERY, INSIDE_BUDGET, INSIDE_MAX, Inside, LIFO_BUDGET, SPINS,
+    Shared, WATCH_EVERY, Worker, retry_steal,
 };
 use crate::process::current;
 use crate::words::contain::contained;
@@ -46,9 +46,9 @@ impl Here {
     /// A retired worker runs only the process for which it was retired, because another thread may
     /// seize that process from it. So `at` is written before `retired` is read, and the other
     /// thread reads them in the opposite order.
-    pub(super) fn run_inside(&self, number: u32, run: impl FnOnce()) -> Inside {
+    pub(super) fn run_inside(&self, number: u32, shared: &Shared, run: impl FnOnce()) -> Inside {
         let worker = &self.worker;
-        if worker.lifo.load(Ordering::Relaxed) != number + 1 {
+        if worker.lifo.load(Ordering::Relaxed) != number + 1 || !self.may_run_inside(shared) {
             return Inside::Elsewhere;
         }
         let outer = worker.at.swap(number + 1, Ordering::SeqCst);
@@ -66,6 +66,15 @@ impl Here {
             return Inside::Retired;
         }
         Inside::Done
+    }
+
+    /// Counts a run inside another one, if there may be one more.
+    fn may_run_inside(&self, shared: &Shared) -> bool {
+        let inside = self.inside.get();
+        let is_alone = || self.deque.is_empty() && shared.injector.is_empty();
+        let may = inside < INSIDE_BUDGET || (inside < INSIDE_MAX && is_alone());
+        self.inside.set(inside + u32::from(may));
+        may
     }
 
     fn next(&self, shared: &Shared) -> Option<u32> {
@@ -107,7 +116,7 @@ pub(super) fn work(shared: &Arc<Shared>, here: Here) {
     if let Some(number) = system_number() {
         worker.number.get_or_init(|| number);
     }
-    current::run_in(&worker.current, &worker.held);
+    current::run_in(&worker.cells);
     HERE.with(|cell| {
         let here = cell.get_or_init(|| here);
         // A panic ends only the job in which it happens; the worker goes on with the next job.
@@ -148,6 +157,7 @@ fn work_once(shared: &Shared, here: &Here) {
             return;
         }
         if let Some(number) = here.next(shared) {
+            here.inside.set(0);
             return here.worker.busy(number + 1, || shared.run.get().map_or((), |run| run(number)));
         }
         if run_job(shared, here) {
@@ -229,21 +239,41 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_runs_few_processes_inside_one_run_while_others_wait() {
+        let shared = Scheduler::new(1).shared.clone();
+        let run_inside = |here: &Here| {
+            let again = || {
+                here.push(7, &shared);
+                here.run_inside(7, &shared, || ()) == Inside::Done
+            };
+            std::iter::repeat_with(again).take_while(|ran| *ran).count()
+        };
+        let alone = shared.new_worker();
+        assert_eq!(run_inside(&alone), INSIDE_MAX as usize);
+        let busy = shared.new_worker();
+        busy.deque.push(8);
+        assert_eq!(run_inside(&busy), INSIDE_BUDGET as usize);
+        shared.injector.push(9);
+        assert_eq!(run_inside(&shared.new_worker()), INSIDE_BUDGET as usize);
+    }
+
+    #[test]
     fn a_retired_worker_runs_no_process_inside_another_run() {
-        let here = Scheduler::new(1).shared.clone().new_worker();
+        let shared = Scheduler::new(1).shared.clone();
+        let here = shared.new_worker();
         let worker = &here.worker;
         worker.at.store(4 + 1, Ordering::Relaxed);
         let run_inside = |number| {
             worker.lifo.store(7 + 1, Ordering::Relaxed);
             let mut seen = EMPTY;
-            let inside = here.run_inside(number, || seen = worker.at.load(Ordering::Relaxed));
+            let inside = here.run_inside(number, &shared, || seen = worker.at.load(Ordering::Relaxed));
             (inside, seen, worker.at.load(Ordering::Relaxed))
         };
         assert_eq!(run_inside(8), (Inside::Elsewhere, EMPTY, 5));
         assert_eq!(run_inside(7), (Inside::Done, 8, 5));
         let retires = || {
             worker.lifo.store(7 + 1, Ordering::Relaxed);
-            here.run_inside(7, || worker.retired.store(true, Ordering::Relaxed))
+            here.run_inside(7, &shared, || worker.retired.store(true, Ordering::Relaxed))
         };
         assert_eq!(retires(), Inside::Retired);
         worker.at.store(5, Ordering::Relaxed);

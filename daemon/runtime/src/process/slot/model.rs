@@ -383,6 +383,9 @@ fn no_more_messages_wait_than_a_process_allows_and_each_is_handled_or_refused() 
     });
 }
 
+/// Finds these planted faults: a put-back forgets the signals that came meanwhile, or leaves the
+/// process scheduled; a signal does not wake a waiting process; a worker drops the answer if the
+/// body was taken from it; the watchdog does not schedule a process with signals.
 #[test]
 fn a_held_process_gets_its_answer_from_its_worker_or_from_its_slot_and_loses_no_signal() {
     loom::model(|| {

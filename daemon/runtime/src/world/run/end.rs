@@ -93,7 +93,7 @@ fn notify(world: &World, body: &mut Body, exit: &Exit) {
     }
     // The starter is notified last, so that it goes on only after all others were notified.
     if let During::Init(Some(starter)) = body.during {
-        world.answer_starter(starter, Answer::Exit(exit.clone()));
+        world.answer_waiting(starter, Answer::Exit(exit.clone()));
     }
 }
 

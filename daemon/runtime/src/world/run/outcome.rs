@@ -109,7 +109,7 @@ impl Run<'_> {
             _ => Answer::Started(Some(self.pid)),
         };
         if let Some(starter) = starter {
-            self.answer_starter(starter, answer);
+            self.answer_waiting(starter, answer);
         }
         match next {
             Next::Stop(exit) | Next::Crash(exit) => Err(exit.clone()),
@@ -123,7 +123,7 @@ impl Run<'_> {
         if let During::Init(starter) = &mut self.during
             && let Some(starter) = starter.take()
         {
-            self.answer_starter(starter, Answer::Started(Some(self.pid)));
+            self.answer_waiting(starter, Answer::Started(Some(self.pid)));
         }
     }
 
@@ -134,7 +134,7 @@ impl Run<'_> {
                     debug.sent("reply", from.caller, &reply);
                 }
                 self.world.tracer.reply(from.server, from.caller, &reply);
-                self.world.answer(from.caller, from.reference, Answer::Reply(reply));
+                self.answer_waiting((from.caller, from.reference), Answer::Reply(reply));
             }
             None => self.ties().unanswered.push(from),
         }
