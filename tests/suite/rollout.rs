@@ -125,7 +125,7 @@ fn a_rollout_commits_a_good_release_and_its_repetition_changes_nothing() {
     assert!(!job.kept::<Report>("report.json").changed);
 
     job.node.ok(&["downgrade", "1.0.0", "--no-commit"]);
-    job.run("1.0.0", &[]).expect(0);
+    job.run("1.0.0", &["--settle", "0"]).expect(0);
     job.check_runs("1.0.0");
     for wrong in [&["--settle", "soon"][..], &["--host"], &["--colour", "red"]] {
         assert_contains(&job.run("2.0.0", wrong).expect(2).stderr, &["rollout.sh [--host HOST]"]);
