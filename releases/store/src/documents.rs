@@ -123,6 +123,11 @@ impl Texts for Staged<'_> {
     }
 }
 
+/// Reads a document that must exist.
+pub(crate) fn text_of(path: &Path) -> Result<String, Error> {
+    text_of_file(path, path)?.ok_or_else(|| Error::NoDocument { path: path.to_owned() })
+}
+
 /// Reads a document; `None` if there is none.
 ///
 /// The file must be a regular file of limited size, or a link to one, because reading other files

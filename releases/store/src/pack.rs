@@ -2,25 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use reld_plan::{
     App, AppDocs, AppName, Appup, AppupFile, Behaviours, Config, ModuleName, Rel, RelApp, Release, Revision,
     Schemas, Vsn, misfits,
 };
-
 use reld_trust::{KEYS, KeyChange};
 
 use crate::cargo::{self, Workspaces};
 use crate::error::Error;
+use crate::folders::{self, Folder};
 use crate::manifest::{Abi, FileEntry, Manifest};
 use crate::purpose::Purpose;
 use crate::writing::{self, Source};
 use crate::{assets, documents, layout, make};
-
-/// The maximum depth of an `app.toml` below the folder of all apps, in folders.
-const DEPTH_MAX: usize = 8;
 
 /// The input and the output of a packing.
 #[derive(Debug, Clone)]
@@ -108,11 +104,11 @@ pub fn pack_revision(order: &Order, revision: &Revision, probe: &dyn Probe) -> R
 }
 
 fn pack_as(order: &Order, revision: Option<&Revision>, probe: &dyn Probe) -> Result<Packed, Error> {
-    let mut text = read(&order.release)?;
+    let mut text = documents::text_of(&order.release)?;
     let mut rel = Rel::parse(&order.release.to_string_lossy(), &text)?;
     check_without(order, &rel)?;
     check_daemon(order, &rel)?;
-    let folders = find(&order.apps)?;
+    let folders = folders::find(&order.apps)?;
     // Builds are slow, so errors in documents are reported before the first build.
     let mut chosen: Vec<Chosen> =
         rel.apps.iter().map(|app| choose(order, &folders, app)).collect::<Result<_, _>>()?;
@@ -200,76 +196,15 @@ fn check_release(rel: &Rel, apps: Vec<App>, behaviours: &Behaviours) -> Result<(
     release.boot_order(behaviours).map(drop).map_err(|errors| Error::NotBootable { errors })
 }
 
-/// An app folder: its path and its `app.toml`.
-#[derive(Debug, Clone)]
-struct Folder {
-    path: PathBuf,
-    app: App,
-}
-
 /// The folder of an app of the release, and the text of its `appup.toml` if it has one.
 struct Chosen {
     folder: Folder,
     appup: Option<String>,
 }
 
-/// Returns the folders of the apps of a release, in its order.
-///
-/// # Errors
-/// [`Error::NoApp`], [`Error::AppTwice`], a mistake in an `app.toml`, or the disk failed.
-pub fn app_folders(apps: &Path, rel: &Rel) -> Result<Vec<(PathBuf, App)>, Error> {
-    let folders = find(apps)?;
-    let chosen = rel.apps.iter().map(|wanted| choose_folder(apps, &folders, wanted));
-    chosen.map(|folder| folder.map(|Folder { path, app }| (path, app))).collect()
-}
-
-/// Finds all app folders below `top`. Names and versions come from their `app.toml`, never from
-/// folder names.
-fn find(top: &Path) -> Result<Vec<Folder>, Error> {
-    let mut found = Vec::new();
-    let mut open = vec![(top.to_owned(), 0)];
-    while let Some((path, depth)) = open.pop() {
-        let document = path.join("app.toml");
-        if document.is_file() {
-            let app = App::parse(&document.to_string_lossy(), &read(&document)?)?;
-            found.push(Folder { path, app });
-        } else if depth < DEPTH_MAX {
-            open.extend(subfolders(&path)?.into_iter().map(|folder| (folder, depth + 1)));
-        }
-    }
-    Ok(found)
-}
-
-/// Returns the subfolders of a folder, without links, hidden folders and cargo's `target`.
-fn subfolders(path: &Path) -> Result<Vec<PathBuf>, Error> {
-    let is_searched = |name: &str| !name.starts_with('.') && name != "target";
-    let names = layout::names(path)?.into_iter().filter(|name| name.to_str().is_some_and(is_searched));
-    let is_folder = |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
-    Ok(names.map(|name| path.join(name)).filter(is_folder).collect())
-}
-
 fn choose(order: &Order, folders: &[Folder], wanted: &RelApp) -> Result<Chosen, Error> {
-    let folder = choose_folder(&order.apps, folders, wanted)?;
+    let folder = folders::choose(&order.apps, folders, wanted)?;
     Ok(Chosen { appup: read_appup(&folder)?, folder })
-}
-
-fn choose_folder(apps: &Path, folders: &[Folder], wanted: &RelApp) -> Result<Folder, Error> {
-    let named = || folders.iter().filter(|folder| folder.app.name == wanted.name);
-    let mut fitting = named().filter(|folder| folder.app.version == wanted.version);
-    match (fitting.next(), fitting.next()) {
-        (Some(folder), None) => Ok(folder.clone()),
-        (Some(one), Some(other)) => Err(Error::AppTwice {
-            name: wanted.name.clone(),
-            version: wanted.version.clone(),
-            folders: [one.path.clone(), other.path.clone()],
-        }),
-        (None, _) => Err(Error::NoApp {
-            apps: apps.to_owned(),
-            name: wanted.name.clone(),
-            version: wanted.version.clone(),
-            found: named().map(|folder| folder.app.version.clone()).collect(),
-        }),
-    }
 }
 
 fn read_appup(folder: &Folder) -> Result<Option<String>, Error> {
@@ -469,10 +404,6 @@ fn write(
     manifest.check().map_err(|source| Error::Tarball { path: tarball.clone(), source })?;
     writing::write(&tarball, &manifest, &contents.sources, order.purpose)?;
     Ok((tarball, manifest))
-}
-
-fn read(path: &Path) -> Result<String, Error> {
-    documents::text_of_file(path, path)?.ok_or_else(|| Error::NoDocument { path: path.to_owned() })
 }
 
 #[cfg(test)]
