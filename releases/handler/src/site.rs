@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use reld_plan::Vsn;
+use reld_plan::{Rel, Vsn};
 use reld_store::{Abi, Digest, FileEntry, Manifest, Platform, Store, Unpacked};
 use reld_trust::PolicyFile;
 
@@ -171,13 +171,14 @@ fn tarball(path: &Path, version: Vsn, files: &[(String, String)]) {
         executable: false,
         not_carried: false,
     };
+    let rel = files.iter().find(|(path, _)| path.ends_with("release.toml")).unwrap();
     let manifest = Manifest {
         name: "shop".parse().unwrap(),
         version,
         target: TARGET.to_owned(),
         reld: Vsn::new(1, 0, 0),
         abi: ABI,
-        serial: 0,
+        serial: Rel::parse(&rel.0, &rel.1).unwrap().serial,
         files: files.iter().map(entry).collect(),
     };
     let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -9,7 +9,7 @@ use crate::options::InstallOptions;
 use crate::order::{Ended, Order};
 use crate::report::Outcome;
 use crate::settle_test::probing;
-use crate::site::{Target, check, classes, options, shop, vsn};
+use crate::site::{Site, Target, both_ways, check, classes, options, shop, vsn};
 
 fn reboots_old(handler: &mut ReleaseHandler<Fake>, vsn: &Vsn) -> Result<Ended, Error> {
     handler.carry_out(Order::RebootOld { vsn: vsn.clone() }, &mut |_| ())
@@ -75,4 +75,47 @@ fn a_release_is_taken_back_to_an_app_by_hand_that_the_policy_of_today_refuses() 
         handler.upgrade(&Target::Version(vsn(2)), options(), &mut |_| ()),
         Err(Error::Refused { .. })
     ));
+}
+
+/// Damages the permanent release 1.2.0, which followed on the uncommitted 1.1.0, and boots the node
+/// under a policy.
+#[track_caller]
+fn boots_uncommitted(
+    site: &Site,
+    mut handler: ReleaseHandler<Fake>,
+    [next, last]: &[Target; 2],
+    policy: &str,
+) {
+    handler.unpacks(next);
+    handler.install(&vsn(1), options(), &mut |_| ()).unwrap();
+    let on = InstallOptions { supersede: true, ..options() };
+    handler.upgrade(last, on, &mut |_| ()).unwrap();
+    drop(handler);
+    site.require(policy);
+    std::fs::write(site.root().join("lib/shop-0.1.2/shop.so"), "library X").unwrap();
+    let mut handler = site.handler();
+    let report = handler.boot(&mut |_| ()).unwrap().unwrap();
+    assert_eq!((report.to.clone(), report.outcome), (vsn(1), Outcome::Installed), "{report}");
+    let warnings = report.warnings.join("\n");
+    assert!(warnings.contains("cannot boot release 1.2.0") && warnings.contains("is changed"), "{warnings}");
+    check(&handler, "1.2.0 permanent, 1.1.0 current, 1.0.0 old");
+}
+
+#[test]
+fn an_uncommitted_release_runs_in_place_of_a_damaged_one_whatever_the_policy_is() {
+    for policy in ["signed", "sigend"] {
+        let (site, handler, [_, next, last]) = shop();
+        boots_uncommitted(&site, handler, &[next, last], policy);
+    }
+}
+
+#[test]
+fn an_uncommitted_release_below_the_floor_runs_in_place_of_a_damaged_one() {
+    let (site, handler, _) = shop();
+    let targets = [(1, 46), (2, 47)].map(|(minor, serial)| {
+        let serial = format!("serial = {serial}\ndaemon =");
+        let entries = both_ways(minor, "{ update = \"counter\" }");
+        site.pack_changed(minor, &["counter"], &entries, &[("daemon =", &serial)])
+    });
+    boots_uncommitted(&site, handler, &targets, "off");
 }

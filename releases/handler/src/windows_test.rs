@@ -261,3 +261,17 @@ fn a_crash_after_one_window_takes_it_back_before_the_next_one_opens_unless_crash
     let (_, report) = upgrade_with_a_crash("shop", InstallOptions::default());
     assert_eq!(report.outcome, Outcome::Installed, "nothing comes after the only window");
 }
+
+#[test]
+fn windows_are_taken_back_to_a_release_that_the_policy_of_today_refuses() {
+    let (site, mut handler, _) = shop();
+    handler.install(&vsn(1), by_group(), &mut |_| ()).unwrap();
+    let next = site.pack_modules(2, MODULES, &both_ways(2, UPDATES));
+    handler.node_mut().calls.clear();
+    let second = calls().iter().rposition(|call| *call == "load").unwrap();
+    handler.fail([second]);
+    let on = InstallOptions { supersede: true, ..by_group() };
+    let report = handler.upgrade(&next, on, &mut |_| site.require("signed")).unwrap();
+    assert_eq!(report.outcome, Outcome::TakenBack, "{report}");
+    check(&handler, "1.2.0 unpacked, 1.1.0 current, 1.0.0 permanent");
+}

@@ -88,7 +88,7 @@ impl<N: Node> ReleaseHandler<N> {
         boots = boots.begun(&vsn);
         // A full disk must not keep a node from booting, so a failed write loses only the count.
         let uncounted = self.store.note_boots(&boots).err();
-        let booted = self.boot_of(vsn.clone(), observer);
+        let booted = self.boot_of(vsn.clone(), InstallOptions::default(), observer);
         let attempt = self.attempt(&vsn, &boots, &booted);
         let unnoted = attempt.noted(&boots).and_then(|boots| self.store.note_boots(&boots).err());
         let unconfirmed = match attempt {
@@ -127,13 +127,18 @@ impl<N: Node> ReleaseHandler<N> {
         }
     }
 
-    fn boot_of(&mut self, vsn: Vsn, observer: Observer<'_>) -> Result<Report, Error> {
-        let way = self.plan(Lineup::of(vsn, self.store.config().clone()), None, InstallOptions::default())?;
+    fn boot_of(
+        &mut self,
+        vsn: Vsn,
+        options: InstallOptions,
+        observer: Observer<'_>,
+    ) -> Result<Report, Error> {
+        let way = self.plan(Lineup::of(vsn, self.store.config().clone()), None, options)?;
         self.travel(way, observer)
     }
 
-    /// Boots the release that ran before a damaged one. The damaged release stays permanent.
-    /// Returns `None` if there is no previous release or it is damaged too.
+    /// Boots the release that ran before a damaged one, whatever the policy of signatures and the
+    /// floor are now. The damaged release stays permanent. Returns `None` if there is no previous release or it is damaged too.
     fn stand_in(
         &mut self,
         damaged: &Vsn,
@@ -142,7 +147,8 @@ impl<N: Node> ReleaseHandler<N> {
     ) -> Option<Result<Report, Error>> {
         let before = self.releases().previous(damaged)?.clone();
         self.store.verify(&before).ok()?;
-        let booted = self.boot_of(before.clone(), observer);
+        let options = InstallOptions { goes_back: true, ..InstallOptions::default() };
+        let booted = self.boot_of(before.clone(), options, observer);
         let trouble = format!(
             "cannot boot release {damaged}: {damage}; release {before} runs in its place until the next start; unpack \
              the tarball of {damaged} again to repair it"
