@@ -47,7 +47,7 @@ impl Guard {
     /// # Errors
     /// [`Error::Policy`]: a node with an unreadable policy accepts no release.
     pub(crate) fn rules(&self, table: &StatusTable) -> Result<Rules, Error> {
-        let policy = self.file.as_ref().map(PolicyFile::read).transpose()?.unwrap_or_default();
+        let policy = self.file.as_ref().map(|file| file.read(&table.keys)).transpose()?.unwrap_or_default();
         let ring = Ring::new(policy.keys.clone(), &table.keys);
         Ok(Rules { policy, ring })
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::judge::{Fault, Verdict};
 use crate::key::{BadKey, Key, KeyLine, Limits, check_name};
+use crate::ring::Keys;
 
 /// The largest file that is read, in bytes.
 const SIZE_MAX: u64 = 1 << 20;
@@ -40,8 +41,7 @@ pub struct Policy {
 /// The place of a policy. It is read anew for each decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicyFile {
-    /// The file may be missing if the folder `keys.d` beside it has no keys; then nothing is
-    /// required.
+    /// The file may be missing if the node has no keys; then nothing is required.
     Usual(PathBuf),
     /// The file has to exist, because the administrator has named it.
     Named(PathBuf),
@@ -92,8 +92,8 @@ pub enum PolicyError {
     },
     /// There are keys, but no policy.
     #[error(
-        "the policy of signatures {path} does not exist, but keys.d beside it has keys; write `require = \"signed\"` \
-         into it, or \"off\"",
+        "the policy of signatures {path} does not exist, but the node has keys, in keys.d beside it or from releases; \
+         write `require = \"signed\"` into it, or \"off\"",
         path = path.display()
     )]
     KeysAlone {
@@ -169,25 +169,29 @@ impl PolicyFile {
         }
     }
 
-    /// Reads the policy and the keys in the folder `keys.d` beside it.
+    /// Reads the policy and the keys in the folder `keys.d` beside it. `of_releases` are the other
+    /// keys of the node.
     ///
-    /// | file | keys.d | policy |
+    /// | file | keys.d and `of_releases` | policy |
     /// |---|---|---|
     /// | exists | | the one of the file |
     /// | missing, named | | error |
-    /// | missing | has keys | error: a deleted policy must not open the node |
-    /// | missing | has none, or is missing | nothing is required |
+    /// | missing | have keys | error: a deleted policy must not open the node |
+    /// | missing | have none | nothing is required |
     ///
     /// # Errors
     /// [`PolicyError`]. A node with such a policy has to refuse new releases.
-    pub fn read(&self) -> Result<Policy, PolicyError> {
+    pub fn read(&self, of_releases: &Keys) -> Result<Policy, PolicyError> {
         match (text(self.path())?, self) {
             (Some(text), _) => Policy::parse(self.path(), &text),
             (None, Self::Named(path)) => Err(PolicyError::Missing { path: path.clone() }),
-            (None, Self::Usual(path)) if keys(&keys_folder(path), &BTreeMap::new())?.is_empty() => {
-                Ok(Policy::default())
+            (None, Self::Usual(path)) => {
+                check_folder(path)?;
+                if of_releases.is_empty() && keys(&keys_folder(path), &BTreeMap::new())?.is_empty() {
+                    return Ok(Policy::default());
+                }
+                Err(PolicyError::KeysAlone { path: path.clone() })
             }
-            (None, Self::Usual(path)) => Err(PolicyError::KeysAlone { path: path.clone() }),
         }
     }
 }
@@ -269,9 +273,29 @@ fn text(path: &Path) -> Result<Option<String>, PolicyError> {
     fs::read_to_string(path).map(Some).map_err(io)
 }
 
-/// Returns whether there is no such file. A link to nothing is a mistake of the administrator.
+/// Returns whether there is no such file. A link to nothing on the way to it is a mistake of the
+/// administrator.
 fn is_missing(path: &Path, error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound && !path.is_symlink()
+    let is_dangling = |place: &Path| place.is_symlink() && !place.exists();
+    error.kind() == io::ErrorKind::NotFound && !path.ancestors().any(is_dangling)
+}
+
+/// Refuses the folder of a missing policy if other users can delete the policy.
+fn check_folder(policy: &Path) -> Result<(), PolicyError> {
+    let folder = folder_around(policy);
+    match fs::metadata(folder) {
+        Ok(found) => check_access(folder, found.mode(), found.uid(), geteuid().as_raw()),
+        Err(error) if is_missing(folder, &error) => Ok(()),
+        Err(source) => Err(PolicyError::Io { path: folder.to_owned(), source }),
+    }
+}
+
+fn folder_around(place: &Path) -> &Path {
+    match place.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => Path::new("/"),
+    }
 }
 
 /// Refuses a file or folder that users other than root and the node's own can change, or replace in
@@ -280,12 +304,7 @@ fn check_owner(path: &Path) -> Result<(), PolicyError> {
     let io = |source| PolicyError::Io { path: path.to_owned(), source };
     // A link can be replaced in its own folder, and its target in another one.
     let target = fs::canonicalize(path).map_err(io)?;
-    let around = [path, &target].map(|place| match place.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-        Some(folder) => folder,
-        None => Path::new("/"),
-    });
-    for place in [path].into_iter().chain(around) {
+    for place in [path, folder_around(path), folder_around(&target)] {
         let found = fs::metadata(place).map_err(io)?;
         check_access(place, found.mode(), found.uid(), geteuid().as_raw())?;
     }

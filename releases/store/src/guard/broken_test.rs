@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reld_plan::Vsn;
 use reld_trust::PolicyFile;
 
-use super::fixture::{Place, admit, commit, key, sign, unpack};
+use super::fixture::{Place, admit, brings, commit, key, sign, unpack};
 use crate::disk::double::{Fault, FaultyDisk};
 use crate::store::Store;
 
@@ -101,5 +101,21 @@ fn a_worse_signature_takes_no_place_of_a_better_one() {
     unpack(&mut store, &unsigned).unwrap();
     assert_eq!(store.release(&vsn(0)).unwrap().provenance.signed_by, ["ci"]);
     place.require("signed");
+    assert_eq!(admit(&store, 0), Ok(Vec::new()));
+}
+
+#[test]
+fn a_deleted_policy_does_not_open_a_node_with_the_keys_of_releases_alone() {
+    let [old, new] = [key(), key()];
+    let place = Place::new("signed", &[("old", &old)]);
+    let mut store = place.open();
+    let tarball = place.release(0, 0, &brings("new", &new));
+    sign(&tarball, &old);
+    unpack(&mut store, &tarball).unwrap();
+    commit(&mut store, 0);
+    fs::remove_file(place.path("keys.d/old.pub")).unwrap();
+    fs::remove_file(place.path("trust.toml")).unwrap();
+    let words = unpack(&mut store, &place.release(1, 0, "")).unwrap_err();
+    assert!(words.contains("trust.toml does not exist, but the node has keys"), "{words}");
     assert_eq!(admit(&store, 0), Ok(Vec::new()));
 }

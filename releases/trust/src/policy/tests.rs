@@ -13,7 +13,7 @@ fn read(policy: &str, key: &str, mode: u32) -> Result<Policy, PolicyError> {
     fs::write(keys.join("ci.pub"), key).unwrap();
     fs::write(keys.join("README"), "no key").unwrap();
     fs::set_permissions(keys.join("ci.pub"), fs::Permissions::from_mode(mode)).unwrap();
-    PolicyFile::Usual(path).read()
+    PolicyFile::Usual(path).read(&Keys::default())
 }
 
 #[track_caller]
@@ -35,8 +35,9 @@ fn a_policy_has_the_keys_of_its_folder_with_their_limits() {
 fn without_a_file_and_without_keys_nothing_is_required_unless_the_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trust.toml");
-    let words =
-        |file: PolicyFile| file.read().map(|policy| policy.require).map_err(|error| error.to_string());
+    let words = |file: PolicyFile| {
+        file.read(&Keys::default()).map(|policy| policy.require).map_err(|error| error.to_string())
+    };
     assert_eq!(words(PolicyFile::Usual(path.clone())), Ok(Require::Off));
     assert!(words(PolicyFile::Named(path.clone())).unwrap_err().ends_with("does not exist"));
     let keys = folder.path().join("keys.d");
@@ -47,7 +48,26 @@ fn without_a_file_and_without_keys_nothing_is_required_unless_the_file_is_named(
     fs::remove_file(&path).unwrap();
     fs::write(keys.join("ci.pub"), KEY).unwrap();
     let words = words(PolicyFile::Usual(path)).unwrap_err();
-    assert!(words.contains("but keys.d beside it has keys"), "{words}");
+    assert!(words.contains("but the node has keys"), "{words}");
+}
+
+#[test]
+fn a_missing_policy_requires_nothing_only_where_no_other_user_could_have_deleted_it() {
+    let place = tempfile::tempdir().unwrap();
+    let [folder, link] = ["etc", "link"].map(|name| place.path().join(name));
+    let read = |folder: &Path| {
+        let policy = PolicyFile::Usual(folder.join("trust.toml")).read(&Keys::default());
+        policy.map(|policy| policy.require).map_err(|error| error.to_string())
+    };
+    assert_eq!(read(&folder), Ok(Require::Off), "neither the folder exists");
+    std::os::unix::fs::symlink(&folder, &link).unwrap();
+    assert!(read(&link).unwrap_err().contains("cannot read"), "the link leads to nothing");
+    fs::create_dir(&folder).unwrap();
+    assert_eq!(read(&link), Ok(Require::Off));
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    for folder in [&folder, &link] {
+        assert!(read(folder).unwrap_err().contains("chmod go-w"));
+    }
 }
 
 #[test]
@@ -66,8 +86,9 @@ fn a_policy_that_another_user_can_change_or_replace_is_an_error() {
         ["trust.toml", "link.toml", "elsewhere"].map(|name| folder.path().join(name));
     fs::write(&path, "require = \"signed\"").unwrap();
     let open = |folder: &Path, mode| fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
-    let read =
-        |path: &Path| PolicyFile::Named(path.to_owned()).read().map(drop).map_err(|error| error.to_string());
+    let read = |path: &Path| {
+        PolicyFile::Named(path.to_owned()).read(&Keys::default()).map(drop).map_err(|error| error.to_string())
+    };
     assert_eq!(read(&path), Ok(()));
     open(folder.path(), 0o777);
     assert!(read(&path).unwrap_err().contains("chmod go-w"));
@@ -86,7 +107,8 @@ fn a_policy_that_another_user_can_change_or_replace_is_an_error() {
 fn a_key_has_one_file_with_a_plain_name() {
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys.d");
-    let read = || PolicyFile::Usual(folder.path().join("trust.toml")).read().unwrap_err().to_string();
+    let file = PolicyFile::Usual(folder.path().join("trust.toml"));
+    let read = || file.read(&Keys::default()).unwrap_err().to_string();
     fs::create_dir(&keys).unwrap();
     fs::write(folder.path().join("trust.toml"), "require = \"signed\"\n[keys.ci]\nnames = [\"shop\"]")
         .unwrap();
