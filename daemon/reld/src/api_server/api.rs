@@ -1,7 +1,6 @@
 //! The parts of the daemon that handlers use.
 
 use std::fmt::Display;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,17 +52,7 @@ impl Api {
 
     /// Refuses to pass by the policy of signatures, unless the client could change the policy.
     pub(super) fn may_pass_by_the_policy(&self) -> Result<(), ErrorReport> {
-        let owner = std::fs::metadata(&self.trust).map(|found| found.uid()).ok();
-        let is_owner = owner.is_none_or(|owner| self.peer.uid == Some(owner));
-        if self.peer.uid == Some(0) || is_owner {
-            return Ok(());
-        }
-        let message = format!(
-            "{} may not pass by the policy of signatures: only root and the owner of {} may",
-            self.peer,
-            self.trust.display()
-        );
-        Err(ErrorReport::refused(ErrorCode::Forbidden, message))
+        self.peer.may_pass_by(&self.trust)
     }
 
     /// Returns the origin of an order of this client that belongs to no rollout.

@@ -1,6 +1,9 @@
 //! The client of a connection, and its rights.
 
 use std::fmt::{self, Display};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use reld_api::{ErrorCode, ErrorReport, Method};
 use tokio::net::UnixStream;
@@ -41,6 +44,23 @@ impl Peer {
             }
         }
     }
+
+    /// Refuses to pass by a policy of signatures, unless the client could change the policy.
+    pub(super) fn may_pass_by(self, policy: &Path) -> Result<(), ErrorReport> {
+        let owner = fs::metadata(policy).map(|found| found.uid()).ok();
+        if self.is_root_or(owner) {
+            return Ok(());
+        }
+        let path = policy.display();
+        let message =
+            format!("{self} may not pass by the policy of signatures: only root and the owner of {path} may");
+        Err(ErrorReport::refused(ErrorCode::Forbidden, message))
+    }
+
+    /// Without a policy there is no owner, and nothing to pass by.
+    fn is_root_or(self, owner: Option<u32>) -> bool {
+        self.uid == Some(0) || owner.is_none_or(|owner| self.uid == Some(owner))
+    }
 }
 
 #[cfg(test)]
@@ -61,5 +81,22 @@ mod tests {
         let refusal = Peer { uid: Some(other) }.may(Method::Post, "/processes/kill").unwrap_err();
         assert_eq!(refusal.kind, "forbidden");
         assert!(refusal.message.contains(&format!("user {other} may not use")), "{}", refusal.message);
+    }
+    #[test]
+    fn only_root_and_the_owner_of_the_policy_pass_by_it() {
+        let may = |uid, owner| Peer { uid }.is_root_or(owner);
+        assert!(may(Some(0), Some(990)) && may(Some(990), Some(990)));
+        assert!(!may(Some(990), Some(0)), "the daemon's own user is not the owner of root's policy");
+        assert!(!may(None, Some(0)));
+        assert!(may(Some(990), None), "there is no policy");
+
+        let own = nix::unistd::geteuid().as_raw();
+        let (other, folder) = (Peer { uid: Some(own.wrapping_add(1)) }, tempfile::tempdir().unwrap());
+        let policy = folder.path().join("trust.toml");
+        assert!(other.may_pass_by(&policy).is_ok());
+        fs::write(&policy, "").unwrap();
+        assert!(Peer { uid: Some(own) }.may_pass_by(&policy).is_ok());
+        let refusal = other.may_pass_by(&policy).unwrap_err();
+        assert_eq!(refusal.kind, "forbidden");
     }
 }
