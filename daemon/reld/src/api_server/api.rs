@@ -55,6 +55,12 @@ impl Api {
         self.peer.may_pass_by(&self.trust)
     }
 
+    /// Refuses another name for the running release, if `renames`, where the policy requires
+    /// signatures and the client could not change the policy.
+    pub(super) fn may_rename(&self, renames: bool) -> Result<(), ErrorReport> {
+        if renames { self.peer.may_rename(&self.trust) } else { Ok(()) }
+    }
+
     /// Returns the origin of an order of this client that belongs to no rollout.
     pub(super) fn origin(&self, kind: HistoryKind) -> Origin {
         Origin { kind, uid: self.peer.uid, rollout: None }

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use reld_api::{ErrorCode, ErrorReport, Method};
+use reld_handler::{Keys, PolicyFile, Require};
 use tokio::net::UnixStream;
 
 /// The client at the other end of a connection.
@@ -57,6 +58,15 @@ impl Peer {
         Err(ErrorReport::refused(ErrorCode::Forbidden, message))
     }
 
+    /// Refuses another name for the running release where the policy requires signatures, unless
+    /// the client could change the policy: the floor is one of a name.
+    pub(super) fn may_rename(self, policy: &Path) -> Result<(), ErrorReport> {
+        match PolicyFile::Usual(policy.to_owned()).read(&Keys::default()) {
+            Ok(read) if read.require != Require::Signed => Ok(()),
+            _ => self.may_pass_by(policy),
+        }
+    }
+
     /// Without a policy there is no owner, and nothing to pass by.
     fn is_root_or(self, owner: Option<u32>) -> bool {
         self.uid == Some(0) || owner.is_none_or(|owner| self.uid == Some(owner))
@@ -98,5 +108,18 @@ mod tests {
         assert!(Peer { uid: Some(own) }.may_pass_by(&policy).is_ok());
         let refusal = other.may_pass_by(&policy).unwrap_err();
         assert_eq!(refusal.kind, "forbidden");
+    }
+    #[test]
+    fn another_name_passes_by_a_policy_that_requires_signatures() {
+        let own = nix::unistd::geteuid().as_raw();
+        let folder = tempfile::tempdir().unwrap();
+        let policy = folder.path().join("trust.toml");
+        let may = |uid| Peer { uid: Some(uid) }.may_rename(&policy).is_ok();
+        assert!(may(own.wrapping_add(1)), "there is no policy");
+        for (require, other_may) in [("signed", false), ("sigend", false), ("warn", true), ("off", true)] {
+            fs::write(&policy, format!("require = \"{require}\"")).unwrap();
+            assert!(may(own), "{require}");
+            assert_eq!(may(own.wrapping_add(1)), other_may, "{require}");
+        }
     }
 }

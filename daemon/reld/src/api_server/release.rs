@@ -171,12 +171,14 @@ fn answered(check: Result<Check, Error>) -> Result<r::Checked, ErrorReport> {
 }
 
 async fn install(api: Api, request: q::Install) -> Result<r::Report, ErrorReport> {
+    api.may_rename(request.policy.rename)?;
     let entry = api.entry(format!("install of {}", request.version), request.wait);
     let order = order::install(&request)?;
     go(&api, order, entry, api.origin(r::HistoryKind::Install), false).await
 }
 
 async fn upgrade(api: Api, request: q::Upgrade) -> Result<r::Report, ErrorReport> {
+    api.may_rename(request.policy.rename)?;
     let entry = api.entry(format!("upgrade to {}", request.version), request.wait);
     let (detach, rollout) = (request.detach, request.rollout.clone());
     let (order, kind) = wait(&api, move |here| order::upgrade(request, here)).await?;
@@ -184,6 +186,7 @@ async fn upgrade(api: Api, request: q::Upgrade) -> Result<r::Report, ErrorReport
 }
 
 async fn downgrade(api: Api, request: q::Downgrade) -> Result<r::Report, ErrorReport> {
+    api.may_rename(request.policy.rename)?;
     let to = request.version.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
     let entry = api.entry(format!("downgrade{to}"), request.wait);
     let (detach, rollout) = (request.detach, request.rollout.clone());
