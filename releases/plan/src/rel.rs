@@ -123,7 +123,7 @@ impl Rel {
             name: fields.required("name", AppName::read)?,
             version: fields.required("version", Vsn::read)?,
             daemon: fields.required("daemon", Vsn::read)?,
-            serial: fields.or_default("serial", read::number)?,
+            serial: fields.or_default("serial", read_serial)?,
             apps: Vec::new(),
         })
     }
@@ -159,6 +159,14 @@ fn named_once(nodes: &[Node<'_>], apps: &[RelApp]) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// The highest serial. A floor of an enormous serial would end its name: no serial is higher.
+const SERIAL_MAX: u64 = 1 << 53;
+
+fn read_serial(node: Node<'_>) -> Result<u64, Fault> {
+    let too_high = Fault::at(&node, format!("the highest serial is {SERIAL_MAX}"));
+    read::number(node).and_then(|serial| if serial <= SERIAL_MAX { Ok(serial) } else { Err(too_high) })
 }
 
 fn read_app(node: Node<'_>) -> Result<RelApp, Fault> {

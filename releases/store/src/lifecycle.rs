@@ -256,10 +256,16 @@ impl StatusTable {
         }
     }
 
-    /// Raises the floor to the serial of a committed release. The trial of a restart has ended.
+    /// Ends the trial of a restart.
     pub(crate) fn confirm(&mut self, vsn: &Vsn) {
-        let Some(release) = self.releases.iter_mut().find(|release| release.version == *vsn) else { return };
-        release.unconfirmed = false;
+        for release in self.releases.iter_mut().filter(|release| release.version == *vsn) {
+            release.unconfirmed = false;
+        }
+    }
+
+    /// Raises the floor to the serial of a committed release.
+    pub(crate) fn raise_floor(&mut self, vsn: &Vsn) {
+        let Some(release) = self.releases.iter().find(|release| release.version == *vsn) else { return };
         Floor::raise(&mut self.floors, &release.name, release.provenance.serial);
     }
 
@@ -285,9 +291,8 @@ impl StatusTable {
 ///
 /// An action can also make another release old. If a release becomes current, or the permanent
 /// release is installed again, the former current release becomes old. If a release becomes
-/// permanent, the former permanent release becomes old. `make_permanent` also raises the floor of
-/// the release's name. The two reboots leave that to the boot that follows: a release that does not
-/// boot was never permanent.
+/// permanent, the former permanent release becomes old. After the two reboots the release is on
+/// trial until it has booted: a release that does not boot was never permanent.
 ///
 /// OTP has the same table, with two exceptions. Unlike in OTP, the current release cannot be
 /// removed, because the node would then run an unknown release. And installing the permanent

@@ -151,14 +151,14 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the current release permanent, and takes its keys over. Returns a warning if the node
-    /// does not take them over.
+    /// Makes the current release permanent, and takes its serial and its keys over. Returns a
+    /// warning if the node does not take the keys over.
     ///
     /// # Errors
     /// [`Error::Refused`] and [`Error::Io`].
     pub fn make_permanent(&mut self, vsn: &Vsn) -> Result<Option<String>, Error> {
         let mut table = next(&self.table, &Action::MakePermanent(vsn.clone()))?;
-        let warning = self.take_keys(&mut table, vsn);
+        let warning = self.take_over(&mut table, vsn);
         self.write(table).map(|()| warning)
     }
 
@@ -170,7 +170,7 @@ impl Store {
     pub fn confirm(&mut self, vsn: &Vsn) -> Result<Option<String>, Error> {
         let mut table = self.table.clone();
         table.confirm(vsn);
-        let warning = self.take_keys(&mut table, vsn);
+        let warning = self.take_over(&mut table, vsn);
         if table != self.table {
             self.write(table)?;
         }

@@ -234,3 +234,31 @@ fn s134_an_ignored_floor_is_ignored_up_to_its_height_at_that_time() {
     unpack_with(&mut store, &place.release(1, 46, ""), IGNORE_FLOOR).unwrap();
     assert!(admit(&store, 1).unwrap()[0].contains("serial 60"));
 }
+
+#[test]
+fn s134_an_insufficiently_signed_release_raises_no_floor_where_the_policy_warns() {
+    let ours = key();
+    let place = Place::new("warn", &[("ci", &ours)]);
+    let mut store = place.open();
+    unpack(&mut store, &place.release(0, 1 << 53, "")).unwrap();
+    commit(&mut store, 0);
+    store.confirm(&vsn(0)).unwrap();
+    assert_eq!(store.releases().floors, []);
+    let tarball = place.release(1, 47, "");
+    sign(&tarball, &ours);
+    unpack(&mut store, &tarball).unwrap();
+    place.require("sigend");
+    commit(&mut store, 1);
+    assert_eq!(store.releases().floors, [], "the policy cannot be read");
+    place.require("signed");
+    store.confirm(&vsn(1)).unwrap();
+    assert_eq!(store.releases().floors[0].serial, 47);
+}
+
+#[test]
+fn s134_a_serial_that_would_end_its_name_is_refused() {
+    let place = Place::new("off", &[]);
+    let mut store = place.open();
+    let words = unpack(&mut store, &place.release(0, (1 << 53) + 1, "")).unwrap_err();
+    assert!(words.contains("the highest serial is 9007199254740992"), "{words}");
+}

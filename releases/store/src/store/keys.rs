@@ -22,6 +22,28 @@ impl Store {
         Ok((rules.policy().require, rules.policy().threshold.max(1), rules.ring().keys().to_vec()))
     }
 
+    /// Raises the floor to the serial of a release, and takes its keys over, into the table that
+    /// makes it permanent. Returns a warning about the keys.
+    ///
+    /// An insufficiently signed release raises the floor only where nothing is required: its
+    /// author could end its name with a high serial. If its signatures cannot be judged, the floor
+    /// waits for the next boot.
+    pub(super) fn take_over(&self, table: &mut StatusTable, vsn: &Vsn) -> Option<String> {
+        if self.may_raise_floor(vsn).unwrap_or(false) {
+            table.raise_floor(vsn);
+        }
+        self.take_keys(table, vsn)
+    }
+
+    fn may_raise_floor(&self, vsn: &Vsn) -> Result<bool, Error> {
+        let rules = self.guard.rules(&self.table)?;
+        if rules.policy().require == Require::Off {
+            return Ok(true);
+        }
+        let head = verify::head(&self.root, self.release(vsn)?)?;
+        Ok(rules.judge(&head).fault.is_none())
+    }
+
     /// Takes the keys of a release over into the table that makes it permanent. Returns a warning
     /// if the keys are ignored or wait. A release brings its keys once: when the node goes back to
     /// it later, the keys of newer releases stay.
@@ -31,7 +53,7 @@ impl Store {
     /// | may change keys by the policy of this moment | taken over |
     /// | may not | ignored for good |
     /// | cannot be judged: policy or manifest cannot be read | wait for the next boot or commit |
-    pub(super) fn take_keys(&self, table: &mut StatusTable, vsn: &Vsn) -> Option<String> {
+    fn take_keys(&self, table: &mut StatusTable, vsn: &Vsn) -> Option<String> {
         let release = table.releases.iter_mut().find(|release| release.version == *vsn)?;
         if release.provenance.keys.is_empty() {
             return None;
