@@ -101,7 +101,10 @@ pub enum PolicyError {
         path: PathBuf,
     },
     /// Limits are set for a key without a file.
-    #[error("{path} limits the key {name}, but keys.d/{name}.pub does not exist", path = path.display())]
+    #[error(
+        "{path} limits the key {name}, but keys.d/{name}.pub does not exist; delete [keys.{name}] too",
+        path = path.display()
+    )]
     NoKey {
         /// The policy.
         path: PathBuf,

@@ -74,7 +74,12 @@ fn a_missing_policy_requires_nothing_only_where_no_other_user_could_have_deleted
 fn a_policy_that_cannot_be_trusted_is_an_error() {
     refused("require = \"sined\"", KEY, 0o644, "trust.toml:1:11: ");
     refused("require = \"warn\"\nrequires = 1", KEY, 0o644, "unknown field `requires`");
-    refused("require = \"warn\"\n[keys.cj]", KEY, 0o644, "keys.d/cj.pub does not exist");
+    refused(
+        "require = \"warn\"\n[keys.cj]",
+        KEY,
+        0o644,
+        "keys.d/cj.pub does not exist; delete [keys.cj] too",
+    );
     refused("require = \"warn\"", "RW", 0o644, "ci.pub: it is no public key");
     refused("require = \"warn\"", KEY, 0o666, "chmod go-w");
 }
