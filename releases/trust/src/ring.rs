@@ -106,7 +106,8 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::fixture::Author;
+    use crate::judge::fixture::{Author, claim};
+    use crate::key::Limits;
 
     fn change(retire: &[&Author], add: &[&Author]) -> KeyChange {
         KeyChange {
@@ -134,6 +135,18 @@ mod tests {
         assert_eq!(names(&ring), ["root", "new"], "no release brings a retired key back");
         let ring = Ring::new(vec![root.key(), old.key()], &keys);
         assert_eq!(names(&ring), ["root", "old", "new"], "the administrator may");
+    }
+
+    #[test]
+    fn limits_of_the_administrator_hold_for_a_key_that_a_release_has_brought() {
+        let stolen = Author::new("stolen");
+        let mut keys = Keys::default();
+        keys.take(&Vsn::new(1, 0, 0), &change(&[], &[&stolen]));
+        let limits = Limits { names: vec!["nobody".parse().unwrap()], not_after: None };
+        let ring = Ring::new(vec![stolen.key_within(limits)], &keys);
+        assert_eq!(ring.keys().len(), 1);
+        let Standing::Present(key) = ring.standing(stolen.id()) else { panic!("it is known") };
+        assert!(!key.is_for(&claim("1.1.0", 1)), "it signs no release");
     }
 
     #[test]
