@@ -141,3 +141,15 @@ fn an_upgrade_with_a_script_that_restarts_the_daemon_is_announced_as_a_restart()
     assert!(matches!(ended, Ok(Ended::Restarts { .. })), "{ended:?}");
     assert_eq!(journeys, [(Some(vsn(0)), vsn(1), true)]);
 }
+
+#[test]
+fn no_commit_confirms_a_release_before_the_restart_into_it() {
+    let (_site, mut handler, targets) = shop();
+    handler.unpacks(&targets[1]);
+    assert!(matches!(restarts(&mut handler, &vsn(1)), Ok(Ended::Restarts { .. })));
+    for vsn in [None, Some(vsn(1))] {
+        let refused = handler.carry_out(Order::Commit { vsn }, &mut |_| ());
+        assert!(matches!(refused, Err(Error::NeedsRestart)), "{refused:?}");
+    }
+    assert!(handler.releases().permanent().unwrap().unconfirmed);
+}

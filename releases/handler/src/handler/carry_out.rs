@@ -155,6 +155,9 @@ impl<N: Node> ReleaseHandler<N> {
     }
 
     fn commit_by_order(&mut self, named: Option<Vsn>) -> Result<Ended, Error> {
+        if self.life == Life::NeedsRestart {
+            return Err(Error::NeedsRestart);
+        }
         let vsn = named.or_else(|| self.running().cloned()).ok_or(Error::NothingToCommit)?;
         let before = self.releases().permanent().map(|release| release.version.clone());
         let warning = self.make_permanent(&vsn)?;
