@@ -132,12 +132,14 @@ async fn keys(api: Api) -> Result<r::KeyList, ErrorReport> {
         not_after: key.limits.not_after,
         brought_by: key.brought_by.as_ref().map(ToString::to_string),
     };
+    let retired = table.keys.retired.iter().filter(|id| keys.iter().all(|key| key.id != **id));
     Ok(r::KeyList {
         policy: api.trust.display().to_string(),
         require: require.to_string(),
         threshold: threshold as u64,
         keys: keys.iter().map(row).collect(),
-        retired: table.keys.retired.iter().map(ToString::to_string).collect(),
+        // A retired key of the administrator signs nevertheless.
+        retired: retired.map(ToString::to_string).collect(),
         floors: table.floors.iter().map(|floor| (floor.name.to_string(), floor.serial)).collect(),
     })
 }
