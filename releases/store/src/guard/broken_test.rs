@@ -1,6 +1,7 @@
 //! Crashes, damage and a changed policy: a node keeps its permanent release and its way back.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use reld_plan::Vsn;
@@ -118,4 +119,25 @@ fn a_deleted_policy_does_not_open_a_node_with_the_keys_of_releases_alone() {
     let words = unpack(&mut store, &place.release(1, 0, "")).unwrap_err();
     assert!(words.contains("trust.toml does not exist, but the node has keys"), "{words}");
     assert_eq!(admit(&store, 0), Ok(Vec::new()));
+}
+
+#[test]
+fn a_tarball_that_is_not_trusted_makes_no_intact_file_executable() {
+    let ours = key();
+    let place = Place::new("signed", &[("ci", &ours)]);
+    let mut store = place.open();
+    let tarball = place.release(0, 0, "");
+    sign(&tarball, &ours);
+    unpack(&mut store, &tarball).unwrap();
+    commit(&mut store, 0);
+    let library = "lib/counter-0.1.0/counter.so";
+    let forged = place.release_with(0, 0, "", |manifest| {
+        manifest.files.iter_mut().filter(|file| file.path == library).for_each(|file| file.executable = true);
+    });
+    for policy in ["signed", "sigend"] {
+        place.require(policy);
+        unpack(&mut store, &forged).unwrap();
+        let mode = fs::metadata(place.path("root").join(library)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o111, 0, "{policy}");
+    }
 }

@@ -64,14 +64,15 @@ impl Store {
             (Err(unreadable), Some(known)) if known.was_permanent() => {
                 // Its files can be repaired by any policy.
                 let (known, warning) = (known.clone(), guard::distrusted(&unreadable));
-                let repaired = self.unpack_known(tarball, &head, known)?;
+                let repaired = self.unpack_known(tarball, &head, known, false)?;
                 return Ok(Unpacked { warnings: vec![warning], ..repaired });
             }
             (rules, _) => rules?,
         };
         let accepted = rules.unpack(&self.table, &head, same, options.ignores_floor).map_err(fault)?;
         if let Some(known) = same.cloned() {
-            let repaired = self.unpack_known(tarball, &head, known)?;
+            let is_trusted = rules.policy().refuses(&accepted.verdict).is_none();
+            let repaired = self.unpack_known(tarball, &head, known, is_trusted)?;
             let release = self.resign(&rules, &head, &accepted, repaired.release)?;
             return Ok(Unpacked { release, warnings: accepted.warnings, ..repaired });
         }
@@ -171,14 +172,19 @@ impl Store {
         Ok(unpacked)
     }
 
+    /// Repairs the files of a known release. The manifest of a tarball that is not trusted counts
+    /// only if the one on the node is damaged: it may ask for other access modes.
     fn unpack_known(
         &mut self,
         tarball: &Path,
         head: &Head,
         release: KnownRelease,
+        is_trusted: bool,
     ) -> Result<Unpacked, Error> {
         Tarball::open(tarball)?.verify(&head.manifest)?;
-        let damage = verify::damage_by(&self.root, &release, &head.manifest)?;
+        let own = (!is_trusted).then(|| verify::manifest(&self.root, &release).ok()).flatten();
+        let own = own.as_ref().unwrap_or(&head.manifest);
+        let damage = verify::damage_by(&self.root, &release, own)?;
         let mut repaired = Vec::new();
         if !damage.is_empty() {
             self.root.sweep(&self.table)?;
