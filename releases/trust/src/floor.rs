@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// The highest serial that was committed on a node, for one name of releases.
 ///
-/// Only a commit raises it. A release that was permanent on the node may always run again, so
-/// neither a rollback nor a downgrade meets the floor.
+/// A commit raises it, or the first boot after a restart. A release that was permanent on the node
+/// may always run again, so neither a rollback nor a downgrade meets the floor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Floor {
