@@ -1,21 +1,25 @@
 #!/bin/sh
-# Brings one node to the release of a tarball: upload, check, upgrade, outcome.
+# Brings one node to the release of a tarball: upload, check, upgrade, outcome. Or brings several
+# nodes to the release of a rollout.toml, with the relctl of this machine.
 #
 #     rollout.sh [--host HOST] [--relctl COMMAND] [--settle SECONDS] [--probe COMMAND]
 #                [--timeout SECONDS] [--report FOLDER] TARBALL
+#     rollout.sh --hosts FILE [--relctl COMMAND] [--report FOLDER] ROLLOUT.toml
 #
 #   --host      machine of the node, reached by ssh [this machine]
+#   --hosts     list of machines, reached by ssh; becomes `relctl rollout start`
 #   --relctl    relctl on that machine, such as 'sudo -u reld relctl' [relctl]
 #   --settle    watch the release for that long before the commit; 0 does not [60]
 #   --probe     then run this command on that machine; if it fails, the release is taken back
 #   --timeout   longest wait for a busy node, and for one that was lost [600]
 #   --report    folder for check.json and report.json, the answers of relctl [rollout]
 #
-# Exit codes are those of relctl:
+# An option with an empty value counts as absent. Exit codes are those of relctl:
 #   0  the release is permanent            4  rolled back or taken back; the old release runs
 #   1  refused or cancelled; unchanged     5  the node restarts into the permanent release
-#   2  usage                               7  the release runs, but is not permanent
-#   3  the outcome is not known            70 a bug of reld
+#   2  usage                               6  of several nodes, a part runs the release
+#   3  the outcome is not known            7  the release runs, but is not permanent
+#                                          70 a bug of reld
 #
 # Repeat it at any time: it waits for an order under way, and does nothing if the release runs.
 # SIGTERM, SIGINT or SIGHUP cancels it: the release is taken back, unless it is permanent already.
@@ -29,10 +33,11 @@ usage() {
 
 note() { printf 'rollout: %s\n' "$*" >&2; }
 
-host='' relctl=relctl settle=60 probe='' timeout=600 report=rollout
+host='' hosts='' relctl='' settle='' probe='' timeout='' report=''
 while [ $# -gt 1 ]; do
     case $1 in
     --host) host=$2 ;;
+    --hosts) hosts=$2 ;;
     --relctl) relctl=$2 ;;
     --settle) settle=$2 ;;
     --probe) probe=$2 ;;
@@ -43,15 +48,25 @@ while [ $# -gt 1 ]; do
     shift 2
 done
 [ $# -eq 1 ] || usage
-tarball=$1
+document=$1 relctl=${relctl:-relctl} report=${report:-rollout}
+if ! [ -f "$document" ] || ! mkdir -p "$report"; then
+    note "cannot read $document or write $report"
+    exit 2
+fi
+
+if [ -n "$hosts" ]; then
+    # The policy has these; to ignore a probe would accept a bad release.
+    [ -z "$host$settle$probe$timeout" ] || usage
+    # A signal to the script is one to relctl.
+    exec relctl --json rollout start --hosts "$hosts" --relctl "$relctl" -- "$document" \
+        >"$report/report.json"
+fi
+
+tarball=$document settle=${settle:-60} timeout=${timeout:-600}
 for seconds in "$settle" "$timeout"; do
     case $seconds in '' | *[!0-9]*) usage ;; esac
 done
 [ "$settle" -ne 0 ] || settle=''
-if ! [ -f "$tarball" ] || ! mkdir -p "$report"; then
-    note "cannot read $tarball or write $report"
-    exit 2
-fi
 
 # Ends with an exit code of relctl. ssh exits with 255 if it fails itself.
 end() {

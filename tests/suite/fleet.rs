@@ -1,6 +1,7 @@
 //! Rollouts over three nodes (S118 to S120, S124, S125). The ssh command is a script that runs a
 //! line in a local shell, and that a file can cut.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ const HOSTS: [&str; 3] = ["n1", "n2", "n3"];
 /// Runs LINE with the socket of HOST, and logs it. While the file HOST.cut exists, the line to the
 /// host is cut: the command goes on there, and ssh reports a fault.
 const SSH: &str = r#"#!/bin/sh
+while [ "$1" = -o ]; do shift 2; done
 here=$(dirname "$0")
 cut=$here/$1.cut
 fault() { echo "ssh: connect to host $1: No route to host" >&2; exit 255; }
@@ -36,13 +38,13 @@ exit $code
 "#;
 
 /// Three nodes that run stage 1.0.0, and a rollout of 2.0.0.
-struct Fleet {
+pub(crate) struct Fleet {
     folder: TempDir,
-    nodes: Vec<Node>,
+    pub(crate) nodes: Vec<Node>,
 }
 
 impl Fleet {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let fleet = Self { nodes: HOSTS.map(|_| Node::start()).into(), folder };
         for (host, node) in HOSTS.iter().zip(&fleet.nodes) {
@@ -55,11 +57,11 @@ impl Fleet {
         fleet
     }
 
-    fn path(&self, file: &str) -> PathBuf {
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)
     }
 
-    fn write(&self, file: &str, text: &str) {
+    pub(crate) fn write(&self, file: &str, text: &str) {
         fs::write(self.path(file), text).expect("the folder can be written");
     }
 
@@ -69,40 +71,55 @@ impl Fleet {
         fs::set_permissions(self.path(file), mode).expect("the file can be changed");
     }
 
-    fn remove(&self, file: &str) {
+    pub(crate) fn remove(&self, file: &str) {
         fs::remove_file(self.path(file)).expect("the file exists");
     }
 
     /// Writes the policy, with these lines besides the release.
-    fn policy(&self, lines: &str) {
+    pub(crate) fn policy(&self, lines: &str) {
         self.write("rollout.toml", &format!("release = '{}'\n{lines}\n", release("stage-2.0.0")));
     }
 
-    fn relctl(&self, verb: &str, options: &[&str]) -> Command {
+    /// Returns a command in the folder of the fleet, which finds `ssh` and `relctl` by their names.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let folder = self.folder.path();
         let programs = Node::relctl_program().parent().map(Path::to_owned).unwrap_or_default();
         let path = std::env::var("PATH").unwrap_or_default();
-        let mut relctl = Command::new(Node::relctl_program());
-        relctl.current_dir(self.folder.path()).env("PATH", format!("{}:{path}", programs.display()));
+        let mut command = Command::new(program);
+        command.current_dir(folder).stdin(Stdio::null());
+        command.env("PATH", format!("{}:{}:{path}", folder.display(), programs.display()));
+        command
+    }
+
+    fn relctl(&self, verb: &str, options: &[&str]) -> Command {
+        let mut relctl = self.command(Node::relctl_program());
         relctl.args(["--json", "rollout", verb]);
         if verb != "halt" {
             relctl.args(["rollout.toml", "--ssh", "./ssh"]);
         }
-        relctl.args(["--hosts", "hosts.txt"]).args(options).stdin(Stdio::null());
+        relctl.args(["--hosts", "hosts.txt"]).args(options);
         relctl
     }
 
-    fn run(&self, verb: &str, options: &[&str]) -> Run {
+    pub(crate) fn run(&self, verb: &str, options: &[&str]) -> Run {
         Run::of(&mut self.relctl(verb, options))
     }
 
-    /// Starts a driver in the background. Its stderr goes to the file `progress`.
     fn begin(&self) -> Child {
-        let progress = fs::File::create(self.path("progress")).expect("the folder can be written");
-        let mut relctl = self.relctl("start", &[]);
-        relctl.stdout(Stdio::piped()).stderr(progress).spawn().expect("relctl can be run")
+        self.spawn(&mut self.relctl("start", &[]))
     }
 
-    fn await_progress(&self, part: &str) {
+    /// Starts a driver in the background. Its stderr goes to the file `progress`.
+    pub(crate) fn spawn(&self, driver: &mut Command) -> Child {
+        let progress = fs::File::create(self.path("progress")).expect("the folder can be written");
+        driver.stdout(Stdio::piped()).stderr(progress).spawn().expect("the driver can be run")
+    }
+
+    pub(crate) fn await_settling(&self, node: usize) {
+        eventually("it settles", || self.nodes[node].status().settling);
+    }
+
+    pub(crate) fn await_progress(&self, part: &str) {
         let progress = || fs::read_to_string(self.path("progress")).unwrap_or_default();
         eventually(part, || progress().contains(part).then_some(()));
     }
@@ -113,11 +130,11 @@ impl Fleet {
         log.lines().map(str::to_owned).collect()
     }
 
-    fn versions(&self) -> Vec<String> {
+    pub(crate) fn versions(&self) -> Vec<String> {
         self.nodes.iter().map(Node::version).collect()
     }
 
-    fn trouble(&self, node: usize, trouble: &str) {
+    pub(crate) fn trouble(&self, node: usize, trouble: &str) {
         let pid = self.nodes[node].pid("stage", "a");
         self.nodes[node].ok(&["cast", &pid, &format!(r#"{{"trouble": {trouble}}}"#)]);
     }
@@ -131,7 +148,7 @@ fn halted(run: &Run) -> (ErrorReport, Vec<String>) {
     (error, states)
 }
 
-fn states(report: &Value) -> Vec<String> {
+pub(crate) fn states(report: &Value) -> Vec<String> {
     let nodes = report["nodes"].as_array().expect("a report has nodes");
     nodes.iter().map(|node| node["state"].as_str().unwrap_or_default().to_owned()).collect()
 }
@@ -228,11 +245,8 @@ fn s120_nodes_end_their_upgrades_without_a_driver_and_a_later_one_goes_on() {
     let fleet = Fleet::start();
     let go = fleet.path("go");
     fleet.policy(&format!("probe = 'until [ -e {} ]; do sleep 0.02; done'", go.display()));
-    let settles = |node: usize| {
-        eventually("it settles", || fleet.nodes[node].status().settling);
-    };
     let mut driver = fleet.begin();
-    settles(0);
+    fleet.await_settling(0);
     driver.kill().expect("it can be killed");
     driver.wait().expect("a killed program ends");
     assert_eq!(fleet.run("status", &[]).expect(6).json()["nodes"][0]["state"], "upgrading");
@@ -243,7 +257,7 @@ fn s120_nodes_end_their_upgrades_without_a_driver_and_a_later_one_goes_on() {
 
     // The second driver loses the line to a node that it upgrades.
     let driver = fleet.begin();
-    settles(1);
+    fleet.await_settling(1);
     fleet.write("n2.cut", "");
     fleet.await_progress("n2: unreachable");
     fleet.write("go", "");

@@ -24,6 +24,7 @@ mod events;
 mod fetch;
 mod first_app;
 mod fleet;
+mod fleet_ci;
 mod floors;
 mod foreign;
 mod foresight;

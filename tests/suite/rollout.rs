@@ -95,7 +95,7 @@ impl Job {
     }
 }
 
-fn script() -> PathBuf {
+pub(crate) fn script() -> PathBuf {
     folder("packaging/ci/rollout.sh")
 }
 
@@ -198,7 +198,7 @@ fn a_cancelled_rollout_is_taken_back_and_can_be_repeated() {
 }
 
 /// Returns the lines of a block in a YAML file that are indented deeper than its first line.
-fn block(yaml: &str, first: &str) -> String {
+pub(crate) fn block(yaml: &str, first: &str) -> String {
     let depth = |line: &str| line.len() - line.trim_start().len();
     let mut lines = yaml.lines().skip_while(|line| !line.trim_start().starts_with(first));
     let head = lines.next().unwrap_or_else(|| panic!("no {first:?}"));
@@ -206,7 +206,7 @@ fn block(yaml: &str, first: &str) -> String {
     body.map(|line| line.trim_start().to_owned() + "\n").collect()
 }
 
-fn read(file: &str) -> String {
+pub(crate) fn read(file: &str) -> String {
     fs::read_to_string(folder(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 

@@ -1,0 +1,67 @@
+//! Rollouts from CI over three nodes, with `packaging/ci/rollout.sh` and its wrappers (S130).
+
+use std::fs;
+use std::process::Command;
+
+use reld_tests::{Run, assert_contains, folder, release};
+use serde_json::Value;
+
+use crate::fleet::{Fleet, states};
+use crate::rollout::{block, read, script};
+
+/// Returns the step of the GitHub action.
+fn github(fleet: &Fleet) -> Command {
+    let mut step = fleet.command("sh");
+    step.args(["-e", "-c", &block(&read("packaging/ci/github/action.yml"), "run: |")]);
+    step.env("GITHUB_ACTION_PATH", folder("packaging/ci/github"));
+    let inputs = [("ROLLOUT", "rollout.toml"), ("HOSTS", "hosts.txt"), ("RELCTL", "relctl")];
+    step.envs(inputs).envs(["TARBALL", "HOST", "SETTLE", "PROBE", "TIMEOUT"].map(|input| (input, "")));
+    step
+}
+
+/// Returns the line of the GitLab job.
+fn gitlab(fleet: &Fleet) -> Command {
+    let template = read("packaging/ci/gitlab.yml");
+    let mut job = fleet.command("sh");
+    job.args(["-e", "-u", "-c", &block(&template, "- >-").replace('\n', " ")]);
+    let defaults = block(&template, "variables:");
+    let defaults = defaults.lines().filter_map(|line| line.split_once(": "));
+    job.envs(defaults.filter(|(_, value)| value.starts_with("\"\"")).map(|(name, _)| (name, "")));
+    job.env("RELD_ROLLOUT", script()).env("RELD_RELCTL", "relctl");
+    job.env("RELD_POLICY", "rollout.toml").env("RELD_HOSTS", "hosts.txt");
+    job
+}
+
+/// Reads the report that a rollout has left.
+fn kept(fleet: &Fleet) -> Value {
+    let text = fs::read_to_string(fleet.path("rollout/report.json")).expect("there is a report");
+    serde_json::from_str(&text).expect("a report is JSON")
+}
+
+#[test]
+fn s130_a_rollout_from_ci_over_several_nodes_exits_with_its_outcome_and_keeps_the_report() {
+    let fleet = Fleet::start();
+    fleet.write("rollout.toml", &format!("release = '{}'", release("stage-3.0.0")));
+    assert_contains(&Run::of(&mut github(&fleet)).expect(1).stderr, &["n1: failed: ", "error[halted]"]);
+    assert_eq!(states(&kept(&fleet)["error"]["details"]), ["failed", "waiting", "waiting"]);
+
+    fleet.policy("on_failure = 'take_back'");
+    fleet.trouble(1, r#""fail""#);
+    Run::of(&mut gitlab(&fleet)).expect(4);
+    assert_eq!(kept(&fleet)["outcome"], "taken_back");
+    assert_eq!(fleet.versions(), ["1.0.0"; 3]);
+
+    fleet.policy("");
+    Run::of(&mut gitlab(&fleet)).expect(6);
+    assert_eq!(states(&kept(&fleet)["error"]["details"]), ["committed", "failed", "waiting"]);
+    fleet.trouble(1, "null");
+    Run::of(&mut github(&fleet)).expect(0);
+    assert_eq!(fleet.versions(), ["2.0.0"; 3]);
+    Run::of(&mut gitlab(&fleet)).expect(0);
+    assert_eq!(kept(&fleet)["outcome"], "done");
+
+    // The policy has the probe. An ignored one would accept a bad release.
+    let mut both = fleet.command(script());
+    both.args(["--hosts", "hosts.txt", "--probe", "false", "rollout.toml"]);
+    assert_contains(&Run::of(&mut both).expect(2).stderr, &["rollout.sh --hosts FILE"]);
+}
