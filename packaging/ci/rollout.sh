@@ -24,6 +24,8 @@
 # Repeat it at any time: it waits for an order under way, and does nothing if the release runs.
 # SIGTERM, SIGINT or SIGHUP cancels it: the release is taken back, unless it is permanent already.
 # A script that is killed leaves the decision to the node, which settles and probes by itself.
+# With --hosts, a signal lets the nodes under way end their upgrade, and no other begins. A second
+# signal does not wait for them.
 set -u
 
 usage() {

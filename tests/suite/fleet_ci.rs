@@ -7,7 +7,7 @@ use reld_tests::{Run, assert_contains, folder, release};
 use serde_json::Value;
 
 use crate::fleet::{Fleet, states};
-use crate::rollout::{block, read, script};
+use crate::rollout::{block, cancel, read, script};
 
 /// Returns the step of the GitHub action.
 fn github(fleet: &Fleet) -> Command {
@@ -64,4 +64,38 @@ fn s130_a_rollout_from_ci_over_several_nodes_exits_with_its_outcome_and_keeps_th
     let mut both = fleet.command(script());
     both.args(["--hosts", "hosts.txt", "--probe", "false", "rollout.toml"]);
     assert_contains(&Run::of(&mut both).expect(2).stderr, &["rollout.sh --hosts FILE"]);
+}
+
+#[test]
+fn s130_a_cancelled_rollout_waits_for_the_nodes_under_way_and_a_second_signal_does_not() {
+    let fleet = Fleet::start();
+    let go = fleet.path("go");
+    fleet.policy(&format!("probe = 'until [ -e {} ]; do sleep 0.02; done'", go.display()));
+    let mut job = fleet.spawn(&mut github(&fleet));
+    fleet.await_settling(0);
+    cancel(&job);
+    fleet.await_progress("halts after n1: upgrading since 2");
+    assert_eq!(fleet.run("status", &[]).expect(0).json()["outcome"], "running");
+    fleet.write("go", "");
+    assert_eq!(job.wait().expect("the job ends").code(), Some(6));
+    let error = kept(&fleet)["error"].clone();
+    assert_contains(&error["message"].to_string(), &["interrupted: the driver got SIGTERM"]);
+    assert_eq!(states(&error["details"]), ["committed", "waiting", "waiting"]);
+    fleet.remove("go");
+
+    let mut job = fleet.spawn(&mut github(&fleet));
+    fleet.await_settling(1);
+    cancel(&job);
+    fleet.await_progress("halts after n2: upgrading since 2");
+    cancel(&job);
+    assert_eq!(job.wait().expect("the job ends").code(), Some(6));
+    let details = &kept(&fleet)["error"]["details"];
+    assert_eq!(states(details), ["committed", "upgrading", "waiting"]);
+    fleet.write("go", "");
+    fleet.nodes[1].ok(&["wait", "--for", "committed"]);
+    let status = fleet.run("status", &[]).expect(6).json();
+    assert_eq!((status["outcome"].as_str(), states(&status)[1].as_str()), (Some("halted"), "committed"));
+    assert_eq!(fleet.versions(), ["2.0.0", "2.0.0", "1.0.0"]);
+    Run::of(&mut github(&fleet)).expect(0);
+    assert_eq!(fleet.versions(), ["2.0.0"; 3]);
 }

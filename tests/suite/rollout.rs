@@ -104,7 +104,7 @@ fn tarball(version: &str) -> String {
 }
 
 /// Cancels a job as a CI system does.
-fn cancel(job: &Child) {
+pub(crate) fn cancel(job: &Child) {
     let id = i32::try_from(job.id()).expect("a process id");
     kill(Pid::from_raw(id), Signal::SIGTERM).expect("the script can be signalled");
 }

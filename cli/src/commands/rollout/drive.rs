@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reld_fleet::{Next, Policy, Seen, State, Wait, next};
+use reld_fleet::{Halt, Next, Policy, Seen, State, Wait, next};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -49,6 +49,8 @@ pub(super) struct Drive<'a> {
     looks: Arc<Semaphore>,
     last_event: Instant,
     is_halted: bool,
+    /// The signal that has halted the rollout.
+    signal: Option<&'static str>,
 }
 
 impl<'a> Drive<'a> {
@@ -70,11 +72,13 @@ impl<'a> Drive<'a> {
             looks: Arc::new(Semaphore::new(LOOKS_MAX)),
             last_event: Instant::now(),
             is_halted: false,
+            signal: None,
         }
     }
 
-    /// Drives the rollout to its end. Dropping the tasks ends their ssh commands; the nodes go on
-    /// with orders that have begun.
+    /// Drives the rollout to its end. A signal halts it as an operator does, and a second signal
+    /// ends the driver at once. Dropping the tasks ends their ssh commands; the nodes go on with
+    /// orders that have begun.
     pub(super) async fn run(mut self) -> Result<(Verdict, Vec<Member>), Failure> {
         let mut signals = Signals::new()?;
         let verdict = loop {
@@ -83,7 +87,7 @@ impl<'a> Drive<'a> {
                 match self.decide()? {
                     Next::Begin(nodes) => begins = self.begin(&nodes),
                     Next::Wait(wait) => self.wait(&wait),
-                    Next::Halt(halt) => break Verdict::Halted(halt),
+                    Next::Halt(halt) => break self.halted(halt),
                     Next::Done => break Verdict::Done,
                 }
             }
@@ -96,15 +100,32 @@ impl<'a> Drive<'a> {
                     }
                 }
                 () = sleep(TICK) => {}
-                name = signals.next() => break Verdict::Interrupted(name),
+                name = signals.next() => {
+                    if !self.is_under_way() || self.signal.replace(name).is_some() {
+                        break Verdict::Interrupted(name);
+                    }
+                }
             }
         };
         self.progress.end();
         Ok((verdict, self.members))
     }
 
+    /// Returns whether a node is busy with an order of this rollout.
+    fn is_under_way(&self) -> bool {
+        let is_ours = |sight: &Sight| sight.state == State::Busy && sight.has_begun;
+        self.members.iter().filter_map(|member| member.sight.as_ref()).any(is_ours)
+    }
+
+    fn halted(&self, halt: Halt) -> Verdict {
+        match (halt, self.signal) {
+            (Halt::Ordered, Some(name)) => Verdict::Interrupted(name),
+            (halt, _) => Verdict::Halted(halt),
+        }
+    }
+
     fn decide(&mut self) -> Result<Next, Failure> {
-        self.is_halted |= self.journal.is_halted()?;
+        self.is_halted |= self.journal.is_halted()? || self.signal.is_some();
         let states: Vec<State> = self.members.iter().map(Member::state).collect();
         let seen = Seen { quiet: self.last_event.elapsed(), is_halted: self.is_halted };
         Ok(next(&self.policy, &states, &seen))
