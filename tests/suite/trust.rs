@@ -216,6 +216,20 @@ fn s138_a_policy_that_warns_is_reported_and_a_stricter_one_leaves_the_node_runni
 }
 
 #[test]
+fn an_uncommitted_release_runs_in_place_of_a_damaged_one_under_a_stricter_policy() {
+    let desk = Desk::new("off");
+    let mut node = desk.node();
+    node.ok(&["upgrade", &release("shop-1.0.0"), "--no-commit"]);
+    node.ok(&["upgrade", &release("shop-1.1.0"), "--supersede"]);
+    desk.require("signed");
+    fs::remove_dir_all(node.root().join("lib/counter-0.1.1")).expect("the files exist");
+    node.kill_9_and_restart();
+    let status = node.status();
+    assert_eq!((node.version().as_str(), status.permanent.as_deref()), ("1.0.0", Some("1.1.0")));
+    assert_contains(&status.alarms.join("\n"), &["cannot boot release 1.1.0", "is missing"]);
+}
+
+#[test]
 fn s133_s136_two_of_three_keys_have_to_sign_and_a_file_that_was_changed_since_is_not_loaded() {
     let desk = Desk::new("signed");
     for name in ["a", "b", "c"] {

@@ -86,7 +86,7 @@ fn verified(head: &Head, verdict: &Verdict) -> String {
 fn keys(args: &VerifyFile) -> Result<(Ring, usize), Failure> {
     if args.key.is_empty() {
         let policy = PolicyFile::Named(args.trust.clone())
-            .read()
+            .read(&Keys::default())
             .map_err(|fault| Failure::from(ErrorReport::refused(ErrorCode::BadPolicy, fault.to_string())))?;
         return Ok((Ring::new(policy.keys, &Keys::default()), policy.threshold));
     }
