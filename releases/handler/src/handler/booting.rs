@@ -138,7 +138,8 @@ impl<N: Node> ReleaseHandler<N> {
     }
 
     /// Boots the release that ran before a damaged one, whatever the policy of signatures and the
-    /// floor are now. The damaged release stays permanent. Returns `None` if there is no previous release or it is damaged too.
+    /// floor are now. The damaged release stays permanent. Returns `None` if there is no previous
+    /// release or it is damaged too.
     fn stand_in(
         &mut self,
         damaged: &Vsn,
