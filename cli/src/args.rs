@@ -14,6 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use reld_api::Defaults;
+use reld_store::Digest;
 use serde_json::Value;
 
 pub(crate) use self::build::{AppBuild, Build, Diff, Pack, Plan, Window};
@@ -92,7 +93,7 @@ pub(crate) enum Command {
         file: PathBuf,
         /// Identity that the release at the URL must have
         #[arg(long, value_name = "SHA256")]
-        identity: Option<String>,
+        identity: Option<Digest>,
         #[command(flatten)]
         floor: Floor,
         #[command(flatten)]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use reld_api::response::Unpacked;
 use reld_api::{Client, ExitCode, request as q};
+use reld_store::Digest;
 use tokio::fs::File;
 
 use super::{sign, upgrade};
@@ -17,7 +18,7 @@ use crate::{input, render};
 pub(super) async fn unpack(
     client: &Client,
     file: &Path,
-    identity: Option<String>,
+    identity: Option<Digest>,
     floor: Floor,
     wait: Wait,
 ) -> Result<Shown, Failure> {
@@ -25,6 +26,7 @@ pub(super) async fn unpack(
     let answer = match (url, identity) {
         (Some(url), identity) => {
             let (url, ignore_floor) = (url.to_owned(), floor.ignore_floor);
+            let identity = identity.map(|digest| digest.to_string());
             let request = q::Fetch { url, identity, replace: true, ignore_floor, wait: wait.wait };
             client.call(&request).await?
         }

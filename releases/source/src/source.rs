@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{Seek as _, SeekFrom};
+use std::io::{self, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
@@ -47,6 +47,10 @@ impl Source {
             Self::Http(url) => http::open(url, from, tag).map_err(|error| error.of(&self.shown())),
             Self::File(path) => {
                 let open = || {
+                    // A pipe or a device would wait for ever, even in `open`.
+                    if !fs::metadata(path)?.is_file() {
+                        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+                    }
                     let mut file = File::open(path)?;
                     let now = mark(&file.metadata()?);
                     let from = if tag == Some(&*now) { from } else { 0 };
@@ -91,6 +95,16 @@ mod tests {
         }
         for url in ["ftp://h/a", "s3://b/a", "file://a", "https://", "a.tar.gz", ""] {
             assert!(Source::parse(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [pipe, folder.path().to_owned()] {
+            assert!(matches!(Source::File(path).open(0, None), Err(NotOpened::Refused(_))));
         }
     }
 

@@ -103,7 +103,7 @@ pub enum Fault {
         release: u64,
     },
     /// Its signatures are not sufficient.
-    #[error("{0}")]
+    #[error(transparent)]
     Untrusted(#[from] reld_trust::Fault),
     /// A later release of its name was committed.
     #[error(

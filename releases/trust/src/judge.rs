@@ -37,7 +37,7 @@ pub enum Fault {
     #[error("it has no signature; sign it with `relctl sign`")]
     Unsigned,
     /// Its signatures cannot be read.
-    #[error("{0}")]
+    #[error(transparent)]
     BadSeal(#[from] BadSeal),
     /// A key is unknown.
     #[error("it is signed with key {0}, which this node does not know")]

@@ -75,14 +75,14 @@ impl fmt::Display for Require {
 pub enum PolicyError {
     /// The file has a mistake.
     #[error("cannot read the policy of signatures: {0}")]
-    Document(#[source] Box<DocError>),
+    Document(Box<DocError>),
     /// A key cannot be read.
-    #[error("cannot use the key {path}: {source}; replace or delete it", path = path.display())]
+    #[error("cannot use the key {path}: {fault}; replace or delete it", path = path.display())]
     Key {
         /// The file.
         path: PathBuf,
         /// The fault.
-        source: BadKey,
+        fault: BadKey,
     },
     /// The file was named and does not exist.
     #[error("the policy of signatures {path} does not exist", path = path.display())]
@@ -141,12 +141,12 @@ pub enum PolicyError {
         owner: u32,
     },
     /// The operating system cannot read a file.
-    #[error("cannot read {path}: {source}", path = path.display())]
+    #[error("cannot read {path}: {fault}", path = path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// The cause.
-        source: io::Error,
+        /// The fault.
+        fault: io::Error,
     },
 }
 
@@ -229,7 +229,7 @@ impl Policy {
 
 /// Reads the keys of a folder, sorted by name.
 fn keys(folder: &Path, limits: &BTreeMap<String, Limits>) -> Result<Vec<Key>, PolicyError> {
-    let io = |source| PolicyError::Io { path: folder.to_owned(), source };
+    let io = |fault| PolicyError::Io { path: folder.to_owned(), fault };
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if is_missing(folder, &error) => return Ok(Vec::new()),
@@ -256,7 +256,7 @@ fn keys(folder: &Path, limits: &BTreeMap<String, Limits>) -> Result<Vec<Key>, Po
 
 /// Reads a key; the name of its file is its name.
 fn key(path: &Path, limits: &BTreeMap<String, Limits>) -> Result<Key, PolicyError> {
-    let bad = |source| PolicyError::Key { path: path.to_owned(), source };
+    let bad = |fault| PolicyError::Key { path: path.to_owned(), fault };
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     check_name(&name).map_err(bad)?;
     let line = KeyLine::parse(&text(path)?.unwrap_or_default()).map_err(bad)?;
@@ -265,7 +265,7 @@ fn key(path: &Path, limits: &BTreeMap<String, Limits>) -> Result<Key, PolicyErro
 
 /// Reads a file; `None` if there is none.
 fn text(path: &Path) -> Result<Option<String>, PolicyError> {
-    let io = |source| PolicyError::Io { path: path.to_owned(), source };
+    let io = |fault| PolicyError::Io { path: path.to_owned(), fault };
     match fs::metadata(path) {
         Ok(found) if found.is_file() && found.len() <= SIZE_MAX => {}
         Ok(_) => return Err(io(io::Error::other("it is no plain file, or larger than 1 MiB"))),
@@ -289,7 +289,7 @@ fn check_folder(policy: &Path) -> Result<(), PolicyError> {
     match fs::metadata(folder) {
         Ok(found) => check_access(folder, found.mode(), found.uid(), geteuid().as_raw()),
         Err(error) if is_missing(folder, &error) => Ok(()),
-        Err(source) => Err(PolicyError::Io { path: folder.to_owned(), source }),
+        Err(fault) => Err(PolicyError::Io { path: folder.to_owned(), fault }),
     }
 }
 
@@ -304,7 +304,7 @@ fn folder_around(place: &Path) -> &Path {
 /// Refuses a file or folder that users other than root and the node's own can change, or replace in
 /// the folder around it: they could add keys.
 fn check_owner(path: &Path) -> Result<(), PolicyError> {
-    let io = |source| PolicyError::Io { path: path.to_owned(), source };
+    let io = |fault| PolicyError::Io { path: path.to_owned(), fault };
     // A link can be replaced in its own folder, and its target in another one.
     let target = fs::canonicalize(path).map_err(io)?;
     for place in [path, folder_around(path), folder_around(&target)] {
