@@ -185,7 +185,8 @@ fn s127_a_download_goes_on_after_a_restart_of_the_daemon() {
 fn s127_a_wrong_file_is_refused_and_leaves_nothing() {
     let (server, _) = server();
     let node = Node::start();
-    let other = node.refused(&["unpack", &server.url, "--identity", "beef"]);
+    let foreign = "b".repeat(64);
+    let other = node.refused(&["unpack", &server.url, "--identity", &foreign]);
     assert_eq!(other.kind, "other_identity");
     assert!(!other.message.contains("secret"), "{other}");
     check_nothing_left(&node);
@@ -201,5 +202,6 @@ fn s127_a_wrong_file_is_refused_and_leaves_nothing() {
     let missing = node.refused(&["unpack", "file:///nowhere/a.tar.gz"]);
     assert_contains(&missing.causes.join(" "), &["No such file"]);
     assert_eq!(node.refused(&["unpack", "ftp://h/a.tar.gz"]).kind, "download_failed");
-    node.error(2, &["unpack", "a.tar.gz", "--identity", "beef"]);
+    node.error(2, &["unpack", "a.tar.gz", "--identity", &foreign]);
+    node.error(2, &["unpack", &local, "--identity", "beef"]);
 }
