@@ -1,10 +1,10 @@
 //! Finds unread fields, by a deserializer around another one that tracks the path of each value.
 //!
 //! When serde skips a value, the value's path is recorded. (serde calls `deserialize_ignored_any`
-//! for a field that the type does not have.) A live upgrade reads the state of each process, and
-//! nearly always no value is skipped, so tracking must cost next to nothing. For this reason a path
-//! is a linked list on the stack, with names borrowed from the bytes, and only a recorded path is
-//! formatted.
+//! for a field that the type does not have.) Only states with skipped values are read with
+//! tracking. But a type with `DROPPED` fields may skip them in every process of an upgrade. For
+//! this reason a path is a linked list on the stack, with names borrowed from the bytes, and only a
+//! recorded path is formatted.
 //!
 //! Paths are formatted by the table at [`GenServer::DROPPED`](crate::GenServer::DROPPED). serde
 //! does not reveal whether a map is a struct, but it asks for the names of fields and variants as
