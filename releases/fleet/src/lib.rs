@@ -1,7 +1,8 @@
 //! Rollouts over several nodes: the decision about the next upgrades.
 //!
 //! - **Purpose**: from the policy and the present state of each node, decides which nodes begin
-//!   their upgrade, whether to wait, and when a rollout has ended.
+//!   their upgrade, whether to wait, and when a rollout has ended. [`ledger`] has the documents and
+//!   the changes of a rollout that the nodes drive themselves.
 //! - **Promises**: never more than `max_unavailable` nodes are unavailable because of the rollout.
 //!   No upgrade begins after too many failures are known. The canaries go first. Every rollout
 //!   ends.
@@ -22,6 +23,7 @@
 //! assert!(matches!(next(&policy, &states, &seen), Next::Wait(_)));
 //! ```
 
+pub mod ledger;
 mod next;
 mod policy;
 

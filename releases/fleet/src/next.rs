@@ -68,6 +68,22 @@ pub enum Halt {
     Ordered,
 }
 
+impl Halt {
+    /// Returns the reason in words. `names` has the nodes by their position.
+    #[must_use]
+    pub fn in_words(&self, names: &[&str]) -> String {
+        let named = |nodes: &[usize]| nodes.iter().map(|node| names[*node]).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Ordered => "the operator has halted it".to_owned(),
+            Self::Failures(nodes) => format!("failed: {}", named(nodes)),
+            Self::Deadline(nodes) if nodes.is_empty() => {
+                "no upgrade has begun or ended within the deadline".to_owned()
+            }
+            Self::Deadline(nodes) => format!("the deadline is over; it waited for {}", named(nodes)),
+        }
+    }
+}
+
 /// Decides the next step of a rollout. The first line that holds decides:
 ///
 /// | seen | next |

@@ -31,20 +31,12 @@ impl Verdict {
 
     /// Returns the reason of an end before the goal.
     pub(super) fn why(&self, members: &[Member]) -> Option<String> {
-        let named = |nodes: &[usize]| {
-            let hosts: Vec<_> = nodes.iter().map(|node| members[*node].host.as_str()).collect();
-            hosts.join(", ")
-        };
         match self {
             Self::Done => None,
             Self::Interrupted(signal) => Some(format!("the driver got {signal}")),
-            Self::Halted(Halt::Ordered) => Some("the operator has halted it".to_owned()),
-            Self::Halted(Halt::Failures(nodes)) => Some(format!("failed: {}", named(nodes))),
-            Self::Halted(Halt::Deadline(nodes)) if nodes.is_empty() => {
-                Some("no upgrade has begun or ended within the deadline".to_owned())
-            }
-            Self::Halted(Halt::Deadline(nodes)) => {
-                Some(format!("the deadline is over; it waited for {}", named(nodes)))
+            Self::Halted(halt) => {
+                let hosts: Vec<_> = members.iter().map(|member| member.host.as_str()).collect();
+                Some(halt.in_words(&hosts))
             }
         }
     }

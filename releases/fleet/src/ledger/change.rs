@@ -1,0 +1,198 @@
+//! The changes that operators make.
+
+use super::document::{Direction, Document, Ending, Note, Phase, Standing};
+use super::keys::Name;
+use super::step::json;
+use super::txn::Txn;
+use super::view::{Run, View};
+
+/// The number of digits of the identity in the id of a rollout.
+const DIGITS: usize = 8;
+
+/// The reason against a change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// A rollout is under way.
+    #[error("rollout {id} is under way, begun by {by} at {since}")]
+    UnderWay {
+        /// The id.
+        id: String,
+        /// The operator.
+        by: String,
+        /// The time of its start.
+        since: String,
+    },
+    /// A node still holds a slot of the last rollout.
+    #[error("{node} still holds a slot of rollout {id}")]
+    Held {
+        /// The id.
+        id: String,
+        /// The node.
+        node: Name,
+    },
+    /// The fleet has no rollout.
+    #[error("the fleet has no rollout")]
+    NoRollout,
+    /// The rollout has no node.
+    #[error("the fleet has no node")]
+    NoNode,
+    /// The rollout does not have the node.
+    #[error("rollout {id} does not have the node {node}")]
+    UnknownNode {
+        /// The id.
+        id: String,
+        /// The node.
+        node: Name,
+    },
+    /// The rollout is in another state.
+    #[error("rollout {id} is {state}")]
+    State {
+        /// The id.
+        id: String,
+        /// The state, in one word.
+        state: &'static str,
+    },
+}
+
+impl View {
+    /// Begins a rollout, and forgets the last one.
+    ///
+    /// # Errors
+    /// A rollout is under way, or a node still holds a slot of the last one, or a node to leave out
+    /// is unknown.
+    pub fn start(&self, document: &Document, skip: &[Name]) -> Result<(String, Txn), Refused> {
+        let id = self.new_id(document);
+        if document.members.is_empty() {
+            return Err(Refused::NoNode);
+        }
+        if let Some(node) = skip.iter().find(|node| !document.members.contains(node)) {
+            return Err(Refused::UnknownNode { id, node: node.clone() });
+        }
+        let mut txn = Txn::default().when(self.keys.current(), self.current);
+        if let Some(run) = &self.rollout {
+            run.gives_way()?;
+            txn = txn.when(self.keys.state(&run.id), run.standing.revision);
+            txn = txn
+                .delete(self.keys.document(&run.id))
+                .delete_below(format!("{}/", self.keys.document(&run.id)));
+        }
+        let note = || Note { by: document.by.clone(), at: document.at.clone() };
+        let standing = Standing {
+            phase: Phase::Running,
+            direction: Direction::Forward,
+            why: None,
+            skipped: skip.iter().map(|node| (node.clone(), note())).collect(),
+            changes: 0,
+        };
+        txn = txn.put(self.keys.current(), &*id).put(self.keys.document(&id), json(document));
+        txn = txn.put(self.keys.state(&id), json(&standing));
+        Ok((id, txn))
+    }
+
+    /// Returns an id that the last rollout does not have.
+    fn new_id(&self, document: &Document) -> String {
+        let digits: String = document.identity.chars().take(DIGITS).collect();
+        let base = format!("{}-{}-{digits}", document.name, document.version);
+        let Some(rest) = self.rollout.as_ref().and_then(|run| run.id.strip_prefix(&*base)) else {
+            return base;
+        };
+        let number = rest.strip_prefix('.').and_then(|number| number.parse().ok()).unwrap_or(1_u64);
+        format!("{base}.{}", number + 1)
+    }
+
+    /// Lets no further upgrade begin until the rollout is resumed.
+    ///
+    /// # Errors
+    /// There is no rollout, or it does not run.
+    pub fn pause(&self, by: &str) -> Result<Txn, Refused> {
+        let (run, standing) = self.in_phase(&[Phase::Running])?;
+        let why = Some(format!("{by} has paused it"));
+        Ok(self.change(run, Standing { phase: Phase::Paused, why, ..standing }))
+    }
+
+    /// Lets upgrades begin again.
+    ///
+    /// # Errors
+    /// There is no rollout, or it is not paused.
+    pub fn resume(&self) -> Result<Txn, Refused> {
+        let (run, standing) = self.in_phase(&[Phase::Paused])?;
+        Ok(self.change(run, Standing { phase: Phase::Running, why: None, ..standing }))
+    }
+
+    /// Ends the rollout. Upgrades under way end on their nodes.
+    ///
+    /// # Errors
+    /// There is no rollout, or it has ended.
+    pub fn halt(&self, by: &str) -> Result<Txn, Refused> {
+        let (run, standing) = self.in_phase(&[Phase::Running, Phase::Paused])?;
+        let why = Some(format!("{by} has halted it"));
+        Ok(self.change(run, Standing { phase: Phase::Halted, why, ..standing }))
+    }
+
+    /// Takes the release back from the nodes that the rollout has moved. Nodes that have failed to
+    /// go back try again.
+    ///
+    /// # Errors
+    /// There is no rollout, or it is on its way back, or it was taken back.
+    pub fn take_back(&self, by: &str) -> Result<Txn, Refused> {
+        let run = self.rollout.as_ref().ok_or(Refused::NoRollout)?;
+        let standing = run.standing.value.clone();
+        if standing.direction == Direction::Back && standing.phase != Phase::Halted {
+            return Err(run.refused());
+        }
+        let why = Some(format!("{by} takes it back"));
+        let mut txn =
+            self.change(run, Standing { phase: Phase::Running, direction: Direction::Back, why, ..standing });
+        let failed = run
+            .back
+            .iter()
+            .filter(|(_, seen)| matches!(seen.value.ending, Ending::Failed | Ending::FailedMoved));
+        for (node, _) in failed {
+            txn = txn.delete(self.keys.outcome(&run.id, Direction::Back, node));
+        }
+        Ok(txn)
+    }
+
+    /// Leaves a node out, and frees its slot.
+    ///
+    /// # Errors
+    /// There is no rollout, or it does not have the node.
+    pub fn skip(&self, node: &Name, note: Note) -> Result<Txn, Refused> {
+        let run = self.rollout.as_ref().ok_or(Refused::NoRollout)?;
+        let slot = run.slot_of(node);
+        if slot.is_none() && !run.document.members.contains(node) {
+            return Err(Refused::UnknownNode { id: run.id.clone(), node: node.clone() });
+        }
+        let mut standing = run.standing.value.clone();
+        standing.skipped.insert(node.clone(), note);
+        let txn = self.change(run, standing);
+        Ok(match slot {
+            Some((number, _)) => txn.delete(self.keys.slot(&run.id, number)),
+            None => txn,
+        })
+    }
+
+    fn in_phase(&self, phases: &[Phase]) -> Result<(&Run, Standing), Refused> {
+        let run = self.rollout.as_ref().ok_or(Refused::NoRollout)?;
+        let standing = &run.standing.value;
+        if phases.contains(&standing.phase) { Ok((run, standing.clone())) } else { Err(run.refused()) }
+    }
+}
+
+impl Run {
+    /// Checks that the rollout has ended, and that no node is on its way.
+    fn gives_way(&self) -> Result<(), Refused> {
+        let Document { by, at, .. } = &self.document;
+        if !self.standing.value.phase.has_ended() {
+            return Err(Refused::UnderWay { id: self.id.clone(), by: by.clone(), since: at.clone() });
+        }
+        match self.slots.values().next() {
+            Some(slot) => Err(Refused::Held { id: self.id.clone(), node: slot.value.node.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    fn refused(&self) -> Refused {
+        Refused::State { id: self.id.clone(), state: self.standing.value.word() }
+    }
+}
