@@ -121,6 +121,8 @@ enum Trial {
 enum Section {
     /// Measure calls between processes of a loaded library.
     Call,
+    /// Measure the durations of single calls, with one pair and with 64.
+    Latency,
     /// Measure casts between processes of a loaded library.
     Cast,
     /// Measure starts of idle servers by a supervisor, and the memory of each.
@@ -179,6 +181,9 @@ fn main() -> ExitCode {
     let wanted = |section| args.sections.is_empty() || args.sections.contains(&section);
     if wanted(Section::Call) {
         call::run(args.reps);
+    }
+    if wanted(Section::Latency) {
+        call::latencies(args.reps);
     }
     if wanted(Section::Cast) {
         cast::run(args.reps);

@@ -22,7 +22,7 @@ use reld_sdk::{
 };
 use serde::{Deserialize, Serialize};
 
-use calls::Caller;
+use calls::{Caller, TimedCaller};
 use casts::{Counter, Sender};
 use children::{Crash, Family, Idle, OneSup, SimpleSup};
 use clock::{Clock, Heard};
@@ -36,6 +36,7 @@ export_app! {
     modules: {
         driver: task Driver,
         caller: task Caller,
+        timed_caller: task TimedCaller,
         echo: gen_server Echo,
         sender: task Sender,
         counter: gen_server Counter,
@@ -55,6 +56,8 @@ export_app! {
 enum Order {
     /// Measures calls. Each pair of processes makes the same number. The reply is in nanoseconds.
     Call { payload: Payload, pairs: u64, calls: u64 },
+    /// Makes the same calls. The reply has the nanoseconds of each.
+    Latencies { payload: Payload, pairs: u64, calls: u64 },
     /// Measures casts from `senders` processes to one. The reply is in nanoseconds.
     Cast { payload: Payload, senders: u64, casts: u64 },
     /// Starts idle servers below a new supervisor. The reply is in nanoseconds.
@@ -106,6 +109,9 @@ impl Task for Driver {
             match order {
                 Order::Call { payload, pairs, calls } => {
                     reply(from, &calls::time(payload, pairs, calls).await?)?;
+                }
+                Order::Latencies { payload, pairs, calls } => {
+                    reply(from, &calls::latencies(payload, pairs, calls).await?)?;
                 }
                 Order::Cast { payload, senders, casts } => {
                     reply(from, &casts::time(payload, senders, casts).await?)?;
