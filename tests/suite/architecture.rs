@@ -19,11 +19,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ("reld-handler", &["reld-error-codes", "reld-plan", "reld-store", "reld-trust", "reld-wire"]),
     ("reld-source", &["reld-error-codes", "reld-store"]),
     ("reld-fleet", &["reld-plan"]),
+    ("reld-etcd", &[]),
     ("reld-api", &["reld-error-codes"]),
     (
         "reld",
         &[
             "reld-api",
+            "reld-etcd",
+            "reld-fleet",
             "reld-handler",
             "reld-loader",
             "reld-plan",
