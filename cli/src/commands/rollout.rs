@@ -103,17 +103,15 @@ async fn take_back(fleet: &Fleet) -> Result<Shown, Failure> {
     outcome::answer(&report, exit_code)
 }
 
-/// Takes the release back from the nodes that the rollout has moved, the last one first. Nodes of
-/// which that is unknown come last.
+/// Takes the release back from the nodes that the rollout has moved, the last one first.
 async fn go_back(
     course: &Arc<Course>,
     policy: &Policy,
-    mut members: Vec<Member>,
+    members: Vec<Member>,
     failed: Option<String>,
     journal: &mut Journal,
 ) -> Result<(Report, ExitCode), Failure> {
-    members.sort_by(|one, other| other.begun.cmp(&one.begun));
-    let members = members.into_iter().map(Member::anew).collect();
+    let members = last_first(members).into_iter().map(Member::anew).collect();
     let drive = Drive::new(course, Direction::Back, policy.back(), members, journal);
     let (verdict, members) = drive.run().await?;
     let exit_code = outcome::exit_code_back(&members);
@@ -121,6 +119,14 @@ async fn go_back(
     let why = failed.into_iter().chain(verdict.why(&members)).collect::<Vec<_>>();
     let why = (!why.is_empty()).then(|| why.join("; on the way back: "));
     Ok((Report::new(&course.target, Direction::Back, word, why, &members), exit_code))
+}
+
+/// Sorts nodes for the way back. The nodes began in the order of the list, so this order decides
+/// between nodes that began in the same second. Nodes that have not begun come last.
+fn last_first(mut members: Vec<Member>) -> Vec<Member> {
+    members.reverse();
+    members.sort_by(|one, other| other.begun.cmp(&one.begun));
+    members
 }
 
 fn end(journal: &mut Journal, report: &Report) -> Result<(), Failure> {
@@ -160,4 +166,23 @@ fn halt(hosts: &Hosts) -> Result<Shown, Failure> {
     let message =
         format!("rollout {rollout} halts: no further upgrade begins; those under way end on their nodes");
     Ok(Shown::line(&json!({ "halts": rollout }), message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_back_begins_with_the_last_node_even_within_one_second() {
+        let member = |(host, begun): (&str, Option<&str>)| {
+            let mut member = Member::new(host.to_owned());
+            member.begun = begun.map(str::to_owned);
+            member
+        };
+        let (second, next) = (Some("2026-11-30T12:00:00Z"), Some("2026-11-30T12:00:01Z"));
+        let began = [("n1", second), ("n2", None), ("n3", second), ("n4", next), ("n5", second)];
+        let back = last_first(began.map(member).into());
+        let hosts: Vec<_> = back.iter().map(|member| member.host.as_str()).collect();
+        assert_eq!(hosts, ["n4", "n5", "n3", "n1", "n2"]);
+    }
 }
