@@ -95,18 +95,21 @@ impl Report {
 /// | the nodes | exit code |
 /// |---|---|
 /// | each has the release, or was skipped | 0 |
-/// | one runs the release, is under way to it, or was lost on the way | 6 |
-/// | none runs it, and one had begun | 4 |
+/// | one runs the release, or is under way to it | 6 |
+/// | one had begun, and one does not answer: it may run the release | 6 |
+/// | one had begun, and each is known not to run the release | 4 |
 /// | none had begun | 1 |
 pub(super) fn exit_code(members: &[Member]) -> ExitCode {
     let any =
         |is_so: fn(&Sight) -> bool| members.iter().filter_map(|member| member.sight.as_ref()).any(is_so);
-    let is_lost = |sight: &Sight| sight.has_begun && matches!(sight.state, State::Busy | State::Missing);
+    let has_begun = any(|sight| sight.has_begun);
+    let is_under_way = |sight: &Sight| sight.has_begun && sight.state == State::Busy;
+    let is_unknown = |sight: &Sight| sight.state == State::Missing;
     if members.iter().all(|member| matches!(member.state(), State::Committed | State::Skipped)) {
         ExitCode::Done
-    } else if any(|sight| sight.has_moved) || any(is_lost) {
+    } else if any(|sight| sight.has_moved) || any(is_under_way) || has_begun && any(is_unknown) {
         ExitCode::Halted
-    } else if any(|sight| sight.has_begun) {
+    } else if has_begun {
         ExitCode::RolledBack
     } else {
         ExitCode::Refused
@@ -182,6 +185,10 @@ mod tests {
         assert_eq!(code(&[done, waits]), ExitCode::Halted);
         assert_eq!(code(&[(Busy, false, true), waits]), ExitCode::Halted, "it may still commit");
         assert_eq!(code(&[(Missing, false, true), waits]), ExitCode::Halted);
+        // Another driver may have moved the silent node.
+        assert_eq!(code(&[(Failed, false, true), (Missing, false, false)]), ExitCode::Halted);
+        let of_another_order = (Busy, false, false);
+        assert_eq!(code(&[(Failed, false, true), of_another_order]), ExitCode::RolledBack);
     }
 
     #[test]
