@@ -95,7 +95,10 @@ impl Fleet {
         let mut relctl = self.command(Node::relctl_program());
         relctl.args(["--json", "rollout", verb]);
         if verb != "halt" {
-            relctl.args(["rollout.toml", "--ssh", "./ssh"]);
+            relctl.arg("rollout.toml");
+            if !options.contains(&"--ssh") {
+                relctl.args(["--ssh", "./ssh"]);
+            }
         }
         relctl.args(["--hosts", "hosts.txt"]).args(options);
         relctl
@@ -159,6 +162,11 @@ fn s118_s124_s125_a_rollout_waits_for_a_silent_node_goes_in_order_and_is_halted_
     fleet.policy("waves = ['50%', '100%']\nprobe = './smoke.sh'");
     fleet.program("smoke.sh", "#!/bin/sh\ntest \"$RELD_TO\" = 2.0.0\n");
     fleet.write("n3.cut", "");
+    let missing = fleet.run("start", &["--ssh", "./no-ssh -q"]).expect(1).error();
+    assert_eq!(missing.message, "cannot reach a host: there is no program ./no-ssh");
+    fleet.write("hosts.txt", "n1\n-oProxyCommand=x\n");
+    assert_contains(&fleet.run("start", &[]).expect(1).error().message, &["line 2 begins with `-`"]);
+    fleet.write("hosts.txt", "n1  # the canary\nn2\nn3\n");
     let driver = fleet.begin();
     fleet.await_progress("waits for n3: unreachable since 2");
     fleet.await_progress("No route to host");
@@ -212,7 +220,9 @@ fn s119_a_failed_node_halts_the_rollout_and_the_others_are_taken_back_on_order_o
     let fleet = Fleet::start();
     fleet.policy("");
     fleet.trouble(1, r#""fail""#);
-    let (error, states) = halted(&fleet.run("start", &[]).expect(6));
+    let halt = fleet.run("start", &[]).expect(6);
+    assert!(!halt.stderr.contains("canary"), "{}", halt.stderr);
+    let (error, states) = halted(&halt);
     assert_eq!(states, ["committed", "failed", "waiting"]);
     assert_contains(&error.message, &["halted: failed: n2"]);
     assert_contains(&error.causes.join("\n"), &["n2 failed: ", "change_code"]);
@@ -236,7 +246,9 @@ fn s119_a_failed_node_halts_the_rollout_and_the_others_are_taken_back_on_order_o
     assert_eq!(orders, "n1 upgrade, n1 end, n2 upgrade, n2 end, n1 downgrade, n1 end");
 
     fleet.trouble(1, "null");
-    fleet.run("start", &[]).expect(0);
+    fleet.policy("canary = 99");
+    let done = fleet.run("start", &[]).expect(0);
+    assert_contains(&done.stderr, &["warning: `canary` covers all 3 nodes"]);
     assert_eq!(fleet.versions(), ["2.0.0"; 3]);
 }
 

@@ -35,6 +35,7 @@ use self::verdict::Verdict;
 use crate::args::{Fleet, Hosts, Rollout};
 use crate::error::Failure;
 use crate::shown::Shown;
+use crate::terminal;
 
 pub(super) async fn run(args: Rollout) -> Result<Shown, Failure> {
     match args {
@@ -59,7 +60,7 @@ impl Documents {
             std::fs::read_to_string(path).map_err(|fault| Failure::io("read", path.display(), &fault))?;
         let rollout = Document::parse(&path.to_string_lossy(), &text)?;
         let target = Target::of(path, &rollout)?;
-        let course = Arc::new(Course { target, ssh: Ssh::new(&fleet.ssh, &fleet.relctl) });
+        let course = Arc::new(Course { target, ssh: Ssh::new(&fleet.ssh, &fleet.relctl)? });
         Ok(Self { rollout, course, hosts: hosts::read(&fleet.hosts.hosts)? })
     }
 }
@@ -74,6 +75,10 @@ async fn start(fleet: &Fleet, skip: Vec<String>) -> Result<Shown, Failure> {
         if skip.contains(host) { Member::skipped(host.clone()) } else { Member::new(host.clone()) }
     };
     let members: Vec<Member> = hosts.iter().map(member).collect();
+    if hosts.len() > 1 && rollout.canary.of(hosts.len()) == hosts.len() {
+        let all = hosts.len();
+        terminal::err(&format!("warning: `canary` covers all {all} nodes, so there is no further wave\n"));
+    }
     let id = course.target.rollout.clone();
     let mut journal = Journal::begin(&fleet.hosts.journal(), Entry::Start { rollout: id, skip })?;
     let policy = Policy::from(&rollout);

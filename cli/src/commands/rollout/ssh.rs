@@ -2,11 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use reld_api::{ErrorCode, ErrorReport};
 use tempfile::tempfile;
 use tokio::process::Command;
+
+use crate::error::Failure;
 
 /// The exit code of ssh for faults of its own.
 const FAULT: i32 = 255;
@@ -17,8 +21,8 @@ const REASON_MAX: usize = 300;
 /// The way to the hosts.
 #[derive(Debug)]
 pub(super) struct Ssh {
-    /// The program and its options, as words.
-    command: Vec<String>,
+    program: String,
+    options: Vec<String>,
     /// relctl on the hosts, as shell text.
     relctl: String,
 }
@@ -38,9 +42,19 @@ pub(super) struct Lost(pub(super) String);
 
 impl Ssh {
     /// Splits the command at blanks, without a shell.
-    pub(super) fn new(command: &str, relctl: &str) -> Self {
-        let command = command.split_whitespace().map(str::to_owned).collect();
-        Self { command, relctl: relctl.to_owned() }
+    ///
+    /// # Errors
+    /// The program is missing. Each node would seem to be silent.
+    pub(super) fn new(command: &str, relctl: &str) -> Result<Self, Failure> {
+        let mut words = command.split_whitespace().map(str::to_owned);
+        let program = words.next().ok_or_else(|| Failure::usage("cannot reach a host: --ssh is empty"))?;
+        if !can_be_run(&program) {
+            let why = format!("cannot reach a host: there is no program {program}");
+            return Err(ErrorReport::refused(ErrorCode::Io, why)
+                .with_hint("install it, or name another command with --ssh")
+                .into());
+        }
+        Ok(Self { program, options: words.collect(), relctl: relctl.to_owned() })
     }
 
     /// Runs relctl with several lists of arguments, one after the other, up to the first that
@@ -62,9 +76,7 @@ impl Ssh {
     }
 
     async fn run(&self, host: &str, line: &str, stdin: Option<&Path>) -> Result<Ended, Lost> {
-        let [program, options @ ..] = self.command.as_slice() else {
-            return Err(Lost("the ssh command is empty".to_owned()));
-        };
+        let Self { program, options, .. } = self;
         let stdin = match stdin {
             None => Stdio::null(),
             Some(path) => {
@@ -89,6 +101,16 @@ impl Ssh {
             Some(code) => Ok(Ended { code, stdout, complaint }),
         }
     }
+}
+
+/// Returns whether a program exists: a path, or a name in a folder of `PATH`.
+fn can_be_run(program: &str) -> bool {
+    let is_path = program.contains('/');
+    let folders = if is_path { ".".into() } else { std::env::var_os("PATH").unwrap_or_default() };
+    let is_program = |file: PathBuf| {
+        file.metadata().is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+    };
+    std::env::split_paths(&folders).any(|folder| is_program(folder.join(program)))
 }
 
 /// Returns the content of a file that another process has written.
