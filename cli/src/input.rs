@@ -14,6 +14,11 @@ pub(crate) fn is_stdin(file: &Path) -> bool {
     file.as_os_str() == "-"
 }
 
+/// Returns a file of the command line that is a URL. The path `./a://b` is a file of that name.
+pub(crate) fn url(file: &Path) -> Option<&str> {
+    file.to_str().filter(|file| file.contains("://") && !file.starts_with(['.', '/']))
+}
+
 /// Returns stdin.
 ///
 /// # Errors

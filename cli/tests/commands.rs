@@ -965,6 +965,7 @@ fn entry() -> r::HistoryEntry {
     r::HistoryEntry {
         number: Some(12),
         begun: "2026-11-22T22:08:03Z".to_owned(),
+        ended: Some("2026-11-22T22:08:05Z".to_owned()),
         kind: r::HistoryKind::Upgrade,
         uid: Some(1000),
         rollout: None,

@@ -203,5 +203,7 @@ fn s127_a_wrong_file_is_refused_and_leaves_nothing() {
     assert_contains(&missing.causes.join(" "), &["No such file"]);
     assert_eq!(node.refused(&["unpack", "ftp://h/a.tar.gz"]).kind, "download_failed");
     node.error(2, &["unpack", "a.tar.gz", "--identity", &foreign]);
+    let upgrade = node.error(2, &["upgrade", &local]);
+    assert_contains(&upgrade.hint.unwrap_or_default(), &["`relctl unpack URL`, then"]);
     node.error(2, &["unpack", &local, "--identity", "beef"]);
 }

@@ -161,6 +161,9 @@ fn s118_s124_s125_a_rollout_waits_for_a_silent_node_goes_in_order_and_is_halted_
     let fleet = Fleet::start();
     fleet.policy("waves = ['50%', '100%']\nprobe = './smoke.sh'");
     fleet.program("smoke.sh", "#!/bin/sh\ntest \"$RELD_TO\" = 2.0.0\n");
+    let status = fleet.run("status", &[]).expect(1).json();
+    assert_eq!(status["outcome"], "not_begun");
+    assert!(status["nodes"][0].get("since").is_none(), "a node that waits has not changed: {status}");
     fleet.write("n3.cut", "");
     let missing = fleet.run("start", &["--ssh", "./no-ssh -q"]).expect(1).error();
     assert_eq!(missing.message, "cannot reach a host: there is no program ./no-ssh");
@@ -236,6 +239,11 @@ fn s119_a_failed_node_halts_the_rollout_and_the_others_are_taken_back_on_order_o
     let report = fleet.run("take-back", &[]).expect(4).json();
     assert_eq!(report["outcome"], "taken_back");
     assert_eq!(fleet.versions(), ["1.0.0"; 3]);
+    let status = fleet.run("status", &[]).expect(4).json();
+    assert_eq!((status["outcome"].as_str(), states(&status)), (Some("taken_back"), vec!["back".into(); 3]));
+    let back = fleet.nodes[0].read::<HistoryList>(&["history"]).entries.pop();
+    let ended = back.and_then(|entry| entry.ended).expect("the downgrade has ended");
+    assert_eq!(status["nodes"][0]["since"], ended, "the time of the state, not of the question");
     assert_eq!(fleet.log()[4..], ["n1 downgrade", "n1 end"]);
 
     fleet.policy("on_failure = 'take_back'");

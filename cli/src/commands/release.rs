@@ -22,8 +22,7 @@ pub(super) async fn unpack(
     floor: Floor,
     wait: Wait,
 ) -> Result<Shown, Failure> {
-    let url = file.to_str().filter(|file| file.contains("://"));
-    let answer = match (url, identity) {
+    let answer = match (input::url(file), identity) {
         (Some(url), identity) => {
             let (url, ignore_floor) = (url.to_owned(), floor.ignore_floor);
             let identity = identity.map(|digest| digest.to_string());

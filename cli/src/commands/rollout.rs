@@ -80,13 +80,15 @@ async fn start(fleet: &Fleet, skip: Vec<String>) -> Result<Shown, Failure> {
         terminal::err(&format!("warning: `canary` covers all {all} nodes, so there is no further wave\n"));
     }
     let id = course.target.rollout.clone();
-    let mut journal = Journal::begin(&fleet.hosts.journal(), Entry::Start { rollout: id, skip })?;
+    let begin = Entry::Start { rollout: id.clone(), skip: skip.clone() };
+    let mut journal = Journal::begin(&fleet.hosts.journal(), begin)?;
     let policy = Policy::from(&rollout);
     let drive = Drive::new(&course, Direction::Forward, policy.clone(), members, &mut journal);
     let (verdict, members) = drive.run().await?;
     let why = verdict.why(&members);
     let (report, exit_code) = match verdict {
         Verdict::Halted(Halt::Failures(_)) if rollout.on_failure == OnFailure::TakeBack => {
+            journal.write(Entry::TakeBack { rollout: id, skip })?;
             go_back(&course, &policy, members, why, &mut journal).await?
         }
         verdict => {
@@ -101,7 +103,8 @@ async fn start(fleet: &Fleet, skip: Vec<String>) -> Result<Shown, Failure> {
 async fn take_back(fleet: &Fleet) -> Result<Shown, Failure> {
     let Documents { rollout, course, hosts } = Documents::read(fleet)?;
     let id = course.target.rollout.clone();
-    let mut journal = Journal::begin(&fleet.hosts.journal(), Entry::TakeBack { rollout: id })?;
+    let begin = Entry::TakeBack { rollout: id, skip: Vec::new() };
+    let mut journal = Journal::begin(&fleet.hosts.journal(), begin)?;
     let members = looks::all(&course, Direction::Back, hosts.into_iter().map(Member::new)).await;
     let (report, exit_code) = go_back(&course, &Policy::from(&rollout), members, None, &mut journal).await?;
     end(&mut journal, &report)?;
@@ -142,19 +145,29 @@ fn end(journal: &mut Journal, report: &Report) -> Result<(), Failure> {
 /// Asks each node once.
 async fn status(fleet: &Fleet) -> Result<Shown, Failure> {
     let Documents { course, hosts, .. } = Documents::read(fleet)?;
-    let last = Last::read(&fleet.hosts.journal())?;
-    let skipped = last.skipped(&course.target.rollout);
+    let mut last = Last::read(&fleet.hosts.journal())?;
+    let other = last.rollout().filter(|rollout| *rollout != course.target.rollout);
+    let why = other.filter(|_| last.is_running).map(|other| format!("rollout {other} runs over these hosts"));
+    if other.is_some() {
+        last = Last::default();
+    }
     let member = |host: String| {
-        if skipped.contains(&host) { Member::skipped(host) } else { Member::with_all_failures(host) }
+        if last.skipped().contains(&host) { Member::skipped(host) } else { Member::with_all_failures(host) }
     };
-    let members = looks::all(&course, Direction::Forward, hosts.into_iter().map(member)).await;
-    let exit_code = outcome::exit_code(&members);
-    let outcome = match (last.is_running, exit_code) {
-        (true, _) => verdict::RUNNING,
-        (false, ExitCode::Done) => verdict::DONE,
-        (false, _) => verdict::HALTED,
+    let direction = last.direction();
+    let members = looks::all(&course, direction, hosts.into_iter().map(member)).await;
+    let exit_code = match direction {
+        Direction::Forward => outcome::exit_code(&members),
+        Direction::Back => outcome::exit_code_back(&members),
     };
-    let mut report = Report::new(&course.target, Direction::Forward, outcome, None, &members);
+    let outcome = match (direction, exit_code) {
+        _ if last.is_running => verdict::RUNNING,
+        (Direction::Forward, ExitCode::Done) => verdict::DONE,
+        (Direction::Forward, ExitCode::Refused) if last.driver.is_none() => verdict::NOT_BEGUN,
+        (Direction::Back, ExitCode::RolledBack) => verdict::TAKEN_BACK,
+        _ => verdict::HALTED,
+    };
+    let mut report = Report::new(&course.target, direction, outcome, why, &members);
     (report.by, report.since) = last.driver.map(|line| (line.by, line.at)).unzip();
     let exit_code = if last.is_running { ExitCode::Done } else { exit_code };
     Ok(Shown { exit_code, ..Shown::new(&report, report.text()) })
@@ -163,7 +176,7 @@ async fn status(fleet: &Fleet) -> Result<Shown, Failure> {
 fn halt(hosts: &Hosts) -> Result<Shown, Failure> {
     let path = hosts.journal();
     let last = Last::read(&path)?;
-    let Some(rollout) = last.driver.filter(|_| last.is_running).and_then(|line| line.rollout()) else {
+    let Some(rollout) = last.rollout().filter(|_| last.is_running) else {
         let message = format!("no rollout runs over {}: no upgrade begins", hosts.hosts.display());
         return Ok(Shown::line(&json!({ "halts": null }), message));
     };

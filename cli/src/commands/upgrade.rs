@@ -30,6 +30,7 @@ pub(super) async fn upgrade(client: &Client, args: Upgrade) -> Result<Shown, Fai
     }
     let policy = args.going.policy;
     match Target::of(args.release) {
+        Target::File(file) if input::url(&file).is_some() => Err(takes_no_url(&file)),
         Target::File(file) if args.going.dry_run => {
             dry_run_of_file(client, &file, policy, args.floor, args.going.wait).await
         }
@@ -192,6 +193,11 @@ impl Target {
             Err(path) => Self::File(path.into()),
         }
     }
+}
+
+fn takes_no_url(url: &Path) -> Failure {
+    let why = format!("cannot upgrade to {}: it is a URL, and not a file or a version", url.display());
+    Failure::usage(why).or_hint("`relctl unpack URL`, then `relctl upgrade VERSION`")
 }
 
 fn end(no_commit: bool) -> End {

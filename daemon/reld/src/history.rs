@@ -29,7 +29,8 @@ impl Records {
     pub(crate) fn begin(&self, origin: &Origin, from: Option<String>, to: String) -> HistoryEntry {
         let mut entry = HistoryEntry {
             number: None,
-            begun: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            begun: now(),
+            ended: None,
             kind: origin.kind,
             uid: origin.uid,
             rollout: origin.rollout.clone(),
@@ -58,6 +59,7 @@ impl Records {
                 .push("this order is missing in the history: it could not be written to disk".to_owned());
         }
         complete(entry, ended);
+        entry.ended = (entry.outcome != Outcome::UnderWay).then(now);
         let committed = if entry.committed { ", committed" } else { "" };
         tracing::info!(name: "order.ended", "{}: {}{committed}", in_words(entry), entry.outcome);
         self.write(entry);
@@ -102,9 +104,15 @@ impl Records {
             |entry: &HistoryEntry| entry.outcome == Outcome::UnderWay && entry.kind == HistoryKind::Restart;
         for mut entry in self.list().into_iter().filter(restarts) {
             arrived(&mut entry, boot);
+            entry.ended = Some(now());
             self.write(&entry);
         }
     }
+}
+
+/// Returns the present time, in RFC 3339 format.
+fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
 fn text(entry: &HistoryEntry) -> String {
@@ -175,6 +183,7 @@ mod tests {
         HistoryEntry {
             number: Some(1),
             begun: String::new(),
+            ended: None,
             kind: HistoryKind::Upgrade,
             uid: None,
             rollout: None,

@@ -16,6 +16,7 @@ use nix::unistd::{User, getuid};
 use reld_api::{ErrorCode, ErrorReport};
 use serde::{Deserialize, Serialize};
 
+use super::sight::Direction;
 use crate::error::Failure;
 
 /// A line of a journal.
@@ -36,8 +37,8 @@ pub(super) struct Line {
 pub(super) enum Entry {
     /// A driver has begun a rollout, or goes on with it.
     Start { rollout: String, skip: Vec<String> },
-    /// A driver has begun to take a rollout back.
-    TakeBack { rollout: String },
+    /// A driver has begun to take a rollout back, by order or because of a failure.
+    TakeBack { rollout: String, skip: Vec<String> },
     /// An operator wants no further upgrade to begin.
     Halt,
     /// The driver has ended.
@@ -45,14 +46,6 @@ pub(super) enum Entry {
 }
 
 impl Line {
-    /// Returns the rollout of a driver.
-    pub(super) fn rollout(self) -> Option<String> {
-        match self.entry {
-            Entry::Start { rollout, .. } | Entry::TakeBack { rollout } => Some(rollout),
-            Entry::Halt | Entry::End { .. } => None,
-        }
-    }
-
     fn now(entry: Entry) -> Self {
         Self { at: now(), by: user(), pid: std::process::id(), entry }
     }
@@ -85,7 +78,7 @@ impl Journal {
         let file = File::options().create(true).append(true).read(true).open(path);
         let file = file.map_err(|fault| unwritable(path, &fault))?;
         let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-            Errno::EWOULDBLOCK => held(path),
+            Errno::EWOULDBLOCK => held(path, &entry),
             errno => unwritable(path, &errno.into()),
         })?;
         let mut journal = Self { path: path.to_owned(), file, read: 0 };
@@ -121,7 +114,7 @@ impl Journal {
 /// The state of a journal, for commands other than a driver.
 #[derive(Debug, Default)]
 pub(super) struct Last {
-    /// The first line of the last driver.
+    /// The line with which the last driver took its present direction.
     pub(super) driver: Option<Line>,
     /// Whether this driver runs.
     pub(super) is_running: bool,
@@ -149,11 +142,26 @@ impl Last {
 }
 
 impl Last {
-    /// Returns the hosts that the last driver of a rollout left out.
-    pub(super) fn skipped(&self, id: &str) -> Vec<String> {
+    /// Returns the rollout of the last driver.
+    pub(super) fn rollout(&self) -> Option<&str> {
+        match &self.driver.as_ref()?.entry {
+            Entry::Start { rollout, .. } | Entry::TakeBack { rollout, .. } => Some(rollout),
+            Entry::Halt | Entry::End { .. } => None,
+        }
+    }
+
+    pub(super) fn direction(&self) -> Direction {
         match self.driver.as_ref().map(|line| &line.entry) {
-            Some(Entry::Start { rollout, skip }) if rollout == id => skip.clone(),
-            _ => Vec::new(),
+            Some(Entry::TakeBack { .. }) => Direction::Back,
+            _ => Direction::Forward,
+        }
+    }
+
+    /// Returns the hosts that the last driver left out.
+    pub(super) fn skipped(&self) -> &[String] {
+        match self.driver.as_ref().map(|line| &line.entry) {
+            Some(Entry::Start { skip, .. } | Entry::TakeBack { skip, .. }) => skip,
+            _ => &[],
         }
     }
 }
@@ -180,20 +188,24 @@ fn unwritable(path: &Path, fault: &io::Error) -> Failure {
         .or_hint("name another file with --journal, the same one for each rollout over these hosts")
 }
 
-/// The error of a second driver.
-fn held(path: &Path) -> Failure {
+/// The error of a second driver, which wants to begin with this entry.
+fn held(path: &Path, wanted: &Entry) -> Failure {
     let driver = Last::read(path).ok().and_then(|last| last.driver);
     let driver = driver.map_or_else(
         || "another one runs".to_owned(),
         |Line { at, by, pid, entry }| match entry {
-            Entry::TakeBack { rollout } => {
+            Entry::TakeBack { rollout, .. } => {
                 format!("{rollout} is being taken back by {by} since {at}, process {pid}")
             }
             Entry::Start { rollout, .. } => format!("{rollout} runs, started by {by} at {at}, process {pid}"),
             Entry::Halt | Entry::End { .. } => "another one runs".to_owned(),
         },
     );
-    ErrorReport::refused(ErrorCode::RollingOut, format!("cannot begin a rollout over these hosts: {driver}"))
+    let what = match wanted {
+        Entry::TakeBack { rollout, .. } => format!("take rollout {rollout} back"),
+        _ => "begin a rollout over these hosts".to_owned(),
+    };
+    ErrorReport::refused(ErrorCode::RollingOut, format!("cannot {what}: {driver}"))
         .with_hint("`relctl rollout status` shows it, `relctl rollout halt` ends it")
         .into()
 }
@@ -215,6 +227,10 @@ mod tests {
         let refused = Journal::begin(&path, start("shop-1.2.0")).unwrap_err();
         let message = &refused.report().message;
         assert!(message.contains("shop-1.1.0 runs, started by ") && message.contains(" at 2"), "{message}");
+        let back = Entry::TakeBack { rollout: "shop-1.2.0".to_owned(), skip: Vec::new() };
+        let refused = Journal::begin(&path, back).unwrap_err();
+        let message = &refused.report().message;
+        assert!(message.starts_with("cannot take rollout shop-1.2.0 back: shop-1.1.0 runs"), "{message}");
         let last = Last::read(&path).unwrap();
         assert!(last.is_running);
         assert_eq!(last.driver.unwrap().entry, start("shop-1.1.0"));

@@ -26,8 +26,8 @@ pub(super) struct Member {
     pub(super) host: String,
     /// The last sight; `None` before the first answer, or the first silence.
     pub(super) sight: Option<Sight>,
-    /// The time of the last change of its state.
-    pub(super) since: String,
+    /// The time of the last change of its state, if the node or this driver knows it.
+    pub(super) since: Option<String>,
     /// The time at which this rollout began on the node, if it has.
     pub(super) begun: Option<String>,
     /// The release that it ran before the rollout.
@@ -56,7 +56,7 @@ impl Member {
         Self {
             host,
             sight: None,
-            since: now(),
+            since: None,
             begun: None,
             origin: None,
             past: None,
@@ -102,21 +102,30 @@ impl Member {
     pub(super) fn see(&mut self, target: &Target, direction: Direction, look: Result<Box<Look>, Lost>) {
         self.looked = Some(Instant::now());
         self.is_confirmed = true;
-        let sight = match look {
-            Err(Lost(why)) => Sight::silent(why, self.sight.as_ref()),
+        match look {
+            Err(Lost(why)) => self.show(Sight::silent(why, self.sight.as_ref())),
             Ok(look) => {
                 let past = *self.past.get_or_insert_with(|| sight::past(&look));
                 self.begun = sight::begun(&look).map(str::to_owned);
                 self.origin = sight::origin(&look).map(str::to_owned);
-                sight::judge(direction, target, &look, past)
+                let sight = sight::judge(direction, target, &look, past);
+                let since = sight::since(&look, sight.state).map(str::to_owned);
+                self.show_since(sight, since);
             }
-        };
-        self.show(sight);
+        }
     }
 
     pub(super) fn show(&mut self, sight: Sight) {
-        if self.sight.as_ref().map(|sight| sight.state) != Some(sight.state) {
-            self.since = now();
+        self.show_since(sight, None);
+    }
+
+    /// A change that the driver sees happens now, unless the node knows better. The first sight of
+    /// a node at rest is no change.
+    fn show_since(&mut self, sight: Sight, since: Option<String>) {
+        let before = self.sight.as_ref().map(|sight| sight.state);
+        if before != Some(sight.state) {
+            let is_change = before.is_some() || matches!(sight.state, State::Busy | State::Missing);
+            self.since = since.or_else(|| is_change.then(now));
         }
         self.sight = Some(sight);
     }

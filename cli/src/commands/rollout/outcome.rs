@@ -35,7 +35,8 @@ pub(super) struct Report {
 pub(super) struct Node {
     host: String,
     state: &'static str,
-    since: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     runs: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,10 +83,12 @@ impl Report {
             by.iter().zip(since).map(|(by, since)| format!(", begun by {by} at {since}")).collect::<String>();
         let why = self.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         let rows = self.nodes.iter().map(|node| {
-            let [runs, why] = [&node.runs, &node.why].map(|text| text.clone().unwrap_or_default());
-            vec![node.host.clone(), node.state.to_owned(), runs, node.since.clone(), why]
+            let texts = [&node.runs, &node.since, &node.why];
+            let [runs, since, why] = texts.map(|text| text.clone().unwrap_or_default());
+            vec![node.host.clone(), node.state.to_owned(), runs, since, why]
         });
         let table = render::table(&["host", "state", "runs", "since", "why"], rows);
+        let outcome = outcome.replace('_', " ");
         format!("rollout {rollout} of {name} {version}: {outcome}{why}{by}\n{table}")
     }
 }

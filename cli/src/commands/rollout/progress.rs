@@ -83,7 +83,8 @@ fn named(direction: Direction, members: &[Member], nodes: &[usize]) -> String {
         let Member { host, sight, since, .. } = &members[*node];
         let Some(sight) = sight else { return host.clone() };
         let why = sight.why.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
-        format!("{host}: {} since {since}{why}", word(direction, sight.state))
+        let since = since.as_ref().map(|since| format!(" since {since}")).unwrap_or_default();
+        format!("{host}: {}{since}{why}", word(direction, sight.state))
     };
     nodes.iter().map(name).collect::<Vec<_>>().join("; ")
 }

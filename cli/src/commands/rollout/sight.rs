@@ -57,7 +57,7 @@ impl Sight {
 /// |---|---|---|
 /// | boots, carries out an order, or settles | busy | busy |
 /// | runs the release, committed | committed | waits, or is home if the rollout did not bring it |
-/// | has a failed order of the rollout after `after` | failed | failed |
+/// | has a failed order of this direction after `after` | failed | failed |
 /// | runs the release, not committed | waits | waits, if the rollout brought it |
 /// | otherwise | waits | is home, which counts as committed |
 ///
@@ -72,7 +72,10 @@ pub(super) fn judge(direction: Direction, target: &Target, look: &Look, after: u
     let has_moved = running.is_some_and(|running| is_ours(&running.version));
     let is_committed = running.is_some_and(|running| running.status == ReleaseStatus::Permanent);
     let last = history.entries.last();
-    let failed = last.filter(|entry| entry.number > Some(after)).and_then(failure);
+    let is_of_the_direction =
+        |entry: &&HistoryEntry| (entry.kind == HistoryKind::Downgrade) == (direction == Direction::Back);
+    let failed =
+        last.filter(|entry| entry.number > Some(after)).filter(is_of_the_direction).and_then(failure);
     let came = came(look).filter(|_| has_moved);
     let (state, why, step) = match (busy(status), direction, failed) {
         (Some(order), _, _) => (State::Busy, Some(order), None),
@@ -92,6 +95,17 @@ pub(super) fn judge(direction: Direction, target: &Target, look: &Look, after: u
 /// Returns the release that a node goes back to: the one that it ran before the rollout.
 pub(super) fn origin(look: &Look) -> Option<&str> {
     came(look)?.from.as_deref()
+}
+
+/// Returns the time since which a node is in a state, as far as its history of the rollout knows:
+/// the begin of an order under way, or the end of the last order.
+pub(super) fn since(look: &Look, state: State) -> Option<&str> {
+    let last = look.history.entries.last()?;
+    match state {
+        State::Busy => (last.outcome == Outcome::UnderWay).then_some(&*last.begun),
+        State::Committed | State::Failed => Some(last.ended.as_ref().unwrap_or(&last.begun)),
+        State::Waiting | State::Missing | State::Skipped => None,
+    }
 }
 
 /// Returns the time at which the rollout began to upgrade a node.

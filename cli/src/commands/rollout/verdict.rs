@@ -8,6 +8,7 @@ use super::member::Member;
 pub(super) const DONE: &str = "done";
 pub(super) const HALTED: &str = "halted";
 pub(super) const INTERRUPTED: &str = "interrupted";
+pub(super) const NOT_BEGUN: &str = "not_begun";
 pub(super) const RUNNING: &str = "running";
 pub(super) const TAKEN_BACK: &str = "taken_back";
 

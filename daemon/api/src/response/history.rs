@@ -27,6 +27,10 @@ pub struct HistoryEntry {
     pub number: Option<u64>,
     /// The time at which the order began, in RFC 3339 format, in UTC.
     pub begun: String,
+    /// The time at which the order ended, in the same format. Absent while the order is under way,
+    /// and if the daemon ended first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
     /// The kind of order.
     pub kind: HistoryKind,
     /// The user who gave the order. Absent if the daemon acted by itself.
@@ -114,6 +118,7 @@ mod tests {
         let entry = HistoryEntry {
             number: Some(12),
             begun: "2026-11-22T22:08:03Z".to_owned(),
+            ended: Some("2026-11-22T22:08:05Z".to_owned()),
             kind: HistoryKind::RebootOld,
             uid: Some(1000),
             rollout: None,
@@ -125,8 +130,9 @@ mod tests {
             failure: Some(ErrorReport::refused(ErrorCode::Unconfirmed, "release 1.1.0 was not installed")),
         };
         let expected = json!({
-            "number": 12, "begun": "2026-11-22T22:08:03Z", "kind": "reboot_old", "uid": 1000, "from": "1.0.0",
-            "to": "1.1.0", "outcome": "taken_back", "committed": false, "report": null,
+            "number": 12, "begun": "2026-11-22T22:08:03Z", "ended": "2026-11-22T22:08:05Z",
+            "kind": "reboot_old", "uid": 1000, "from": "1.0.0", "to": "1.1.0",
+            "outcome": "taken_back", "committed": false, "report": null,
             "failure": {"kind": "unconfirmed", "message": "release 1.1.0 was not installed", "exit_code": 1},
         });
         assert_eq!(serde_json::to_value(&entry).unwrap(), expected);

@@ -53,6 +53,7 @@ fn entry(number: u64, kind: HistoryKind, outcome: Outcome) -> HistoryEntry {
     HistoryEntry {
         number: Some(number),
         begun: "2026-11-30T12:00:00Z".to_owned(),
+        ended: (outcome != Outcome::UnderWay).then(|| "2026-11-30T12:00:07Z".to_owned()),
         kind,
         uid: None,
         rollout: Some("shop-1.1.0-aa".to_owned()),
@@ -86,7 +87,7 @@ fn a_node_is_committed_only_with_the_same_content() {
     check(&look("1.1.0", Permanent, "bb", vec![]), 0, Waiting, Committed);
     check(&look("1.1.0", Current, OURS, vec![]), 0, Waiting, Committed);
     let kept = vec![entry(5, HistoryKind::Upgrade, Outcome::NotTakenBack)];
-    check(&look("1.1.0", Current, OURS, kept.clone()), 4, Failed, Failed);
+    check(&look("1.1.0", Current, OURS, kept.clone()), 4, Failed, Waiting);
     check(&look("1.1.0", Current, OURS, kept), 5, Waiting, Waiting);
 }
 
@@ -96,10 +97,14 @@ fn only_a_failure_of_this_attempt_counts() {
     for outcome in [Outcome::RolledBack, Outcome::TakenBack, Outcome::Interrupted, Outcome::NeedsRestart] {
         let failed =
             look("1.0.0", ReleaseStatus::Permanent, "bb", vec![entry(5, HistoryKind::Upgrade, outcome)]);
-        check(&failed, 4, Failed, Failed);
+        // A node that did not get there is at home.
+        check(&failed, 4, Failed, Committed);
         check(&failed, 5, Waiting, Committed);
         assert_eq!(past(&failed), 5);
     }
+    let came = entry(5, HistoryKind::Upgrade, Outcome::Installed);
+    let kept = vec![came, entry(6, HistoryKind::Downgrade, Outcome::RolledBack)];
+    check(&look("1.1.0", ReleaseStatus::Permanent, OURS, kept), 5, Committed, Failed);
     let begun = vec![
         entry(5, HistoryKind::Upgrade, Outcome::RolledBack),
         entry(6, HistoryKind::Upgrade, Outcome::UnderWay),
@@ -118,6 +123,20 @@ fn a_failure_has_its_message_and_its_causes_in_one_line() {
     let expected = "release 1.1.0 failed: step 7 of 12, change_code till in <41.1>: unknown state version 3";
     assert_eq!(sight.why.as_deref(), Some(expected));
     assert_eq!((sight.step, sight.has_begun, sight.has_moved), (Some(step), true, false));
+}
+
+#[test]
+fn a_state_began_with_the_last_change_of_the_node_and_not_with_the_look() {
+    let look = |outcome| {
+        let entries = vec![entry(5, HistoryKind::Upgrade, outcome)];
+        look("1.1.0", ReleaseStatus::Permanent, OURS, entries)
+    };
+    let (ended, begun) = (Some("2026-11-30T12:00:07Z"), Some("2026-11-30T12:00:00Z"));
+    assert_eq!(since(&look(Outcome::Installed), State::Committed), ended);
+    assert_eq!(since(&look(Outcome::RolledBack), State::Failed), ended);
+    assert_eq!(since(&look(Outcome::UnderWay), State::Busy), begun);
+    assert_eq!(since(&look(Outcome::Installed), State::Busy), None, "the order of another client");
+    assert_eq!(since(&look(Outcome::RolledBack), State::Waiting), None);
 }
 
 #[test]
