@@ -64,6 +64,12 @@ impl From<reld_store::Error> for Failure {
     }
 }
 
+impl From<reld_source::Error> for Failure {
+    fn from(error: reld_source::Error) -> Self {
+        with_causes(ErrorReport::refused(error.code(), error.to_string()), &error).into()
+    }
+}
+
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
         let failure = Self::from(with_causes(ErrorReport::refused(error.code(), error.to_string()), &error));

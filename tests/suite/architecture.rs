@@ -37,7 +37,10 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("quest-bot", &[]),
-    ("relctl", &["quest-bot", "reld-api", "reld-fleet", "reld-plan", "reld-store", "reld-trust"]),
+    (
+        "relctl",
+        &["quest-bot", "reld-api", "reld-fleet", "reld-plan", "reld-source", "reld-store", "reld-trust"],
+    ),
     ("reld-tests", &["reld-api"]),
     ("reld-bench", &["quest-bot", "reld-api", "reld-tests"]),
 ];

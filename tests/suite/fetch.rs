@@ -31,8 +31,8 @@ enum Cut {
 }
 
 /// A server for one file.
-struct Server {
-    url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     habits: Arc<Mutex<Habits>>,
     /// The `Range` of each request, or an empty text.
     ranges: Arc<Mutex<Vec<String>>>,
@@ -63,7 +63,7 @@ impl Server {
     }
 
     /// Returns and forgets the ranges of the requests.
-    fn ranges(&self) -> Vec<String> {
+    pub(crate) fn ranges(&self) -> Vec<String> {
         std::mem::take(&mut *self.ranges.lock().expect("no test panics with it"))
     }
 }
@@ -112,10 +112,16 @@ fn answer(stream: TcpStream, habits: &Mutex<Habits>, ranges: &Mutex<Vec<String>>
     lines.next().transpose().map(drop)
 }
 
+/// Starts a server for the tarball of a release.
+pub(crate) fn serve(name: &str) -> Server {
+    let content = fs::read(release(name)).expect("it was packed");
+    Server::start(Habits { content, tag: "\"one\"", gives_ranges: true, cut: None })
+}
+
 fn server() -> (Server, usize) {
-    let content = fs::read(release("stage-1.0.0")).expect("it was packed");
-    let cut = content.len() * 2 / 5;
-    (Server::start(Habits { content, tag: "\"one\"", gives_ranges: true, cut: None }), cut)
+    let server = serve("stage-1.0.0");
+    let cut = server.habits().content.len() * 2 / 5;
+    (server, cut)
 }
 
 /// Returns the position of a range.

@@ -13,6 +13,8 @@ use reld_tests::{Node, Run, assert_contains, eventually, release};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::fetch::serve;
+
 const HOSTS: [&str; 3] = ["n1", "n2", "n3"];
 
 /// Runs LINE with the socket of HOST, and logs it. While the file HOST.cut exists, the line to the
@@ -203,8 +205,15 @@ fn s118_s124_s125_a_rollout_waits_for_a_silent_node_goes_in_order_and_is_halted_
     assert_contains(&journal, &[r#""what":"halt""#, r#""skip":["n3"]"#, r#""outcome":"done""#]);
     fleet.remove("n3.cut");
     assert_eq!(fleet.versions(), ["2.0.0", "2.0.0", "1.0.0"]);
-    fleet.run("start", &[]).expect(0);
+    fleet.write("rollout.toml", "release = 'gopher://h/a.tar.gz'");
+    assert_contains(&fleet.run("start", &[]).expect(1).error().message, &["it must begin with https://"]);
+    // The same content from a URL is the same rollout. The last node fetches it.
+    let server = serve("stage-2.0.0");
+    fleet.write("rollout.toml", &format!("release = '{}'", server.url));
+    let report = fleet.run("start", &[]).expect(0);
     assert_eq!(fleet.log()[4..], ["n3 upgrade", "n3 end"]);
+    assert_eq!(server.ranges().len(), 2, "the driver and one node");
+    assert!(!report.stdout.contains("secret") && !fleet.nodes[2].log().contains("secret"));
     fleet.run("start", &[]).expect(0);
     let status = fleet.run("status", &[]).expect(0).json();
     assert_eq!((status["outcome"].as_str(), fleet.log().len()), (Some("done"), 6), "nothing is left to do");
@@ -225,8 +234,8 @@ fn s119_a_failed_node_halts_the_rollout_and_the_others_are_taken_back_on_order_o
     fleet.trouble(1, r#""fail""#);
     let halt = fleet.run("start", &[]).expect(6);
     assert!(!halt.stderr.contains("canary"), "{}", halt.stderr);
-    let (error, states) = halted(&halt);
-    assert_eq!(states, ["committed", "failed", "waiting"]);
+    let (error, seen) = halted(&halt);
+    assert_eq!(seen, ["committed", "failed", "waiting"]);
     assert_contains(&error.message, &["halted: failed: n2"]);
     assert_contains(&error.causes.join("\n"), &["n2 failed: ", "change_code"]);
     assert_eq!(error.step.and_then(|step| step.kind).as_deref(), Some("change_code"));

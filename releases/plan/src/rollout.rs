@@ -11,7 +11,7 @@ use crate::read::{self, Fault, Fields, Node};
 /// The policy of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rollout {
-    /// The tarball.
+    /// The tarball: a file, or a URL from which each node fetches it.
     pub release: String,
     /// The nodes that are upgraded before all others.
     pub canary: Share,

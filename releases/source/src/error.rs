@@ -22,6 +22,15 @@ pub enum Error {
         /// The status.
         status: u16,
     },
+    /// The server did not answer, or only that a later attempt may succeed.
+    #[error("cannot fetch {url}")]
+    Silent {
+        /// The URL.
+        url: String,
+        /// The fault.
+        #[source]
+        source: io::Error,
+    },
     /// The connection broke, several times in a row without a new byte.
     #[error("cannot fetch {url} to its end: {held} bytes have arrived, and are kept for the next attempt")]
     Cut {
@@ -67,7 +76,9 @@ impl Error {
     /// Returns the code.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Scheme { .. } | Self::Status { .. } | Self::Cut { .. } => ErrorCode::DownloadFailed,
+            Self::Scheme { .. } | Self::Status { .. } | Self::Silent { .. } | Self::Cut { .. } => {
+                ErrorCode::DownloadFailed
+            }
             Self::Busy { .. } => ErrorCode::Busy,
             Self::OtherIdentity { .. } => ErrorCode::OtherIdentity,
             Self::Io { .. } => ErrorCode::Io,

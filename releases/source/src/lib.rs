@@ -10,10 +10,12 @@
 mod body;
 mod download;
 mod error;
+mod head;
 mod http;
 mod place;
 mod source;
 
 pub use download::download;
 pub use error::Error;
+pub use head::head;
 pub use source::Source;

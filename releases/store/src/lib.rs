@@ -72,7 +72,7 @@ pub use lifecycle::{Action, KnownApp, KnownRelease, Refusal, Status, StatusTable
 pub use manifest::{Abi, FileEntry, MANIFEST, Manifest, Platform};
 pub use node_config::NodeConfig;
 pub use pack::{Order, Packed, Probe, Probed, pack, pack_revision};
-pub use package::{Head, head_of_tarball};
+pub use package::{Head, head_of_stream, head_of_tarball};
 pub use prune::{Removal, removals};
 pub use purpose::Purpose;
 pub use store::Store;

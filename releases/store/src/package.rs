@@ -51,6 +51,15 @@ pub fn head_of_tarball(tarball: &Path) -> Result<Head, Error> {
     Ok(head)
 }
 
+/// Reads the manifest of a tarball and its signatures, and no further. `path` is only shown in
+/// errors.
+///
+/// # Errors
+/// [`Error::Tarball`].
+pub fn head_of_stream(path: &Path, content: impl Read) -> Result<Head, Error> {
+    Tarball::of(path, content).head()
+}
+
 impl Head {
     /// Judges the signatures.
     pub fn judge(&self, ring: &Ring, threshold: usize) -> Verdict {
@@ -74,9 +83,9 @@ impl<R: Read> Read for Counted<R> {
 }
 
 /// A tarball that is read sequentially.
-pub(crate) struct Tarball {
+pub(crate) struct Tarball<R: Read = File> {
     path: PathBuf,
-    pub(crate) archive: tar::Archive<MultiGzDecoder<BufReader<File>>>,
+    pub(crate) archive: tar::Archive<MultiGzDecoder<BufReader<R>>>,
 }
 
 /// One entry of a tarball: a regular file.
@@ -90,8 +99,14 @@ struct Entry<'a> {
 impl Tarball {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let file = File::open(path).map_err(Error::io("open", path))?;
-        let gzip = MultiGzDecoder::new(BufReader::with_capacity(digest::BLOCK, file));
-        Ok(Self { path: path.to_owned(), archive: tar::Archive::new(gzip) })
+        Ok(Self::of(path, file))
+    }
+}
+
+impl<R: Read> Tarball<R> {
+    fn of(path: &Path, content: R) -> Self {
+        let gzip = MultiGzDecoder::new(BufReader::with_capacity(digest::BLOCK, content));
+        Self { path: path.to_owned(), archive: tar::Archive::new(gzip) }
     }
 
     /// Reads the manifest and its signatures, which are the first two entries.

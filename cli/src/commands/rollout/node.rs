@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::ssh::{Ended, Lost, Ssh};
-use super::target::{Probe, Target};
+use super::target::{Probe, Target, Tarball};
 
 /// The time limit of a look.
 const LOOK: Duration = Duration::from_secs(30);
@@ -56,9 +56,15 @@ fn read(text: &str) -> serde_json::Result<Look> {
     Ok(Look { status: next(&mut rest)?, releases: next(&mut rest)?, history: next(&mut rest)? })
 }
 
-/// Sends the release to a node, and upgrades the node to it.
+/// Brings the release to a node, and upgrades the node to it.
 pub(super) async fn upgrade(ssh: &Ssh, host: &str, target: &Target) -> Result<(), NotDone> {
-    done(ssh.relctl(host, &[&["unpack", "-"]], Some(&target.tarball)).await)?;
+    let unpacked = match &target.tarball {
+        Tarball::File(file) => ssh.relctl(host, &[&["unpack", "-"]], Some(file)).await,
+        Tarball::Url(url) => {
+            ssh.relctl(host, &[&["unpack", url, "--identity", &target.identity]], None).await
+        }
+    };
+    done(unpacked)?;
     let settle = target.settle.to_string();
     let mut args = vec!["upgrade", &*target.version, "--rollout", &*target.rollout];
     if target.settle > 0 {

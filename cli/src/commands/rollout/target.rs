@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use reld_api::{ErrorCode, ErrorReport};
 use reld_plan::Rollout;
-use reld_store::head_of_tarball;
+use reld_source::{Source, head};
+use reld_store::{Head, head_of_tarball};
 
 use super::ssh::beside;
 use crate::error::Failure;
+use crate::input;
 
 /// The number of digits of the identity in the name of a rollout.
 const DIGITS: usize = 8;
@@ -22,10 +24,19 @@ pub(super) struct Target {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) identity: String,
-    pub(super) tarball: PathBuf,
+    pub(super) tarball: Tarball,
     /// The seconds for which each node watches the release.
     pub(super) settle: u64,
     pub(super) probe: Option<Probe>,
+}
+
+/// The tarball of the release.
+#[derive(Debug)]
+pub(super) enum Tarball {
+    /// A file that is sent to each node.
+    File(PathBuf),
+    /// A URL from which each node fetches it.
+    Url(String),
 }
 
 /// The program that accepts the release on a node.
@@ -40,8 +51,8 @@ pub(super) enum Probe {
 impl Target {
     /// Reads the head of the tarball.
     pub(super) fn of(document: &Path, rollout: &Rollout) -> Result<Self, Failure> {
-        let tarball = beside(document, &rollout.release);
-        let manifest = head_of_tarball(&tarball)?.manifest;
+        let (tarball, head) = Tarball::read(document, &rollout.release)?;
+        let manifest = head.manifest;
         let identity = manifest.identity().to_string();
         let (name, version) = (manifest.name.to_string(), manifest.version.to_string());
         Ok(Self {
@@ -53,6 +64,20 @@ impl Target {
             settle: rollout.settle.as_secs(),
             probe: rollout.probe.as_deref().map(|text| Probe::of(document, text)).transpose()?,
         })
+    }
+}
+
+impl Tarball {
+    /// Reads the head. Of a URL nothing else is read: each node verifies the whole tarball against
+    /// the identity of this head.
+    fn read(document: &Path, release: &str) -> Result<(Self, Head), Failure> {
+        if let Some(url) = input::url(Path::new(release)) {
+            let head = head(&Source::parse(url)?)?;
+            return Ok((Self::Url(url.to_owned()), head));
+        }
+        let file = beside(document, release);
+        let head = head_of_tarball(&file)?;
+        Ok((Self::File(file), head))
     }
 }
 

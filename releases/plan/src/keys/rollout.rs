@@ -27,7 +27,8 @@ pub(crate) const ROLLOUT: Table = Table {
             "release",
             "string",
             "\"shop-1.1.0.tar.gz\"",
-            "The tarball of the release. A relative path begins at the folder of rollout.toml.",
+            "The tarball of the release: a file, which is sent to each node, or an https or http URL, from which each node \
+             fetches it. A relative path begins at the folder of rollout.toml.",
         ),
         Key::optional(
             "canary",

@@ -2,6 +2,7 @@ use reld_api::ExitCode;
 use reld_api::response::{HistoryList, ReleaseList, ReleaseRow, RunningRelease};
 use serde_json::json;
 
+use super::super::target::Tarball;
 use super::*;
 
 const OURS: &str = "aa";
@@ -12,7 +13,7 @@ fn target() -> Target {
         name: "shop".to_owned(),
         version: "1.1.0".to_owned(),
         identity: OURS.to_owned(),
-        tarball: "shop.tar.gz".into(),
+        tarball: Tarball::File("shop.tar.gz".into()),
         settle: 0,
         probe: None,
     }
