@@ -3,11 +3,15 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
 use reld_api::response::Unpacked;
-use reld_tests::{Node, assert_contains, eventually, release};
+use reld_tests::tools::need;
+use reld_tests::{Node, Run, assert_contains, eventually, release};
+use tempfile::TempDir;
 
 use crate::settle::{beside, end};
 
@@ -212,4 +216,69 @@ fn s127_a_wrong_file_is_refused_and_leaves_nothing() {
     let upgrade = node.error(2, &["upgrade", &local]);
     assert_contains(&upgrade.hint.unwrap_or_default(), &["`relctl unpack URL`, then"]);
     node.error(2, &["unpack", &local, "--identity", "beef"]);
+}
+
+/// An https server of openssl with a certificate of its own CA.
+struct Secure {
+    folder: TempDir,
+    server: Child,
+    url: String,
+}
+
+impl Drop for Secure {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+impl Secure {
+    fn start(openssl: &PathBuf, content: &[u8]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        // The file is the whole answer.
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", content.len());
+        let answer = [head.as_bytes(), content].concat();
+        fs::write(folder.path().join("stage.tar.gz"), answer).expect("the folder can be written");
+        let certify = |name: &str, options: &[&str]| {
+            let (key, certificate) = (format!("{name}.key"), format!("{name}.pem"));
+            let mut req = Command::new(openssl);
+            req.current_dir(&folder).args(["req", "-x509", "-nodes", "-newkey", "ec"]);
+            req.args(["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", &format!("/CN={name}")]);
+            req.args(["-keyout", &key, "-out", &certificate]).args(options);
+            Run::of(&mut req).expect(0);
+        };
+        certify("ca", &[]);
+        let leaf = ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"];
+        certify("server", &[&["-CA", "ca.pem", "-CAkey", "ca.key"], &leaf[..]].concat());
+        let mut server = Command::new("setpriv");
+        server.args(["--pdeathsig", "KILL", "--"]).arg(openssl).current_dir(&folder);
+        server.args(["s_server", "-HTTP", "-accept", "127.0.0.1:0"]);
+        server.args(["-cert", "server.pem", "-key", "server.key"]);
+        server.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut server = server.spawn().expect("openssl can be run");
+        let mut lines = BufReader::new(server.stdout.take().expect("it is piped")).lines();
+        let address = lines.find_map(|line| line.ok()?.strip_prefix("ACCEPT ").map(str::to_owned));
+        let url = format!("https://{}/stage.tar.gz", address.expect("the server listens"));
+        // The server ends if nothing reads its lines.
+        thread::spawn(move || lines.for_each(drop));
+        Self { folder, server, url }
+    }
+}
+
+#[test]
+fn an_https_server_needs_a_certificate_that_the_machine_or_the_operator_trusts() {
+    let Some(openssl) = need("openssl") else { return };
+    let content = fs::read(release("stage-1.0.0")).expect("it was packed");
+    let server = Secure::start(&openssl, &content);
+    let refused = Node::start().refused(&["unpack", &server.url]);
+    assert_eq!(refused.kind, "download_failed");
+    let sentence = format!("cannot fetch {}: its certificate is not accepted (UnknownIssuer); ", server.url);
+    assert!(refused.message.starts_with(&sentence) && refused.causes.is_empty(), "{refused:?}");
+    assert_contains(&refused.message, &["or name a file with the CA in SSL_CERT_FILE"]);
+
+    let ca = server.folder.path().join("ca.pem").display().to_string();
+    let node = Node::start_in(&[("SSL_CERT_FILE", &ca)]);
+    let unpacked: Unpacked = node.read(&["unpack", &server.url]);
+    assert_eq!(unpacked.version, "1.0.0");
+    check_nothing_left(&node);
 }

@@ -22,6 +22,16 @@ pub enum Error {
         /// The status.
         status: u16,
     },
+    /// The certificate of the server is not accepted.
+    #[error(
+        "cannot fetch {url}: its certificate is not accepted ({why}); add its CA to the certificates of this machine, or name a file with the CA in SSL_CERT_FILE"
+    )]
+    Certificate {
+        /// The URL.
+        url: String,
+        /// The reason.
+        why: String,
+    },
     /// The server did not answer, or only that a later attempt may succeed.
     #[error("cannot fetch {url}")]
     Silent {
@@ -76,9 +86,11 @@ impl Error {
     /// Returns the code.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Scheme { .. } | Self::Status { .. } | Self::Silent { .. } | Self::Cut { .. } => {
-                ErrorCode::DownloadFailed
-            }
+            Self::Scheme { .. }
+            | Self::Status { .. }
+            | Self::Certificate { .. }
+            | Self::Silent { .. }
+            | Self::Cut { .. } => ErrorCode::DownloadFailed,
             Self::Busy { .. } => ErrorCode::Busy,
             Self::OtherIdentity { .. } => ErrorCode::OtherIdentity,
             Self::Io { .. } => ErrorCode::Io,

@@ -25,6 +25,8 @@ const BUNDLES: [&str; 3] =
 pub(crate) enum Fault {
     Passing(io::Error),
     Status(u16),
+    /// The certificate of the server is not accepted, for this reason.
+    Certificate(String),
 }
 
 impl Fault {
@@ -32,6 +34,7 @@ impl Fault {
         match self {
             Self::Passing(fault) => NotOpened::Passing(fault),
             Self::Status(status) => NotOpened::Refused(Error::Status { url: url.to_owned(), status }),
+            Self::Certificate(why) => NotOpened::Refused(Error::Certificate { url: url.to_owned(), why }),
         }
     }
 }
@@ -49,7 +52,7 @@ pub(crate) fn open(url: &str, from: u64, tag: Option<&str>) -> Result<Body, Faul
     let Some(tag) = tag.filter(|_| from > 0) else { return whole(url) };
     let range = format!("bytes={from}-");
     let request = agent().get(url).header("Range", &range).header("If-Range", tag);
-    let answer = request.call().map_err(passing)?;
+    let answer = request.call().map_err(no_answer)?;
     match answer.status().as_u16() {
         206 if begin(answer.headers()) == Some(from) => Ok(body(from, answer)),
         206 | 416 => whole(url),
@@ -59,7 +62,7 @@ pub(crate) fn open(url: &str, from: u64, tag: Option<&str>) -> Result<Body, Faul
 }
 
 fn whole(url: &str) -> Result<Body, Fault> {
-    let answer = agent().get(url).call().map_err(passing)?;
+    let answer = agent().get(url).call().map_err(no_answer)?;
     match answer.status().as_u16() {
         200 => Ok(body(0, answer)),
         status => Err(fault(status)),
@@ -73,8 +76,13 @@ fn fault(status: u16) -> Fault {
     }
 }
 
-fn passing(error: ureq::Error) -> Fault {
-    Fault::Passing(error.into_io())
+/// Judges the absence of an answer. Only the text of a fault shows that it is about a certificate.
+fn no_answer(error: ureq::Error) -> Fault {
+    let fault = error.into_io();
+    match fault.to_string().split_once("invalid peer certificate: ") {
+        Some((_, why)) => Fault::Certificate(why.to_owned()),
+        None => Fault::Passing(fault),
+    }
 }
 
 fn body(from: u64, answer: Response<ureq::Body>) -> Body {
@@ -95,7 +103,8 @@ fn begin(headers: &HeaderMap) -> Option<u64> {
     range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
 }
 
-fn agent() -> &'static Agent {
+/// Returns the http client of this program. It accepts the certificates of the machine.
+pub fn agent() -> &'static Agent {
     static AGENT: OnceLock<Agent> = OnceLock::new();
     AGENT.get_or_init(|| {
         let tls = TlsConfig::builder().root_certs(roots()).build();
