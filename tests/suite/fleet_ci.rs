@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use reld_tests::tools::need;
 use reld_tests::{Run, assert_contains, folder, release};
 use serde_json::Value;
 
@@ -97,5 +98,28 @@ fn s130_a_cancelled_rollout_waits_for_the_nodes_under_way_and_a_second_signal_do
     assert_eq!((status["outcome"].as_str(), states(&status)[1].as_str()), (Some("halted"), "committed"));
     assert_eq!(fleet.versions(), ["2.0.0", "2.0.0", "1.0.0"]);
     Run::of(&mut github(&fleet)).expect(0);
+    assert_eq!(fleet.versions(), ["2.0.0"; 3]);
+}
+
+#[test]
+fn s130_the_ansible_playbook_of_a_fleet_ends_with_the_outcome_of_the_rollout() {
+    let Some(playbook) = need("ansible-playbook") else { return };
+    let fleet = Fleet::start();
+    fleet.policy("");
+    fleet.write("inventory", "[reld]\nn1\nnode-two ansible_host=n2\nn3\n");
+    let play = || {
+        let mut play = fleet.command(&playbook);
+        play.args(["-i", "inventory"]).arg(folder("packaging/ci/ansible/fleet.yml"));
+        play.args(["-e", "ansible_python_interpreter='{{ ansible_playbook_python }}'"]);
+        play.args(["-e", &format!("reld_fleet_policy={}", fleet.path("rollout.toml").display())]);
+        play.args(["-e", &format!("reld_fleet_folder={}", fleet.path("rollout").display())]);
+        Run::of(&mut play)
+    };
+    fleet.trouble(1, r#""fail""#);
+    assert_contains(&play().expect(2).stdout, &["n2: failed: ", "halted: failed: n2"]);
+    assert_eq!(states(&kept(&fleet)["error"]["details"]), ["committed", "failed", "waiting"]);
+    fleet.trouble(1, "null");
+    assert_contains(&play().expect(0).stdout, &["changed=1 "]);
+    assert_eq!(kept(&fleet)["outcome"], "done");
     assert_eq!(fleet.versions(), ["2.0.0"; 3]);
 }
