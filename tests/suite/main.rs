@@ -28,6 +28,7 @@ mod fleet_ci;
 mod floors;
 mod foreign;
 mod foresight;
+mod gate;
 mod handed;
 mod inside;
 mod kit;

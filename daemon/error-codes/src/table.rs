@@ -124,6 +124,8 @@ codes! {
     NothingUnderWay = "nothing_under_way",
     /// The history has no such entry.
     NoSuchEntry = "no_such_entry",
+    /// The lock server has not given the node the lock.
+    LockedOut = "locked_out",
     /// The disk or the machine is too full.
     NoRoom = "no_room",
     /// The operating system refused an operation.

@@ -11,7 +11,10 @@ use nix::unistd::geteuid;
 use reld_api::Defaults;
 use reld_handler::PolicyFile;
 use reld_plan::{Config, DocError};
+use reld_source::Source;
 use reld_store::make_folder;
+
+use crate::gate::{self, FleetLock};
 
 /// The place of the policy of signatures, unless the command line names one.
 const USUAL_POLICY: &str = "/etc/reld/trust.toml";
@@ -49,6 +52,17 @@ pub(crate) struct Daemon {
     /// The policy of signatures, which has to exist [default: /etc/reld/trust.toml, if it exists].
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: Option<PathBuf>,
+    /// Take a lock of this server before each order that changes the running release, and give it
+    /// back when the node is at rest: `fleetlock:https://airlock:3333`.
+    #[arg(long, value_name = "fleetlock:URL", value_parser = gate::server)]
+    pub(crate) gate: Option<(Source, String)>,
+    /// The name of the node at the lock server. Two nodes of a machine need two names [default: an
+    /// id that follows from the machine id].
+    #[arg(long, value_name = "NAME", requires = "gate", value_parser = gate::id)]
+    pub(crate) gate_id: Option<String>,
+    /// The group of nodes that share the locks of the server.
+    #[arg(long, value_name = "GROUP", default_value = "default", value_parser = gate::group)]
+    pub(crate) gate_group: String,
     /// Write the log as JSON lines.
     #[arg(long)]
     pub(crate) log_json: bool,
@@ -99,6 +113,16 @@ impl Daemon {
             file.display()
         );
         Ok(PolicyFile::Named(file.clone()))
+    }
+
+    /// Returns the lock of the node, if it has a gate.
+    ///
+    /// # Errors
+    /// The node has no name.
+    pub(crate) fn lock(&self) -> anyhow::Result<Option<FleetLock>> {
+        let Some(server) = self.gate.clone() else { return Ok(None) };
+        let id = self.gate_id.clone().map_or_else(gate::id_of_machine, Ok)?;
+        Ok(Some(FleetLock::new(server, id, self.gate_group.clone())))
     }
 
     /// Returns the environment keys that the command line sets. The last value of a repeated key

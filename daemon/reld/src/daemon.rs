@@ -22,6 +22,7 @@ use crate::alarms::Alarms;
 use crate::api_server::{self, Api, Peer};
 use crate::config;
 use crate::environment::Environment;
+use crate::gate::Gate;
 use crate::handed::Handed;
 use crate::history::Records;
 use crate::log::Log;
@@ -96,6 +97,7 @@ async fn serve(
     let signals = Signals::new()?;
     reld_loader::own_signals();
     let policy = config.policy()?;
+    let gate = config.lock()?.map(|lock| Gate::new(lock, alarms.clone()));
     config.make_private_folders()?;
     let mut store = Store::open(&config.root)
         .with_context(|| format!("cannot use the node's root {}", config.root.display()))?;
@@ -118,9 +120,13 @@ async fn serve(
     let interrupt = handler.interrupt();
     runtime.end_waits_when(move || interrupt.is_given_up());
     let (next, mut life) = watch::channel(Next::Serve);
-    let operator = Operator::start(handler, records, next.clone())?;
+    let operator = Operator::start(handler, records, next.clone())?.behind(gate.clone());
     // The boot is queued before the socket opens, so that it precedes every order.
     let boot = boot(operator.boot(), operator.clone(), alarms.clone());
+    if let Some(gate) = gate {
+        let board = operator.clone();
+        tokio::spawn(async move { lasting("gate", || gate.give_back(board.follow())).await });
+    }
     let (listener, socket) = api_server::bind(&config.socket)
         .with_context(|| format!("cannot open the socket {}", config.socket.display()))?;
     let api = Api {

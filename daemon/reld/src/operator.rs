@@ -23,6 +23,7 @@ use self::desk::{Answer, Desk, Job};
 pub(crate) use self::desk::{Booted, Done};
 pub(crate) use self::queue::Entry;
 use self::queue::{Turn, stopping, take_turn};
+use crate::gate::Gate;
 use crate::history::{Origin, Records};
 use crate::next::Next;
 use crate::node::{Handler, RuntimeNode};
@@ -34,6 +35,7 @@ pub(crate) struct Operator {
     board: watch::Sender<Board>,
     interrupt: Interrupt,
     records: Records,
+    gate: Option<Gate>,
 }
 
 impl Operator {
@@ -48,7 +50,12 @@ impl Operator {
         let interrupt = handler.interrupt();
         let desk = Desk::new(handler, board.clone(), records.clone(), next);
         thread::Builder::new().name("reld-operator".to_owned()).spawn(move || desk.work(&queue))?;
-        Ok(Self { jobs, board, interrupt, records })
+        Ok(Self { jobs, board, interrupt, records, gate: None })
+    }
+
+    /// Lets orders that change the running release pass this gate.
+    pub(crate) fn behind(self, gate: Option<Gate>) -> Self {
+        Self { gate, ..self }
     }
 
     /// Waits for the order's turn, then carries the order out. An order that has begun runs to its
@@ -94,7 +101,10 @@ impl Operator {
         answer: Answer,
     ) -> Result<(), ErrorReport> {
         let fits = fits(&order, &entry);
-        let turn = self.turn(entry, fits).await?;
+        let turn = self.turn(entry.clone(), fits).await?;
+        if let Some(gate) = self.gate.as_ref().filter(|_| self.board.borrow().disrupts(&order)) {
+            gate.pass(entry.what(), entry.waits(), &self.board).await?;
+        }
         self.send(turn, move |desk| desk.carry_out(order, origin, answer))
     }
 

@@ -206,6 +206,13 @@ impl<'a> Drive<'a> {
                     member.show(Sight { has_begun: false, ..sight.refused(&report) });
                 }
             }
+            Event::Moved(Err(NotDone::Later(report))) => {
+                // The next look comes after a pause. Until then the node counts as busy.
+                member.looked = Some(Instant::now());
+                if let Some(sight) = before.clone() {
+                    member.show(Sight { why: Some(report.to_string()), ..sight });
+                }
+            }
             Event::Moved(Ok(()) | Err(NotDone::Ask)) => {
                 // The next look is due at once.
                 member.looked = None;

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::ssh::{Ended, Lost, Ssh};
-use super::target::{Probe, Target, Tarball};
+use super::target::{Probe, Tarball, Target};
 
 /// The time limit of a look.
 const LOOK: Duration = Duration::from_secs(30);
@@ -28,6 +28,8 @@ pub(super) struct Look {
 pub(super) enum NotDone {
     /// The order may have begun: the node has its result.
     Ask,
+    /// The node cannot begin the order now, for this reason.
+    Later(Box<ErrorReport>),
     /// The order was refused, or could not be given.
     Refused(Box<ErrorReport>),
 }
@@ -96,7 +98,7 @@ pub(super) async fn take_back(ssh: &Ssh, host: &str, target: &Target, to: &str) 
 /// | exit code of relctl | the order |
 /// |---|---|
 /// | 0 | is done |
-/// | 1 with `busy` | another client has the node |
+/// | 1 with `busy`, `locked_out` | another client has the node, or other nodes have the lock: later |
 /// | 3, 4, 5, 7, or the line was lost | may have begun |
 /// | another one | was refused; with 70, the next attempt would meet the same bug |
 fn done(ended: Result<Ended, Lost>) -> Result<(), NotDone> {
@@ -108,8 +110,13 @@ fn done(ended: Result<Ended, Lost>) -> Result<(), NotDone> {
         }
         _ => {
             let report = error(&ended);
-            let is_busy = report.kind == ErrorCode::Busy.as_str();
-            Err(if is_busy { NotDone::Ask } else { NotDone::Refused(Box::new(report)) })
+            let passes = [ErrorCode::Busy, ErrorCode::LockedOut].map(ErrorCode::as_str);
+            let reason = Box::new(report);
+            Err(if passes.contains(&&*reason.kind) {
+                NotDone::Later(reason)
+            } else {
+                NotDone::Refused(reason)
+            })
         }
     }
 }

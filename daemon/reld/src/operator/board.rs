@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use reld_api::response::{HistoryEntry, HistoryKind, Progress};
-use reld_handler::{GaveWay, Layers, StatusTable, Trip, Vsn};
+use reld_handler::{GaveWay, Layers, Order, StatusTable, Trip, Vsn};
 
 use crate::node::Handler;
 
@@ -67,6 +67,26 @@ pub(crate) struct Waiting {
 }
 
 impl Board {
+    /// Returns whether the node is at rest: its permanent release runs, or it is idle, and no order
+    /// changes it.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let permanent = self.releases.permanent().map(|permanent| &permanent.version);
+        self.busy.is_none() && self.settling.is_none() && !self.restarts && self.running.as_ref() == permanent
+    }
+
+    /// Returns whether an order changes the running release, and not because it ends the settling
+    /// of one.
+    pub(super) fn disrupts(&self, order: &Order) -> bool {
+        let is_running = |to: &Vsn| self.running.as_ref() == Some(to);
+        let moves = match order {
+            Order::Install { to, .. } | Order::Upgrade { to, .. } => !is_running(to),
+            Order::Downgrade { to, .. } => !to.as_ref().is_some_and(is_running),
+            Order::RebootOld { .. } | Order::App { .. } => true,
+            Order::Commit { .. } | Order::Remove { .. } | Order::Prune { .. } => false,
+        };
+        moves && !self.settling.as_ref().is_some_and(|settling| order.fits(settling.trip()))
+    }
+
     /// Copies the releases, the running release and its configuration from the handler.
     pub(super) fn show(&mut self, handler: &Handler) {
         self.releases = handler.releases().clone();

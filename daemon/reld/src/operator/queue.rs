@@ -33,6 +33,10 @@ impl Entry {
     pub(super) const fn waits(&self) -> bool {
         self.waits
     }
+
+    pub(super) fn what(&self) -> &str {
+        &self.what
+    }
 }
 
 /// The right to carry out an order. Dropping it ends the turn.
