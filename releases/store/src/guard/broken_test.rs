@@ -4,16 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
-use reld_plan::Vsn;
 use reld_trust::PolicyFile;
 
-use super::fixture::{Place, admit, brings, commit, key, sign, unpack};
+use super::fixture::{Place, admit, brings, commit, committed, key, sign, unpack, vsn};
 use crate::disk::double::{Fault, FaultyDisk};
 use crate::store::Store;
-
-fn vsn(minor: u64) -> Vsn {
-    Vsn::new(1, minor, 0)
-}
 
 #[test]
 fn a_crash_at_any_step_of_a_new_signature_leaves_a_sound_release() {
@@ -47,8 +42,7 @@ fn a_damaged_signature_file_blocks_no_permanent_release_and_is_repaired() {
     let ours = key();
     let place = Place::new("signed", &[("ci", &ours)]);
     let mut store = place.open();
-    let tarball = place.release(0, 0, "");
-    sign(&tarball, &ours);
+    let tarball = place.signed(0, 0, "", &ours);
     unpack(&mut store, &tarball).unwrap();
     let seal = place.path("root/releases/1.0.0/manifest.toml.minisig");
     let damage = || fs::write(&seal, [0xff, 0xfe]).unwrap();
@@ -69,13 +63,8 @@ fn a_damaged_signature_file_blocks_no_permanent_release_and_is_repaired() {
 #[test]
 fn a_damaged_permanent_release_is_repaired_after_its_key_was_replaced() {
     let [old, new] = [key(), key()];
-    let place = Place::new("signed", &[("old", &old)]);
-    let mut store = place.open();
-    let tarball = place.release(0, 0, "");
-    sign(&tarball, &old);
-    unpack(&mut store, &tarball).unwrap();
-    commit(&mut store, 0);
-    fs::remove_file(place.path("keys.d/old.pub")).unwrap();
+    let (place, mut store, tarball) = committed(&old, "");
+    fs::remove_file(place.path("keys.d/ci.pub")).unwrap();
     fs::write(place.path("keys.d/new.pub"), new.pk.to_base64()).unwrap();
     let library = place.path("root/lib/counter-0.1.0/counter.so");
     for policy in ["signed", "sigend"] {
@@ -93,8 +82,7 @@ fn a_worse_signature_takes_no_place_of_a_better_one() {
     let [ours, other] = [key(), key()];
     let place = Place::new("warn", &[("ci", &ours)]);
     let mut store = place.open();
-    let tarball = place.release(0, 0, "");
-    sign(&tarball, &ours);
+    let tarball = place.signed(0, 0, "", &ours);
     unpack(&mut store, &tarball).unwrap();
     let unsigned = place.release(0, 0, "");
     unpack(&mut store, &unsigned).unwrap();
@@ -108,13 +96,8 @@ fn a_worse_signature_takes_no_place_of_a_better_one() {
 #[test]
 fn a_deleted_policy_does_not_open_a_node_with_the_keys_of_releases_alone() {
     let [old, new] = [key(), key()];
-    let place = Place::new("signed", &[("old", &old)]);
-    let mut store = place.open();
-    let tarball = place.release(0, 0, &brings("new", &new));
-    sign(&tarball, &old);
-    unpack(&mut store, &tarball).unwrap();
-    commit(&mut store, 0);
-    fs::remove_file(place.path("keys.d/old.pub")).unwrap();
+    let (place, mut store, _) = committed(&old, &brings("new", &new));
+    fs::remove_file(place.path("keys.d/ci.pub")).unwrap();
     fs::remove_file(place.path("trust.toml")).unwrap();
     let words = unpack(&mut store, &place.release(1, 0, "")).unwrap_err();
     assert!(words.contains("trust.toml does not exist, but the node has keys"), "{words}");
@@ -124,12 +107,7 @@ fn a_deleted_policy_does_not_open_a_node_with_the_keys_of_releases_alone() {
 #[test]
 fn a_tarball_that_is_not_trusted_makes_no_intact_file_executable() {
     let ours = key();
-    let place = Place::new("signed", &[("ci", &ours)]);
-    let mut store = place.open();
-    let tarball = place.release(0, 0, "");
-    sign(&tarball, &ours);
-    unpack(&mut store, &tarball).unwrap();
-    commit(&mut store, 0);
+    let (place, mut store, _) = committed(&ours, "");
     let library = "lib/counter-0.1.0/counter.so";
     let forged = place.release_with(0, 0, "", |manifest| {
         manifest.files.iter_mut().filter(|file| file.path == library).for_each(|file| file.executable = true);

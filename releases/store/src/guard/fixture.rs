@@ -51,6 +51,13 @@ impl Place {
         self.release_with(minor, serial, keys, |_| ())
     }
 
+    /// As [`release`](Self::release), signed with a key.
+    pub(crate) fn signed(&self, minor: u64, serial: u64, keys: &str, pair: &KeyPair) -> PathBuf {
+        let tarball = self.release(minor, serial, keys);
+        sign(&tarball, pair);
+        tarball
+    }
+
     /// As [`release`](Self::release), with a change of the manifest.
     pub(crate) fn release_with(
         &self,
@@ -59,7 +66,7 @@ impl Place {
         keys: &str,
         change: impl FnOnce(&mut Manifest),
     ) -> PathBuf {
-        let version = Vsn::new(1, minor, 0).to_string();
+        let version = vsn(minor).to_string();
         let mut files = fixture::files(&version, if minor == 0 { &OLD } else { &NEW });
         if !keys.is_empty() {
             files.insert(format!("releases/{version}/keys.toml"), keys.to_owned());
@@ -73,6 +80,21 @@ impl Place {
         change(&mut manifest);
         fixture::write(self.folder.path(), &manifest, &files)
     }
+}
+
+/// Returns a node that requires signatures of the key `ci`, with release 1.0.0 as its permanent
+/// one, and the tarball of the release, with these lines as its `keys.toml`.
+pub(crate) fn committed(ours: &KeyPair, keys: &str) -> (Place, Store, PathBuf) {
+    let place = Place::new("signed", &[("ci", ours)]);
+    let mut store = place.open();
+    let tarball = place.signed(0, 0, keys, ours);
+    unpack(&mut store, &tarball).unwrap();
+    commit(&mut store, 0);
+    (place, store, tarball)
+}
+
+pub(crate) fn vsn(minor: u64) -> Vsn {
+    Vsn::new(1, minor, 0)
 }
 
 /// Returns a `keys.toml` that adds a key.
@@ -113,12 +135,11 @@ pub(crate) fn unpack_with(
 }
 
 pub(crate) fn commit(store: &mut Store, minor: u64) {
-    let vsn = Vsn::new(1, minor, 0);
-    store.install(&vsn).unwrap();
-    store.make_permanent(&vsn).unwrap();
+    store.install(&vsn(minor)).unwrap();
+    store.make_permanent(&vsn(minor)).unwrap();
 }
 
 pub(crate) fn admit(store: &Store, minor: u64) -> Result<Vec<String>, String> {
-    let admitted = store.admit(&Vsn::new(1, minor, 0));
+    let admitted = store.admit(&vsn(minor));
     admitted.map(|(_, warnings)| warnings).map_err(|error| error.to_string())
 }

@@ -2,18 +2,12 @@
 
 use std::fs;
 
-use reld_plan::Vsn;
-
-use super::fixture::{Place, admit, brings, commit, key, sign, unpack, unpack_with};
+use super::fixture::{Place, admit, brings, commit, key, sign, unpack, unpack_with, vsn};
 use crate::store::Store;
 use crate::store::arrival::UnpackOptions;
 
 const REPLACE: UnpackOptions = UnpackOptions { replaces: true, ignores_floor: false };
 const IGNORE_FLOOR: UnpackOptions = UnpackOptions { replaces: false, ignores_floor: true };
-
-fn vsn(minor: u64) -> Vsn {
-    Vsn::new(1, minor, 0)
-}
 
 fn signed_by(store: &Store, minor: u64) -> Vec<String> {
     store.release(&vsn(minor)).unwrap().provenance.signed_by.clone()
@@ -66,8 +60,7 @@ fn s135_a_key_with_limits_signs_releases_but_changes_no_keys() {
         let policy = format!("require = \"signed\"\n[keys.limited]\n{limits}\n");
         fs::write(place.path("trust.toml"), policy).unwrap();
         let mut store = place.open();
-        let tarball = place.release(0, 1, &brings("next", &next));
-        sign(&tarball, &limited);
+        let tarball = place.signed(0, 1, &brings("next", &next), &limited);
         let warnings = unpack(&mut store, &tarball).unwrap();
         commit(&mut store, 0);
         assert!(store.releases().keys.is_empty(), "{limits}: {:?}", store.releases().keys);
@@ -76,8 +69,7 @@ fn s135_a_key_with_limits_signs_releases_but_changes_no_keys() {
         fs::remove_dir_all(place.path("root")).unwrap();
     }
     let mut store = place.open();
-    let tarball = place.release(0, 1, &brings("next", &next));
-    sign(&tarball, &free);
+    let tarball = place.signed(0, 1, &brings("next", &next), &free);
     assert_eq!(unpack(&mut store, &tarball), Ok(Vec::new()));
     commit(&mut store, 0);
     assert_eq!(store.releases().keys.brought.len(), 1);
@@ -169,8 +161,7 @@ fn s135_keys_are_judged_again_at_the_commit() {
     let [ours, next] = [key(), key()];
     let place = Place::new("warn", &[("ci", &ours)]);
     let mut store = place.open();
-    let tarball = place.release(0, 0, &brings("next", &next));
-    sign(&tarball, &ours);
+    let tarball = place.signed(0, 0, &brings("next", &next), &ours);
     unpack(&mut store, &tarball).unwrap();
     // Meanwhile the key was stolen.
     fs::remove_file(place.path("keys.d/ci.pub")).unwrap();
@@ -187,8 +178,7 @@ fn s135_keys_wait_for_a_readable_policy() {
     let [ours, next] = [key(), key()];
     let place = Place::new("signed", &[("ci", &ours)]);
     let mut store = place.open();
-    let tarball = place.release(0, 0, &brings("next", &next));
-    sign(&tarball, &ours);
+    let tarball = place.signed(0, 0, &brings("next", &next), &ours);
     unpack(&mut store, &tarball).unwrap();
     place.require("sigend");
     commit(&mut store, 0);
@@ -205,11 +195,7 @@ fn s134_a_release_below_the_floor_changes_no_keys() {
     let [ours, next] = [key(), key()];
     let place = Place::new("signed", &[("ci", &ours)]);
     let mut store = place.open();
-    let signed = |minor, serial, keys: &str| {
-        let tarball = place.release(minor, serial, keys);
-        sign(&tarball, &ours);
-        tarball
-    };
+    let signed = |minor, serial, keys: &str| place.signed(minor, serial, keys, &ours);
     unpack(&mut store, &signed(0, 47, "")).unwrap();
     commit(&mut store, 0);
     let late = signed(1, 46, &brings("next", &next));
@@ -244,8 +230,7 @@ fn s134_an_insufficiently_signed_release_raises_no_floor_where_the_policy_warns(
     commit(&mut store, 0);
     store.confirm(&vsn(0)).unwrap();
     assert_eq!(store.releases().floors, []);
-    let tarball = place.release(1, 47, "");
-    sign(&tarball, &ours);
+    let tarball = place.signed(1, 47, "", &ours);
     unpack(&mut store, &tarball).unwrap();
     place.require("sigend");
     commit(&mut store, 1);

@@ -1,6 +1,4 @@
-use reld_plan::Vsn;
-
-use super::fixture::{Place, admit, brings, commit, key, sign, sign_as, unpack, unpack_with};
+use super::fixture::{Place, admit, brings, commit, key, sign, sign_as, unpack, unpack_with, vsn};
 use crate::fixture;
 use crate::store::arrival::UnpackOptions;
 
@@ -25,7 +23,7 @@ fn s132_an_insufficiently_signed_release_is_refused_before_anything_is_written()
     refused("the trusted comment of key ci is");
     sign(&tarball, &ours);
     assert_eq!(unpack(&mut store, &tarball), Ok(Vec::new()));
-    let release = store.release(&Vsn::new(1, 0, 0)).unwrap();
+    let release = store.release(&vsn(0)).unwrap();
     assert_eq!(
         (release.provenance.serial, release.provenance.signed_by.as_slice()),
         (1, &["ci".to_owned()][..])
@@ -41,9 +39,9 @@ fn s134_only_a_commit_raises_the_floor_and_the_way_back_never_meets_it() {
     commit(&mut store, 0);
     unpack(&mut store, &place.release(1, 47, "")).unwrap();
     unpack(&mut store, &place.release(2, 46, "")).unwrap();
-    store.install(&Vsn::new(1, 1, 0)).unwrap();
+    store.install(&vsn(1)).unwrap();
     assert_eq!(admit(&store, 2), Ok(Vec::new()), "an install raises nothing");
-    store.make_permanent(&Vsn::new(1, 1, 0)).unwrap();
+    store.make_permanent(&vsn(1)).unwrap();
     let mut store = {
         drop(store);
         place.open()
@@ -69,16 +67,12 @@ fn s135_a_committed_release_changes_the_keys_once() {
     let [root, first, second] = [key(), key(), key()];
     let place = Place::new("signed", &[("root", &root)]);
     let mut store = place.open();
-    let signed = |minor, keys: &str, pair: &minisign::KeyPair| {
-        let tarball = place.release(minor, minor, keys);
-        sign(&tarball, pair);
-        tarball
-    };
+    let signed = |minor, keys: &str, pair: &minisign::KeyPair| place.signed(minor, minor, keys, pair);
     unpack(&mut store, &signed(0, &brings("first", &first), &root)).unwrap();
     let by_first = signed(1, &brings("second", &second), &first);
-    store.install(&Vsn::new(1, 0, 0)).unwrap();
+    store.install(&vsn(0)).unwrap();
     assert!(unpack(&mut store, &by_first).unwrap_err().contains("does not know"), "not committed");
-    store.make_permanent(&Vsn::new(1, 0, 0)).unwrap();
+    store.make_permanent(&vsn(0)).unwrap();
     unpack(&mut store, &by_first).unwrap();
     commit(&mut store, 1);
 
@@ -122,14 +116,13 @@ fn a_permanent_release_runs_on_under_a_stricter_or_an_unreadable_policy() {
     let mut store = place.open();
     unpack(&mut store, &place.release(0, 0, "")).unwrap();
     commit(&mut store, 0);
-    let vsn = Vsn::new(1, 0, 0);
-    assert_eq!(store.distrust(&vsn), None);
+    assert_eq!(store.distrust(&vsn(0)), None);
     place.require("signed");
     assert_eq!(admit(&store, 0), Ok(Vec::new()));
-    assert!(store.distrust(&vsn).unwrap().contains("it has no signature"));
+    assert!(store.distrust(&vsn(0)).unwrap().contains("it has no signature"));
     place.require("sigend");
     assert_eq!(admit(&store, 0), Ok(Vec::new()));
-    assert!(store.distrust(&vsn).unwrap().contains("trust.toml:1:11"));
+    assert!(store.distrust(&vsn(0)).unwrap().contains("trust.toml:1:11"));
     let words = unpack(&mut store, &place.release(1, 0, "")).unwrap_err();
     assert!(words.contains("cannot read the policy of signatures"), "{words}");
 }
@@ -139,13 +132,12 @@ fn a_known_release_takes_a_new_signature() {
     let [ours, other] = [key(), key()];
     let place = Place::new("warn", &[("ci", &ours)]);
     let mut store = place.open();
-    let tarball = place.release(0, 0, "");
-    sign(&tarball, &other);
+    let tarball = place.signed(0, 0, "", &other);
     unpack(&mut store, &tarball).unwrap();
     place.require("signed");
     assert!(admit(&store, 0).unwrap_err().contains("does not know"));
     sign(&tarball, &ours);
     unpack(&mut store, &tarball).unwrap();
     assert_eq!(admit(&store, 0), Ok(Vec::new()));
-    assert_eq!(store.release(&Vsn::new(1, 0, 0)).unwrap().provenance.signed_by, ["ci"]);
+    assert_eq!(store.release(&vsn(0)).unwrap().provenance.signed_by, ["ci"]);
 }
