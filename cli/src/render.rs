@@ -93,8 +93,15 @@ pub(crate) fn releases(list: &ReleaseList) -> String {
 }
 
 pub(crate) fn keys(list: &KeyList) -> String {
-    let KeyList { policy, require, threshold, keys, retired, floors } = list;
-    let mut text = format!("{policy}: require {require}, {}\n", counted(*threshold, "key", "keys"));
+    let KeyList { policy, fault, require, threshold, keys, retired, floors } = list;
+    let mut text = match fault {
+        Some(fault) => format!("{policy}: unknown, and no new release is accepted\n{}", account(fault)),
+        None => format!("{policy}: require {require}, {}\n", counted(*threshold, "key", "keys")),
+    };
+    if require != "off" && *threshold > keys.len() as u64 {
+        let held = counted(keys.len() as u64, "key", "keys");
+        line(&mut text, format_args!("warning: no release can satisfy it: the node has {held}"));
+    }
     let rows = keys.iter().map(|key| {
         vec![
             key.name.clone(),

@@ -117,6 +117,8 @@ fn s132_only_signed_releases_come_to_a_node_that_requires_signatures() {
         &["cannot trust"],
     );
     desk.sign(&tarball, "ci");
+    let unknown = relctl(&["verify", &tarball, "--trust", &desk.text("missing.toml")]).expect(1).stderr;
+    assert_contains(&unknown, &["hint: name the public key that has to sign with --key"]);
     let verified = relctl(&["verify", &tarball, "--key", &desk.text("keys.d/ci.pub")]).expect(0).stdout;
     assert_contains(&verified, &["shop 1.0.0", "files are sound, signed by ci"]);
 
@@ -127,7 +129,7 @@ fn s132_only_signed_releases_come_to_a_node_that_requires_signatures() {
 
     // Code by hand has no signature.
     let counter = folder("examples/counter-0.1.0").to_string_lossy().into_owned();
-    let load = ["load", &*counter, "--profile", "dev"];
+    let load = ["load", &*counter, "--profile", "it is refused before cargo runs"];
     assert_contains(&node.run(&load).expect(1).stderr, &["no signature", "--unsigned"]);
     let app = folder("examples/counter-0.1.1").to_string_lossy().into_owned();
     let upgrade = ["upgrade", "--app", "counter", &*app, "--profile", "dev"];
@@ -186,7 +188,12 @@ fn s135_a_committed_release_brings_the_keys_of_the_next_ones() {
     let keys = format!("[[add]]\nname = \"second\"\nkey = \"{second}\"\n");
     let brings = desk.pack("shop-1.0.0", "", &keys);
     desk.sign(&brings, "first");
-    node.ok(&["upgrade", &brings, "--no-commit"]);
+    node.ok(&["unpack", &brings]);
+    let brought = "the commit of release 1.0.0 adds the key second (";
+    let checked: Checked = node.read(&["check", "1.0.0"]);
+    assert!(checked.warnings.iter().any(|warning| warning.starts_with(brought)), "{checked:?}");
+    let report = node.report(&["upgrade", "1.0.0", "--no-commit"]);
+    assert!(report.warnings.iter().any(|warning| warning.starts_with(brought)), "{report:?}");
     let next = desk.copy("shop-1.1.0");
     desk.sign(&next, "second");
     assert_contains(&node.run(&["unpack", &next]).expect(1).stderr, &["does not know"]);
@@ -195,6 +202,17 @@ fn s135_a_committed_release_brings_the_keys_of_the_next_ones() {
     let row = node.read::<KeyList>(&["keys"]).keys.pop().expect("the release has brought a key");
     assert_eq!((row.name.as_str(), row.brought_by.as_deref()), ("second", Some("1.0.0")));
     assert_eq!(node.report(&["upgrade", &next]).signed_by, ["second"]);
+    desk.set("require = \"signed\"\nthreshold = 3\n");
+    assert_contains(
+        &node.ok(&["keys"]).stdout,
+        &["3 keys", "warning: no release can satisfy it: ", "2 keys"],
+    );
+    desk.set("require = \"sigend\"\n");
+    let unreadable = node.run(&["keys"]).expect(1).stdout;
+    assert_contains(
+        &unreadable,
+        &["no new release is accepted", "trust.toml:1:11", "second", "release 1.0.0"],
+    );
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::render;
 use crate::shown::Shown;
 
 pub(super) async fn load(client: &Client, args: Load) -> Result<Shown, Failure> {
+    may_load(client, args.by_hand.unsigned).await?;
     let scratch = scratch()?;
     let tarball = build(&args.dir, args.build, &scratch).await?;
     let answer =
@@ -35,6 +36,7 @@ pub(super) async fn upgrade_app(client: &Client, app: &str, args: Upgrade) -> Re
         )
         .into());
     }
+    may_load(client, args.by_hand.unsigned).await?;
     let scratch = scratch()?;
     let tarball = build(dir, args.build.into(), &scratch).await?;
     if args.going.dry_run {
@@ -44,6 +46,15 @@ pub(super) async fn upgrade_app(client: &Client, app: &str, args: Upgrade) -> Re
     let request = q::UpgradeApp { unsigned: args.by_hand.unsigned, wait: args.going.wait.wait };
     let report = upgrade::with_progress(client, client.upload(&request, tarball)).await?;
     Ok(Shown::new(&report, render::replaced(&report)))
+}
+
+/// Refuses code by hand before it is built, if the node requires signatures. The node decides again
+/// when it gets the code; a node that cannot answer now decides only then.
+async fn may_load(client: &Client, unsigned: bool) -> Result<(), Failure> {
+    match client.call(&q::Keys {}).await {
+        Ok(list) if list.require == "signed" && !unsigned => Err(reld_store::Error::ByHand.into()),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn scratch() -> Result<TempDir, Failure> {

@@ -65,7 +65,8 @@ pub(super) async fn verify(
 
 pub(super) async fn keys(client: &Client) -> Result<Shown, Failure> {
     let answer = client.call(&q::Keys {}).await?;
-    Ok(Shown::new(&answer, render::keys(&answer)))
+    let exit_code = answer.fault.as_ref().map_or(ExitCode::Done, |fault| fault.exit_code);
+    Ok(Shown { exit_code, ..Shown::new(&answer, render::keys(&answer)) })
 }
 
 pub(super) async fn prune(client: &Client, args: Prune) -> Result<Shown, Failure> {

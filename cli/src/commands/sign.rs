@@ -11,7 +11,7 @@ use blake2::{Blake2b, Digest as _};
 use minisign::{SecretKey, SecretKeyBox};
 use reld_api::{ErrorCode, ErrorReport};
 use reld_store::{Head, head_of_tarball, reseal};
-use reld_trust::{Key, KeyLine, Keys, Limits, PolicyFile, Ring, Seal, Verdict};
+use reld_trust::{Key, KeyLine, Keys, Limits, PolicyError, PolicyFile, Ring, Seal, Verdict};
 use serde_json::json;
 
 use crate::args::{Sign, VerifyFile};
@@ -127,11 +127,21 @@ fn keys(args: &VerifyFile) -> Result<(Ring, usize), Failure> {
     if args.key.is_empty() {
         let policy = PolicyFile::Named(args.trust.clone())
             .read(&Keys::default())
-            .map_err(|fault| Failure::from(ErrorReport::refused(ErrorCode::BadPolicy, fault.to_string())))?;
+            .map_err(|fault| unknown_keys(&fault))?;
         return Ok((Ring::new(policy.keys, &Keys::default()), policy.threshold));
     }
     let keys = args.key.iter().map(key).collect::<Result<Vec<Key>, Failure>>()?;
     Ok((Ring::new(keys, &Keys::default()), 1))
+}
+
+fn unknown_keys(fault: &PolicyError) -> Failure {
+    let refused = Failure::from(ErrorReport::refused(ErrorCode::BadPolicy, fault.to_string()));
+    match fault {
+        PolicyError::Missing { .. } => {
+            refused.or_hint("name the public key that has to sign with --key, or a policy with --trust")
+        }
+        _ => refused,
+    }
 }
 
 fn key(path: &PathBuf) -> Result<Key, Failure> {

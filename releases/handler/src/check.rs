@@ -89,6 +89,7 @@ pub(crate) fn prepare<N: Node>(
         prepared.check.obstacles.push(obstacle);
         return Ok(prepared);
     }
+    prepared.check.warnings.extend(moves.then(|| key_change(store, &to.vsn)).flatten());
     if !to.replaced.is_empty() && !options.goes_back {
         match store.admit_by_hand(options.unsigned) {
             Ok(warning) => prepared.check.warnings.extend(warning),
@@ -128,6 +129,12 @@ pub(crate) fn prepare<N: Node>(
         Err(mut obstacles) => prepared.check.obstacles.append(&mut obstacles),
     }
     Ok(prepared)
+}
+
+/// Returns the change of keys that the commit of a release makes.
+fn key_change(store: &Store, vsn: &Vsn) -> Option<String> {
+    let keys = &store.release(vsn).ok()?.provenance.keys;
+    (!keys.is_empty()).then(|| format!("the commit of release {vsn} {keys}"))
 }
 
 /// Returns the obstacle for a planning error. If no appup leads directly to the target, the

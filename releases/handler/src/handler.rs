@@ -57,13 +57,12 @@ pub struct ReleaseHandler<N> {
 pub struct Checker<N>(ReleaseHandler<N>);
 
 impl<N: Node> Checker<N> {
-    /// Returns the policy of signatures: the consequence of insufficient ones, the number of keys
-    /// that have to sign, and the keys.
-    ///
-    /// # Errors
-    /// The policy cannot be read.
-    pub fn keys(&self) -> Result<(Require, usize, Vec<Key>), Error> {
-        Ok(self.0.store.keys()?)
+    /// Returns the policy of signatures: the consequence of insufficient ones with the number of
+    /// keys that have to sign, and the keys. If the policy cannot be read, these are the keys of
+    /// releases.
+    pub fn keys(&self) -> (Result<(Require, usize), Error>, Vec<Key>) {
+        let (policy, keys) = self.0.store.keys();
+        (policy.map_err(Error::from), keys)
     }
 
     /// As [`ReleaseHandler::check_install`].

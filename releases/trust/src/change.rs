@@ -1,5 +1,7 @@
 //! `keys.toml`: the change of keys that a release brings.
 
+use std::fmt;
+
 use reld_plan::{AppName, DocError};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -62,6 +64,15 @@ impl KeyChange {
     }
 }
 
+impl fmt::Display for KeyChange {
+    /// Writes the change as the predicate of a sentence.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let added = self.add.iter().map(|new| format!("adds the key {} ({})", new.name, new.key().id));
+        let retired = self.retire.iter().map(|id| format!("retires the key {id}"));
+        f.write_str(&added.chain(retired).collect::<Vec<_>>().join(", "))
+    }
+}
+
 fn name<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
     let name = String::deserialize(input)?;
     check_name(&name).map_err(D::Error::custom)?;
@@ -89,6 +100,8 @@ mod tests {
         let change = KeyChange::parse("keys.toml", &text).unwrap();
         assert_eq!(change.retire, [change.add[0].key().id]);
         assert_eq!(change.add[0].key().limits.not_after, Some(90));
+        let words = "adds the key ci (E7620F1842B4E81F), retires the key E7620F1842B4E81F";
+        assert_eq!(change.to_string(), words);
         assert_eq!(toml::from_str(&toml::to_string(&change).unwrap()), Ok(change));
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -155,13 +156,13 @@ pub enum PolicyError {
 struct Document {
     require: Require,
     #[serde(default = "one")]
-    threshold: usize,
+    threshold: NonZeroUsize,
     #[serde(default)]
     keys: BTreeMap<String, Limits>,
 }
 
-const fn one() -> usize {
-    1
+const fn one() -> NonZeroUsize {
+    NonZeroUsize::MIN
 }
 
 impl PolicyFile {
@@ -212,7 +213,7 @@ impl Policy {
         let keys = keys(&keys_folder(path), &limits)?;
         match limits.into_keys().find(|name| keys.iter().all(|key| key.name != *name)) {
             Some(name) => Err(PolicyError::NoKey { path: path.to_owned(), name }),
-            None => Ok(Self { require, threshold: threshold.max(1), keys }),
+            None => Ok(Self { require, threshold: threshold.get(), keys }),
         }
     }
 

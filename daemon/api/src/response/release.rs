@@ -6,6 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::error::ErrorReport;
+
 /// A release was unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unpacked {
@@ -396,15 +398,19 @@ pub struct Rebooting {
 }
 
 /// The policy of signatures, and its effects.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KeyList {
     /// The file with the policy.
     pub policy: String,
-    /// The consequence of insufficient signatures: `signed` (a refusal), `warn` or `off`.
+    /// The error, if the policy cannot be read. The node then accepts no new release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<ErrorReport>,
+    /// The consequence of insufficient signatures: `signed` (a refusal), `warn` or `off`; `unknown`
+    /// if the policy cannot be read.
     pub require: String,
-    /// The number of keys that have to sign a release.
+    /// The number of keys that have to sign a release; 0 if the policy cannot be read.
     pub threshold: u64,
-    /// The keys that may sign.
+    /// The keys that may sign. If the policy cannot be read, only those of releases.
     pub keys: Vec<KeyRow>,
     /// The numbers of the keys that releases have retired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -123,8 +123,11 @@ async fn take_in(api: &Api, request: q::Unpack, file: NamedTempFile) -> Result<r
 
 async fn keys(api: Api) -> Result<r::KeyList, ErrorReport> {
     let table = api.operator.board().releases;
-    let read = api.operator.ask("read the keys", |checker| checker.keys()).await?;
-    let (require, threshold, keys) = read.map_err(|e| error(&e))?;
+    let (policy, keys) = api.operator.ask("read the keys", |checker| checker.keys()).await?;
+    let (require, threshold, fault) = match policy {
+        Ok((require, threshold)) => (require.to_string(), threshold as u64, None),
+        Err(unreadable) => ("unknown".to_owned(), 0, Some(error(&unreadable))),
+    };
     let row = |key: &Key| r::KeyRow {
         name: key.name.clone(),
         id: key.id.to_string(),
@@ -135,8 +138,9 @@ async fn keys(api: Api) -> Result<r::KeyList, ErrorReport> {
     let retired = table.keys.retired.iter().filter(|id| keys.iter().all(|key| key.id != **id));
     Ok(r::KeyList {
         policy: api.trust.display().to_string(),
-        require: require.to_string(),
-        threshold: threshold as u64,
+        fault,
+        require,
+        threshold,
         keys: keys.iter().map(row).collect(),
         // A retired key of the administrator signs nevertheless.
         retired: retired.map(ToString::to_string).collect(),

@@ -3,7 +3,7 @@
 use std::mem;
 
 use reld_plan::Vsn;
-use reld_trust::{Key, Require};
+use reld_trust::{Key, Policy, Require, Ring};
 
 use super::Store;
 use crate::error::Error;
@@ -12,14 +12,16 @@ use crate::lifecycle::StatusTable;
 use crate::verify;
 
 impl Store {
-    /// Returns the required signatures, the number of keys that have to sign, and the keys that may
-    /// sign.
-    ///
-    /// # Errors
-    /// [`Error::Policy`].
-    pub fn keys(&self) -> Result<(Require, usize, Vec<Key>), Error> {
-        let rules = self.guard.rules(&self.table)?;
-        Ok((rules.policy().require, rules.policy().threshold.max(1), rules.ring().keys().to_vec()))
+    /// Returns the required signatures with the number of keys that have to sign, and the keys that
+    /// may sign. If the policy cannot be read, these are the keys of releases.
+    pub fn keys(&self) -> (Result<(Require, usize), Error>, Vec<Key>) {
+        match self.guard.rules(&self.table) {
+            Ok(rules) => {
+                let Policy { require, threshold, .. } = rules.policy();
+                (Ok((*require, (*threshold).max(1))), rules.ring().keys().to_vec())
+            }
+            Err(error) => (Err(error), Ring::new(Vec::new(), &self.table.keys).keys().to_vec()),
+        }
     }
 
     /// Raises the floor to the serial of a release, and takes its keys over, into the table that

@@ -32,6 +32,11 @@ fn a_policy_has_the_keys_of_its_folder_with_their_limits() {
 }
 
 #[test]
+fn a_threshold_of_no_keys_is_a_mistake() {
+    refused("require = \"signed\"\nthreshold = 0\n", KEY, 0o644, "trust.toml:2:13");
+}
+
+#[test]
 fn without_a_file_and_without_keys_nothing_is_required_unless_the_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trust.toml");
