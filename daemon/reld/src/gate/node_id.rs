@@ -3,7 +3,8 @@
 use std::fs;
 
 use anyhow::{Context, ensure};
-use sha2::{Digest as _, Sha256};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
 
 /// The machine id of systemd, which stays the same as long as the machine is installed.
 const MACHINE_ID: &str = "/etc/machine-id";
@@ -11,9 +12,6 @@ const MACHINE_ID: &str = "/etc/machine-id";
 /// The id of reld among the programs of a machine, as in `systemd-id128 machine-id
 /// --app-specific=9ebb869b023e4b79a29eba370c53767c`. The machine id itself is not to be given away.
 const RELD: [u8; 16] = 0x9ebb_869b_023e_4b79_a29e_ba37_0c53_767c_u128.to_be_bytes();
-
-/// The size of a block of SHA-256 in bytes.
-const BLOCK: usize = 64;
 
 /// Returns the name that follows from the machine id.
 ///
@@ -29,22 +27,13 @@ pub(crate) fn id_of_machine() -> anyhow::Result<String> {
 
 /// Computes the id of this machine for reld as systemd does: a version 4 UUID from an HMAC.
 fn of(machine: [u8; 16]) -> String {
+    let mut hmac = Hmac::<Sha256>::new_from_slice(&machine).expect("a key of any length is allowed");
+    hmac.update(&RELD);
     let mut id = [0; 16];
-    id.copy_from_slice(&hmac(&machine, &RELD)[..16]);
+    id.copy_from_slice(&hmac.finalize().into_bytes()[..16]);
     id[6] = id[6] & 0x0f | 0x40;
     id[8] = id[8] & 0x3f | 0x80;
     format!("{:032x}", u128::from_be_bytes(id))
-}
-
-/// HMAC-SHA256 with a key of at most a block.
-fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
-    let pad = |byte: u8| {
-        let mut block = [byte; BLOCK];
-        block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
-        block
-    };
-    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(message).finalize();
-    Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().into()
 }
 
 /// Parses the option `--gate-id`.
