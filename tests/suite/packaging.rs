@@ -48,10 +48,8 @@ fn an_installation_has_programs_service_manual_and_completions() {
     for page in ["relctl.1", "relctl-upgrade.1", "relctl-child-start.1"] {
         assert!(read(&format!("usr/share/man/man1/{page}")).contains(".SH SYNOPSIS"), "{page}");
     }
-    for page in
-        ["app.toml.5", "appup.toml.5", "release.toml.5", "relup.toml.5", "config.toml.5", "rollout.toml.5"]
-    {
-        assert!(read(&format!("usr/share/man/man5/{page}")).contains(".SH EXAMPLE"), "{page}");
+    for page in ["app", "appup", "release", "relup", "config", "rollout", "fleet"] {
+        assert!(read(&format!("usr/share/man/man5/{page}.toml.5")).contains(".SH EXAMPLE"), "{page}");
     }
     assert!(read("usr/share/bash-completion/completions/relctl").contains("soft-purge"));
     assert!(read("usr/share/zsh/site-functions/_relctl").contains("soft-purge"));

@@ -45,6 +45,7 @@ mod dropped;
 mod environment;
 mod error;
 mod facts;
+mod fleet_file;
 mod graph;
 mod group;
 mod instr;
@@ -93,6 +94,7 @@ pub use doc_error::DocError;
 pub use dropped::Dropped;
 pub use environment::{Layers, Origin};
 pub use error::PlanError;
+pub use fleet_file::FleetFile;
 pub use instr::{
     Apply, Change, CodeChange, HighLevel, Instruction, LowLevel, ModType, Mode, PurgeMethod, PurgeWords,
     Suspend, SyncWith, Timeout,

@@ -2,7 +2,7 @@
 //! keys with these same tables.
 
 use super::*;
-use crate::{App, Appup, Rel, RelupFile, Rollout};
+use crate::{App, Appup, FleetFile, Rel, RelupFile, Rollout};
 
 /// Prints keys with their examples.
 fn written<'a>(keys: impl IntoIterator<Item = &'a Key>, between: &str) -> String {
@@ -70,6 +70,18 @@ fn every_key_of_a_document_is_read() {
         let both = Rollout::parse("rollout.toml", &format!("{text}\nmax_unavailable = 2"));
         read(both.map(|rollout| Rollout { max_unavailable: 1, ..rollout }))
     });
+    check(&FLEET, "\n", |text| {
+        // Each of these keys needs the other one of its pair.
+        let has = |name: &str| text.contains(&format!("\n{name} = "));
+        let lacks = |[one, other]: [&'static str; 2]| match (has(one), has(other)) {
+            (true, false) => Some(other),
+            (false, true) => Some(one),
+            _ => None,
+        };
+        let lacking = [["cert", "key"], ["user", "password_file"]].into_iter().filter_map(lacks);
+        let others: String = lacking.map(|name| format!("{name} = 'x'\n")).collect();
+        read(FleetFile::parse("fleet.toml", &format!("{others}{text}")))
+    });
     for (head, table) in [("up", RELUP_UP), ("down", RELUP_DOWN)] {
         check(&table, "\n", |text| {
             read(RelupFile::parse("relup.toml", &format!("version = '1.1.0'\n[[{head}]]\n{text}")))
@@ -114,6 +126,7 @@ fn the_examples_are_valid() {
             "release.toml" => read(Rel::parse(name, example)),
             "relup.toml" => read(RelupFile::parse(name, example)),
             "rollout.toml" => read(Rollout::parse(name, example)),
+            "fleet.toml" => read(FleetFile::parse(name, example)),
             _ => read(crate::Config::parse(name, example)),
         };
         valid.unwrap_or_else(|mistake| panic!("{name}: {mistake}"));

@@ -1,0 +1,101 @@
+//! `fleet.toml`.
+
+use super::form::{Document, Key, Table};
+
+pub(super) const DOCUMENT: Document = Document {
+    name: "fleet.toml",
+    purpose: "the membership of a reld node in a fleet",
+    about: &[
+        "reld --fleet reads fleet.toml, and joins a fleet in etcd. The nodes of a fleet carry out a rollout by themselves: \
+         each one takes a slot in etcd, upgrades, and gives the slot back with the result. A node that loses etcd runs on, \
+         ends its upgrade, and begins no other one.",
+        "A rollout names a release by its identity, and cannot name a program for the node. Its probe is a name from the \
+         table probes, or release:PATH, a file of the release itself. The policy of signatures must require signatures, \
+         unless allow_unsigned is set: otherwise, each client of etcd could run any code on the node.",
+        "reld talks to the JSON gateway of etcd. The gateway does not take the common name of a client certificate as a \
+         user, so a user needs a password.",
+        "A relative path begins at the folder of fleet.toml. An unknown key is an error that lists the allowed keys.",
+    ],
+    tables: &[&[FLEET]],
+    example: "endpoints = [\"https://etcd-1:2379\", \"https://etcd-2:2379\"]\nfleet = \"shop\"\nnode = \"n1\"\n\
+              labels = { zone = \"a\" }\nfollow = true\nca = \"etcd-ca.pem\"\nuser = \"reld\"\n\
+              password_file = \"etcd.password\"\n\n[probes]\nsmoke = \"/usr/local/bin/shop-smoke\"\n",
+    see_also: &[("reld", "8"), ("relctl-rollout", "1"), ("rollout.toml", "5")],
+};
+
+pub(crate) const FLEET: Table = Table {
+    head: "",
+    meaning: "",
+    keys: &[
+        Key::required(
+            "endpoints",
+            "list of strings",
+            "[\"https://etcd-1:2379\"]",
+            "The client URLs of the members of etcd. They are tried in turn.",
+        ),
+        Key::required(
+            "fleet",
+            "string",
+            "\"shop\"",
+            "The name of the fleet: letters, digits, `-`, `_` and `.`. Its keys are below /reld/FLEET/.",
+        ),
+        Key::optional(
+            "node",
+            "string",
+            "the host name",
+            "\"n1\"",
+            "The name of the node. Two nodes of a fleet cannot have the same name.",
+        ),
+        Key::optional("labels", "table of strings", "{}", "{ zone = \"a\" }", "Labels, for people."),
+        Key::optional(
+            "follow",
+            "true or false",
+            "false",
+            "true",
+            "Whether the node converges to the last rollout, if that ended while the node was away.",
+        ),
+        Key::optional(
+            "ca",
+            "string",
+            "the certificates of the machine",
+            "\"etcd-ca.pem\"",
+            "The file with the certificate of the authority that has signed those of etcd.",
+        ),
+        Key::optional(
+            "cert",
+            "string",
+            "none",
+            "\"node.pem\"",
+            "The file with the node's certificate, if etcd requires one. It needs key.",
+        ),
+        Key::optional("key", "string", "none", "\"node.key\"", "The file with the key of cert."),
+        Key::optional(
+            "user",
+            "string",
+            "none",
+            "\"reld\"",
+            "The user, if etcd requires one. It needs password_file.",
+        ),
+        Key::optional(
+            "password_file",
+            "string",
+            "none",
+            "\"etcd.password\"",
+            "The file with the password of user. Only its owner may read it.",
+        ),
+        Key::optional(
+            "allow_unsigned",
+            "true or false",
+            "false",
+            "true",
+            "Whether the node joins although its policy of signatures accepts unsigned releases.",
+        ),
+        Key::optional(
+            "probes",
+            "table of strings",
+            "{}",
+            "{ smoke = \"/usr/local/bin/shop-smoke\" }",
+            "The commands that a rollout may use as its probe, by the names that a rollout.toml has for them.",
+        ),
+    ],
+};
