@@ -33,6 +33,7 @@ const CRATES: &[Limits] = &[
     Limits { source: "releases/handler/src", floors: &[], upward: 0, in_circles: 4 },
     Limits { source: "releases/source/src", floors: &[], upward: 0, in_circles: 0 },
     Limits { source: "releases/fleet/src", floors: &[], upward: 0, in_circles: 0 },
+    Limits { source: "releases/etcd/src", floors: &[], upward: 0, in_circles: 0 },
     Limits { source: "cli/src", floors: &[], upward: 0, in_circles: 11 },
 ];
 

@@ -1,10 +1,10 @@
 //! The client: one method for each request.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::http::Http;
+use crate::lease::Lease;
 use crate::settings::Settings;
 use crate::txn::{Committed, Txn};
 use crate::watch::Watch;
@@ -32,16 +32,6 @@ pub struct KeyValue {
     pub value: String,
     /// The revision of the last change.
     pub mod_revision: u64,
-}
-
-/// A lease: its keys end with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Lease(pub(crate) i64);
-
-impl fmt::Display for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}", self.0)
-    }
 }
 
 impl Client {

@@ -31,6 +31,18 @@ pub enum Error {
         /// The fault.
         reason: String,
     },
+    /// The member ends the connection, and the client has no certificate. With TLS 1.3 a member that
+    /// requires one ends the connection after the handshake, often without a reason.
+    #[error(
+        "cannot use etcd at {endpoint}: it ends the connection ({reason}); if it requires a certificate of its \
+         clients, set `cert` and `key`"
+    )]
+    NeedsCertificate {
+        /// The member.
+        endpoint: String,
+        /// The fault.
+        reason: String,
+    },
     /// The member speaks TLS, and the endpoint does not.
     #[error("cannot use etcd at {endpoint}: it speaks TLS; write the endpoint with https://")]
     NeedsTls {
@@ -114,7 +126,11 @@ impl Error {
     pub const fn is_passing(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Unavailable { .. } | Self::Token { .. } | Self::NoLease
+            Self::Unreachable { .. }
+                | Self::Unavailable { .. }
+                | Self::NeedsCertificate { .. }
+                | Self::Token { .. }
+                | Self::NoLease
         )
     }
 
@@ -125,6 +141,7 @@ impl Error {
             Self::Unreachable { .. }
                 | Self::Unavailable { .. }
                 | Self::Certificate { .. }
+                | Self::NeedsCertificate { .. }
                 | Self::NeedsTls { .. }
                 | Self::NoGateway { .. }
                 | Self::Nonsense { .. }
@@ -139,11 +156,15 @@ impl Error {
         Self::Nonsense { endpoint: endpoint.to_owned(), reason: reason.to_string() }
     }
 
-    /// Classifies a request without an answer.
-    pub(crate) fn of_transport(endpoint: &str, error: &ureq::Error) -> Self {
+    /// Classifies a request without an answer. `is_anonymous` means that the client has no
+    /// certificate.
+    pub(crate) fn of_transport(endpoint: &str, error: &ureq::Error, is_anonymous: bool) -> Self {
         let reason = error.to_string();
         let reason = reason.trim_start_matches("io: ").trim_start_matches("rustls: ").to_owned();
         match error {
+            error if is_anonymous && endpoint.starts_with("https:") && is_ended(error, &reason) => {
+                Self::NeedsCertificate { endpoint: endpoint.to_owned(), reason }
+            }
             ureq::Error::Timeout(_) => Self::unreachable(endpoint, "no answer in time"),
             ureq::Error::Protocol(_) => Self::nonsense(endpoint, reason),
             ureq::Error::Rustls(_) | ureq::Error::Tls(_) => certificate(endpoint, reason),
@@ -190,6 +211,15 @@ impl Error {
             _ => Self::Refused { endpoint, reason },
         }
     }
+}
+
+/// Returns whether a member has ended a connection that it had accepted.
+fn is_ended(error: &ureq::Error, reason: &str) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let kind = if let ureq::Error::Io(fault) = error { Some(fault.kind()) } else { None };
+    matches!(kind, Some(BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
+        || reason.contains("alert: CertificateRequired")
+        || reason.contains("alert: BadCertificate")
 }
 
 fn certificate(endpoint: &str, reason: String) -> Error {

@@ -26,6 +26,8 @@ pub(crate) struct Http {
     endpoints: Vec<String>,
     /// The position of the member that answered last.
     preferred: AtomicUsize,
+    /// Whether the client has no certificate.
+    is_anonymous: bool,
     login: Option<Login>,
     token: Mutex<Option<String>>,
 }
@@ -57,11 +59,11 @@ impl Http {
             .timeout_connect(Some(CONNECT))
             .tls_config(settings.tls.config()?)
             .build();
-        let preferred = AtomicUsize::new(0);
         Ok(Self {
             agent: config.into(),
             endpoints,
-            preferred,
+            preferred: AtomicUsize::new(0),
+            is_anonymous: settings.tls.certificate.is_none(),
             login: settings.login,
             token: Mutex::default(),
         })
@@ -72,7 +74,7 @@ impl Http {
         let question = json(question);
         self.in_turn(|endpoint| {
             let answer = self.authorised(endpoint, path, &question, Limit::Whole)?;
-            read(endpoint, &whole(endpoint, answer)?)
+            read(endpoint, &self.whole(endpoint, answer)?)
         })
     }
 
@@ -135,7 +137,7 @@ impl Http {
             Error::Refused { endpoint, reason } => Error::Login { endpoint, user: user.clone(), reason },
             error => error,
         })?;
-        let LoginAnswer { token } = read(endpoint, &whole(endpoint, answer)?)?;
+        let LoginAnswer { token } = read(endpoint, &self.whole(endpoint, answer)?)?;
         *self.token.lock() = Some(token.clone());
         Ok(token)
     }
@@ -161,22 +163,26 @@ impl Http {
             }
         };
         let answer = request.header("Content-Type", "application/json").send(question);
-        let answer = answer.map_err(|error| Error::of_transport(endpoint, &error))?;
+        let answer = answer.map_err(|error| self.fault(endpoint, &error))?;
         match answer.status().as_u16() {
             200 => Ok(answer),
-            status => Err(Error::of_status(endpoint, status, &whole(endpoint, answer)?)),
+            status => Err(Error::of_status(endpoint, status, &self.whole(endpoint, answer)?)),
         }
+    }
+
+    fn whole(&self, endpoint: &str, answer: Response<Body>) -> Result<String, Error> {
+        let content = answer.into_body().into_with_config().limit(ANSWER_MAX).read_to_vec();
+        let content = content.map_err(|error| self.fault(endpoint, &error))?;
+        Ok(String::from_utf8_lossy(&content).into_owned())
+    }
+
+    fn fault(&self, endpoint: &str, error: &ureq::Error) -> Error {
+        Error::of_transport(endpoint, error, self.is_anonymous)
     }
 }
 
 fn json(question: &impl Serialize) -> String {
     serde_json::to_string(question).expect("a question has only texts")
-}
-
-fn whole(endpoint: &str, answer: Response<Body>) -> Result<String, Error> {
-    let content = answer.into_body().into_with_config().limit(ANSWER_MAX).read_to_vec();
-    let content = content.map_err(|error| Error::of_transport(endpoint, &error))?;
-    Ok(String::from_utf8_lossy(&content).into_owned())
 }
 
 fn read<A: DeserializeOwned>(endpoint: &str, answer: &str) -> Result<A, Error> {

@@ -27,13 +27,15 @@
 mod client;
 mod error;
 mod http;
+mod lease;
 mod settings;
 mod txn;
 mod watch;
 mod wire;
 
-pub use client::{Client, KeyValue, Lease, Range};
+pub use client::{Client, KeyValue, Range};
 pub use error::Error;
+pub use lease::Lease;
 pub use settings::{Login, Settings, Tls};
 pub use txn::{Committed, Compare, Delete, Put, Txn};
 pub use watch::Watch;

@@ -1,6 +1,6 @@
 //! Transactions.
 
-use crate::client::Lease;
+use crate::lease::Lease;
 
 /// A change of several keys at once, made only if all comparisons hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

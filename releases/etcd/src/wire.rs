@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::client::Lease;
+use crate::lease::Lease;
 use crate::txn::{Compare, Delete, Put, Txn};
 
 /// One key, or all keys with a prefix.
