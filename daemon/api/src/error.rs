@@ -89,6 +89,13 @@ impl ErrorReport {
         self
     }
 
+    /// Returns the message with the step and the causes, in one line.
+    pub fn in_one_line(&self) -> String {
+        let step = self.step.iter().map(|step| format!("step {} of {}, {}", step.number, step.of, step.text));
+        let causes = self.causes.iter().map(|cause| cause.replace('\n', " "));
+        [self.to_string()].into_iter().chain(step).chain(causes).collect::<Vec<_>>().join(": ")
+    }
+
     /// Adds a remedy.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

@@ -14,6 +14,7 @@ use reld_plan::{Config, DocError};
 use reld_source::Source;
 use reld_store::make_folder;
 
+use crate::fleet::Membership;
 use crate::gate::{self, FleetLock};
 
 /// The place of the policy of signatures, unless the command line names one.
@@ -52,6 +53,9 @@ pub(crate) struct Daemon {
     /// The policy of signatures, which has to exist [default: /etc/reld/trust.toml, if it exists].
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: Option<PathBuf>,
+    /// Join the fleet of this `fleet.toml`, and take part in its rollouts.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) fleet: Option<PathBuf>,
     /// Take a lock of this server before each order that changes the running release, and give it
     /// back when the node is at rest: `fleetlock:https://airlock:3333`.
     #[arg(long, value_name = "fleetlock:URL", value_parser = gate::server)]
@@ -79,8 +83,8 @@ impl Daemon {
                 .with_context(|| format!("cannot make {} an absolute path", path.display()))
         };
         let (root, socket) = (absolute(&self.root)?, absolute(&self.socket)?);
-        let trust = self.trust.as_deref().map(absolute).transpose()?;
-        Ok(Self { root, socket, trust, ..self })
+        let [trust, fleet] = [&self.trust, &self.fleet].map(|file| file.as_deref().map(absolute).transpose());
+        Ok(Self { root, socket, trust: trust?, fleet: fleet?, ..self })
     }
 
     /// Creates the folders for the places that a plain user has by default. Only that user may
@@ -123,6 +127,14 @@ impl Daemon {
         let Some(server) = self.gate.clone() else { return Ok(None) };
         let id = self.gate_id.clone().map_or_else(gate::id_of_machine, Ok)?;
         Ok(Some(FleetLock::new(server, id, self.gate_group.clone())))
+    }
+
+    /// Returns the membership in a fleet, if the command line names one.
+    ///
+    /// # Errors
+    /// The errors of [`Membership::read`].
+    pub(crate) fn membership(&self, policy: &PolicyFile) -> anyhow::Result<Option<Membership>> {
+        self.fleet.as_deref().map(|file| Membership::read(file, policy)).transpose()
     }
 
     /// Returns the environment keys that the command line sets. The last value of a repeated key

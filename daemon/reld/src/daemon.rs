@@ -22,6 +22,7 @@ use crate::alarms::Alarms;
 use crate::api_server::{self, Api, Peer};
 use crate::config;
 use crate::environment::Environment;
+use crate::fleet::{self, Fleet};
 use crate::gate::Gate;
 use crate::handed::Handed;
 use crate::history::Records;
@@ -49,7 +50,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// The number of threads that the daemon starts in addition to the worker pool.
-const THREADS: usize = 16;
+const THREADS: usize = 20;
 
 /// Runs the daemon until it has to stop.
 pub(crate) fn run(
@@ -97,6 +98,7 @@ async fn serve(
     let signals = Signals::new()?;
     reld_loader::own_signals();
     let policy = config.policy()?;
+    let membership = config.membership(&policy)?;
     let gate = config.lock()?.map(|lock| Gate::new(lock, alarms.clone()));
     config.make_private_folders()?;
     let mut store = Store::open(&config.root)
@@ -129,7 +131,14 @@ async fn serve(
     }
     let (listener, socket) = api_server::bind(&config.socket)
         .with_context(|| format!("cannot open the socket {}", config.socket.display()))?;
+    let join = |membership| {
+        let (operator, alarms, platform) = (operator.clone(), alarms.clone(), platform.clone());
+        let (root, uploads, socket) = (root.clone(), uploads.clone(), config.socket.clone());
+        Fleet::start(membership, fleet::Daemon { operator, alarms, platform, root, uploads, socket })
+    };
+    let fleet = membership.map(join).transpose()?;
     let api = Api {
+        fleet: fleet.clone(),
         runtime: runtime.clone(),
         operator: operator.clone(),
         loader,
@@ -179,7 +188,12 @@ async fn serve(
     if tokio::time::timeout(LEAVE, operator.stop()).await.is_err() {
         tracing::error!(name: "daemon.stop", "the upgrade under way did not end in time");
     }
-    stop(runtime, next).await;
+    let leave = async {
+        if let Some(fleet) = &fleet {
+            fleet.leave().await;
+        }
+    };
+    tokio::join!(stop(runtime, next), leave);
     // Unload the libraries here and not at process exit, because a library's destructor may never
     // return.
     let _ = tokio::task::spawn_blocking(move || libraries.finish()).await;

@@ -11,6 +11,7 @@ mod child_spec;
 mod config;
 mod daemon;
 mod environment;
+mod fleet;
 mod gate;
 mod handed;
 mod history;

@@ -119,11 +119,16 @@ pub fn agent() -> &'static Agent {
     })
 }
 
-/// Returns the certificates of `SSL_CERT_FILE` or of the machine, or else those of Mozilla.
-fn roots() -> RootCerts {
+/// Returns the certificates of `SSL_CERT_FILE` or of the machine, as PEM.
+pub fn machine_certificates() -> Option<Vec<u8>> {
     let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     let files = named.into_iter().chain(BUNDLES.map(PathBuf::from));
-    let Some(text) = files.into_iter().find_map(|file| fs::read(file).ok()) else { return RootCerts::WebPki };
+    files.into_iter().find_map(|file| fs::read(file).ok())
+}
+
+/// Returns the certificates of the machine, or else those of Mozilla.
+fn roots() -> RootCerts {
+    let Some(text) = machine_certificates() else { return RootCerts::WebPki };
     let certificate = |item| match item {
         Ok(PemItem::Certificate(certificate)) => Some(certificate),
         _ => None,

@@ -18,5 +18,5 @@ mod source;
 pub use download::download;
 pub use error::Error;
 pub use head::head;
-pub use http::agent;
+pub use http::{agent, machine_certificates};
 pub use source::Source;

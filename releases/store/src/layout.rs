@@ -13,6 +13,7 @@
 //!   staging/                  half-unpacked releases
 //!   downloads/                parts of tarballs that are being fetched, for seven days
 //!   config.toml               the configuration of this node, if any
+//!   fleet.json                the node's part in a rollout of its fleet, if it has one
 //!   boots.toml                the failed boots of the permanent release, if any
 //!   reld.toml                 the mark of a root, with its format
 //! ```
@@ -102,6 +103,11 @@ impl Root {
         self.path.join("config.toml")
     }
 
+    /// Returns the path of the node's part in a rollout of its fleet.
+    pub fn fleet_file(&self) -> PathBuf {
+        self.path.join("fleet.json")
+    }
+
     pub(crate) fn manifest_file(&self, vsn: &Vsn) -> PathBuf {
         self.release_dir(vsn).join(MANIFEST)
     }
@@ -169,7 +175,10 @@ impl Root {
 
     /// Replaces a file atomically. After an error, the old content is kept or, if only the last
     /// step failed, the new content is in place.
-    pub(crate) fn replace(&self, path: &Path, content: &str) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn replace(&self, path: &Path, content: &str) -> Result<(), Error> {
         self.replace_as(path, content, MODE_PLAIN)
     }
 

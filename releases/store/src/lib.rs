@@ -79,5 +79,5 @@ pub use store::Store;
 pub use store::arrival::UnpackOptions;
 pub use unpack::Unpacked;
 pub use upload::Upload;
-pub use verify::{Damage, Harm, Verified, survey};
+pub use verify::{Damage, Harm, Verified, read_file, survey};
 pub use writing::reseal;

@@ -81,6 +81,23 @@ pub fn survey(root: &Root, release: &KnownRelease) -> Result<Verified, Error> {
     Ok(Verified { files, bytes, damage })
 }
 
+/// Returns the content of a file of a known release, exactly as the manifest lists it. `None` if the
+/// manifest does not list it.
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::Tampered`] if the manifest or the file is not the unpacked one.
+pub fn read_file(root: &Root, release: &KnownRelease, path: &str) -> Result<Option<Vec<u8>>, Error> {
+    let manifest = manifest(root, release)?;
+    let Some(file) = manifest.file(path) else { return Ok(None) };
+    let place = root.path().join(path);
+    let content = fs::read(&place).map_err(Error::io("read", &place))?;
+    if Digest::of(&content) == file.sha256 {
+        Ok(Some(content))
+    } else {
+        Err(tampered(root, release, Path::new(path), Harm::Changed))
+    }
+}
+
 /// Returns the manifest of a known release and the damage of its files. If the manifest is damaged,
 /// the other files cannot be checked.
 fn look(root: &Root, release: &KnownRelease) -> Result<(Option<Head>, Vec<Damage>), Error> {

@@ -46,7 +46,7 @@ impl Sight {
 
     /// A node that has refused an order.
     pub(super) fn refused(self, report: &ErrorReport) -> Self {
-        Self { state: State::Failed, why: Some(words(report)), step: report.step.clone(), ..self }
+        Self { state: State::Failed, why: Some(report.in_one_line()), step: report.step.clone(), ..self }
     }
 }
 
@@ -149,16 +149,9 @@ fn failure(entry: &HistoryEntry) -> Option<(String, Option<FailedStep>)> {
         return None;
     }
     Some(match &entry.failure {
-        Some(report) => (words(report), report.step.clone()),
+        Some(report) => (report.in_one_line(), report.step.clone()),
         None => (entry.outcome.to_string(), None),
     })
-}
-
-/// Returns an error with its step and its causes in one line.
-fn words(report: &ErrorReport) -> String {
-    let step = report.step.iter().map(|step| format!("step {} of {}, {}", step.number, step.of, step.text));
-    let causes = report.causes.iter().map(|cause| cause.replace('\n', " "));
-    [report.to_string()].into_iter().chain(step).chain(causes).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use reld_wire::Pid;
 
 use super::peer::Peer;
 use crate::alarms::Alarms;
+use crate::fleet::Fleet;
 use crate::history::Origin;
 use crate::log::Log;
 use crate::node::Shared;
@@ -24,6 +25,9 @@ use crate::operator::{Entry, Operator};
 /// The parts of the daemon that handlers use.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
+    /// The membership of the node in a fleet, if it has one.
+    #[allow(dead_code, reason = "the routes of a fleet use it")]
+    pub(crate) fleet: Option<Fleet>,
     pub(crate) runtime: Runtime,
     pub(crate) operator: Operator,
     pub(crate) loader: Arc<Loader>,
