@@ -2,7 +2,8 @@
 //!
 //! - **Purpose**: from the policy and the present state of each node, decides which nodes begin
 //!   their upgrade, whether to wait, and when a rollout has ended. [`ledger`] has the documents and
-//!   the changes of a rollout that the nodes drive themselves.
+//!   the changes of a rollout that the nodes drive themselves; [`meeting`] lets nodes agree before
+//!   they switch.
 //! - **Promises**: never more than `max_unavailable` nodes are unavailable because of the rollout.
 //!   No upgrade begins after too many failures are known. The canaries go first. Every rollout
 //!   ends.
@@ -24,6 +25,7 @@
 //! ```
 
 pub mod ledger;
+pub mod meeting;
 mod next;
 mod policy;
 
