@@ -45,6 +45,7 @@ fn report() -> r::Report {
         took_us: 21_000,
         pauses: r::Pauses { processes: 3, p50_us: 800, p99_us: 1200, max_us: 1200 },
         windows: Vec::new(),
+        meetings: Vec::new(),
         killed: Vec::new(),
         restarted: Vec::new(),
         timeouts: 0,

@@ -156,7 +156,7 @@ fn an_error_in_a_document_of_a_tarball_names_its_path_in_the_tarball() {
 }
 
 #[test]
-fn sync_nodes_is_planned_and_refused_by_the_check_since_a_node_knows_no_others() {
+fn sync_nodes_is_planned_and_refused_by_the_check_of_a_node_without_a_fleet() {
     let node = shop();
     let update = "change = \"supervisor\" }";
     let (_scratch, tarball) = doctored("shop-1.1.0", |files| {
@@ -167,7 +167,7 @@ fn sync_nodes_is_planned_and_refused_by_the_check_since_a_node_knows_no_others()
     assert_contains(&plan, &["sync_nodes \"all\" with [n1]"]);
     node.ok(&["unpack", &tarball]);
     for verb in ["check", "upgrade"] {
-        let words = ["does not carry out `sync_nodes \"all\" with [n1]`", "a node knows no other nodes"];
+        let words = ["does not carry out `sync_nodes \"all\" with [n1]`", "start the daemon with --fleet"];
         check_refused(&node, &[verb, "1.1.0"], &words);
     }
 }

@@ -8,7 +8,7 @@
 //! | upgrade | `s66_releases_go_through_otp_s_states_and_illegal_moves_are_refused` `s48_up_and_down_many_times_leaves_the_same_state_and_pids` `an_old_release_is_booted_after_a_restart_and_removed_ones_are_gone` |
 //! | upgrade_restart | `s81_a_script_that_restarts_the_daemon_is_an_orderly_restart_into_the_other_release` `s81_a_restart_into_another_release_is_no_stop_to_a_service_manager` `e08_another_daemon`. One restart, not two: the daemon executes the other one itself, and nothing of the old release has to run meanwhile. |
 //! | client1, client2 | Not: a node has its own root, and there are no diskless nodes with masters. |
-//! | upgrade_gg | Not: nodes do not know each other; `sync_nodes` is refused: `sync_nodes_is_planned_and_refused_by_the_check_since_a_node_knows_no_others` `the_check_reports_all_obstacles_at_once_and_changes_nothing` |
+//! | upgrade_gg | `sync_nodes_is_planned_and_refused_by_the_check_of_a_node_without_a_fleet` `a_node_joins_before_its_processes_are_held_and_decides_right_before_the_switch` `the_check_refuses_a_meeting_that_cannot_be` `the_check_reports_all_obstacles_at_once_and_changes_nothing` |
 //! | instructions | `s49_a_second_upgrade_is_refused_beside_a_lingerer_or_kills_it_by_a_brutal_pre_purge` `stopped_children_are_terminated_after_the_switch_and_restarted_and_their_siblings_keep_their_state` `a_brutal_post_purge_ends_the_lingerers_and_a_soft_one_lists_them` `written_by_hand` |
 //! | supervisor_which_children_timeout | `s53_a_suspended_supervisor_hides_nothing_and_stays_suspended` `a_child_that_blocks_does_not_hide_the_tree`. No process is called, so nothing can hang. |
 //! | release_handler_which_releases | `releases_are_listed_with_their_status`. Readers filter: `--json` has the status of each. |

@@ -1,7 +1,7 @@
 //! The results of checks and upgrades.
 
 use reld_api::response::{
-    Checked, Ended, Lingerer, NotTried, Outcome, Pauses, Report, Settled, Started, Trial,
+    Checked, Ended, Lingerer, Meeting, NotTried, Outcome, Pauses, Report, Settled, Started, Trial, Verdict,
 };
 
 use super::{counted, duration, line};
@@ -58,6 +58,9 @@ fn drawn(report: &Report, kept: &str) -> String {
     if report.windows.is_empty() {
         text += &pauses(&report.pauses);
     }
+    for meeting in &report.meetings {
+        text += &met(meeting);
+    }
     text += &report.trial.as_ref().map(trial).unwrap_or_default();
     text += &report.settled.as_ref().map(settled).unwrap_or_default();
     text += &ended("killed", &report.killed);
@@ -86,6 +89,18 @@ fn headline(report: &Report, kept: &str) -> String {
     match report.signed_by.as_slice() {
         [] => text,
         by => format!("{text}signed by {}\n", by.join(", ")),
+    }
+}
+
+fn met(meeting: &Meeting) -> String {
+    let Meeting { id, nodes, verdict, joined_us, held_us, .. } = meeting;
+    let nodes = nodes.join(", ");
+    match verdict {
+        Verdict::Follows => format!("sync_nodes {id}: followed {nodes}, which had switched before\n"),
+        Verdict::Go | Verdict::No | Verdict::InDoubt => {
+            let (joined, held) = (duration::us(*joined_us), duration::us(*held_us));
+            format!("sync_nodes {id}: met {nodes} after {joined}; {held} of the pause for the decision\n")
+        }
     }
 }
 
@@ -183,6 +198,14 @@ mod tests {
             took_us: 15_300,
             pauses: Pauses { processes: 2, p50_us: 900, p99_us: 1900, max_us: 1900 },
             windows: Vec::new(),
+            meetings: vec![Meeting {
+                id: "all".into(),
+                nodes: vec!["n1".to_owned(), "n2".to_owned()],
+                round: 2,
+                verdict: Verdict::Go,
+                joined_us: 40_000,
+                held_us: 600,
+            }],
             killed: vec![ended_process("<8.1>")],
             restarted: vec![Started { pid: "<9.2>".to_owned(), name: None, module: "pi".to_owned() }],
             timeouts: 2,
@@ -217,6 +240,7 @@ mod tests {
         installed 1.1.0 from 1.0.0 in 15.3 ms; it is current, not committed
         signed by ci
         pause of 2 processes: p50 900 us, p99 1.90 ms, max 1.90 ms
+        sync_nodes "all": met n1, n2 after 40.0 ms; 600 us of the pause for the decision
         way back tried: 2 states in 80 us
         way back not tried: 1 state, converted inside the pause
         watched for 10.0 s: no crashes, the probe passed

@@ -18,9 +18,9 @@ pub use look::{
     TableList, TopList, TopProcess, TreeNode, WaitingOrder,
 };
 pub use release::{
-    Checked, Committed, DamagedFile, Ended, Harm, KeyList, KeyRow, Lingerer, NotTried, Outcome, Pauses,
-    Probed, Pruned, PrunedRelease, Rebooting, ReleaseList, ReleaseRow, ReleaseStatus, Removed, Report,
-    Settled, Started, Step, StepRun, Trial, Unpacked, Verified, VerifiedRelease, Window,
+    Checked, Committed, DamagedFile, Ended, Harm, KeyList, KeyRow, Lingerer, Meeting, NotTried, Outcome,
+    Pauses, Probed, Pruned, PrunedRelease, Rebooting, ReleaseList, ReleaseRow, ReleaseStatus, Removed,
+    Report, Settled, Started, Step, StepRun, Trial, Unpacked, Verdict, Verified, VerifiedRelease, Window,
 };
 pub use touch::{
     AppStarted, AppStopped, ChildDeleted, ChildStarted, ChildTerminated, CodeChanged, ExitSent, LinkEvent,

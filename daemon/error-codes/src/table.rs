@@ -162,6 +162,10 @@ codes! {
     Unconverted = "unconverted",
     /// No thread was free to convert states.
     Starved = "starved",
+    /// The nodes of a meeting did not switch together.
+    NotMet = "not_met",
+    /// The node went back without the decision of a meeting, and the others may have switched.
+    InDoubt = "in_doubt" in "not_met",
     /// A call of the script failed.
     Apply = "apply",
     /// Processes crashed during the upgrade.

@@ -183,6 +183,7 @@ pub(crate) fn wire(report: &handler::Report) -> r::Report {
         took_us: report.duration_us,
         pauses: pauses(&report.pause),
         windows: report.windows.iter().map(window).collect(),
+        meetings: report.meetings.iter().map(meeting).collect(),
         killed: ended(report),
         restarted: restarted(report),
         timeouts: report.timeouts as u64,
@@ -265,6 +266,7 @@ pub(crate) fn under_way(from: Option<String>, to: String) -> r::Report {
         took_us: 0,
         pauses: r::Pauses::default(),
         windows: Vec::new(),
+        meetings: Vec::new(),
         killed: Vec::new(),
         restarted: Vec::new(),
         timeouts: 0,
@@ -405,6 +407,22 @@ fn window(window: &handler::WindowReport) -> r::Window {
         outcome: outcome(window.outcome),
         pauses: pauses(&window.pause),
         converted: window.converted as u64,
+    }
+}
+
+fn meeting(meeting: &handler::MeetingReport) -> r::Meeting {
+    r::Meeting {
+        id: meeting.id.clone(),
+        nodes: meeting.nodes.clone(),
+        round: meeting.round,
+        verdict: match meeting.verdict {
+            handler::Verdict::Go => r::Verdict::Go,
+            handler::Verdict::No => r::Verdict::No,
+            handler::Verdict::InDoubt => r::Verdict::InDoubt,
+            handler::Verdict::Follows => r::Verdict::Follows,
+        },
+        joined_us: meeting.joined_us,
+        held_us: meeting.held_us,
     }
 }
 

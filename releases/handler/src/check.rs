@@ -18,6 +18,7 @@ use crate::error::{Error, Obstacle};
 use crate::foresight::{Foresight, foresee};
 use crate::lineup::Lineup;
 use crate::material::Material;
+use crate::meeting::Seat;
 use crate::node::{Look, Node, NodeError, OldCode, OrphanPolicy, OutsiderKind};
 use crate::options::InstallOptions;
 use crate::process::{Listed, Process};
@@ -78,6 +79,7 @@ pub(crate) fn prepare<N: Node>(
     to: &Lineup,
     options: InstallOptions,
     look: Option<Look>,
+    seat: Option<Seat>,
 ) -> Result<Prepared, Error> {
     let running = from.map(|from| &from.vsn);
     let mut prepared = Prepared::new(running, &to.vsn);
@@ -105,6 +107,7 @@ pub(crate) fn prepare<N: Node>(
         Ok(Candidate { documents, mut material, warnings }) => {
             prepared.check.warnings.extend(warnings);
             prepared.check.warnings.extend(unknown_in_config(&documents));
+            material.seat = seat;
             let (old, new) = (left.map(packed), packed(documents));
             let script = match &old {
                 Some(old) => plan_windows(&old.release, &new.release, options.windows),

@@ -92,7 +92,7 @@ pub enum Obstacle {
         /// The instruction as the script prints it.
         instruction: String,
         /// The remedy.
-        remedy: &'static str,
+        remedy: String,
     },
     /// The script restarts the daemon, but an install that stays uncommitted or settles cannot
     /// include a restart.

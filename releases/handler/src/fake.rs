@@ -2,6 +2,7 @@
 //! made to fail.
 
 mod conversion;
+mod meetings;
 mod node;
 mod world;
 
@@ -14,6 +15,7 @@ use crate::node::{
 };
 use crate::process::{Pid, Process};
 
+pub(crate) use meetings::{Course, FakeMeetings};
 pub(crate) use world::{Proc, World};
 
 /// A fake node: its observable state, the planned faults, and the calls so far.

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use reld_plan::{AppDocs, Rel, Release, Script, StartType, Vsn, plan};
 use reld_store::{Digest, KnownRelease, Status};
 
-use crate::fake::{Fake, World};
+use crate::fake::{Fake, FakeMeetings, World};
 use crate::interrupt::Interrupt;
 use crate::limits::Limits;
 use crate::material::Material;
+use crate::meeting::Seat;
 use crate::node::{AppSpec, Library};
 use crate::options::InstallOptions;
 use crate::program::programs;
 use crate::report::Report;
-use crate::saga;
+use crate::saga::{self, Around};
 use crate::step::Program;
 use crate::trial::Outlook;
 
@@ -93,6 +94,7 @@ pub(crate) fn material(old: Option<&Release>, new: &Release) -> Material {
         replaceable: old.map(Material::modules_of).unwrap_or_default(),
         libraries: new.apps().iter().map(|app| (app.name().clone(), library(app))).collect(),
         apps: new.apps().iter().map(spec).collect(),
+        seat: Some(Seat { node: "n1".to_owned(), identity: "0123".to_owned() }),
         ..Material::default()
     }
 }
@@ -105,12 +107,19 @@ pub(crate) fn program_to(old: Option<&Release>, new: &Release, options: InstallO
     programs(&script, &material, options).unwrap().remove(0)
 }
 
-/// Runs a program on a fake node.
+/// Runs a program on a fake node without a fleet.
 pub(crate) fn run(fake: &mut Fake, program: &Program) -> Report {
+    run_with(fake, program, None)
+}
+
+/// Runs a program on a fake node that meets other nodes.
+pub(crate) fn run_with(fake: &mut Fake, program: &Program, meetings: Option<&FakeMeetings>) -> Report {
     let mut report = Report::new(None, "9.9.9".parse().unwrap());
     fake.calls.clear();
     let no_crashes = |_: &Fake| Vec::new();
-    saga::run(fake, program, Limits::default(), &Interrupt::default(), &no_crashes, &mut report, &mut |_| ());
+    let (limits, interrupt) = (Limits::default(), &Interrupt::default());
+    let around = Around { limits, interrupt, crashes: &no_crashes, meetings: meetings.map(|fake| fake as _) };
+    saga::run(fake, program, around, &mut report, &mut |_| ());
     report
 }
 

@@ -9,6 +9,7 @@ mod way_back;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use reld_plan::{AppName, PlanError, Vsn};
 use reld_store::{Platform, StatusTable, Store, UnpackOptions, Unpacked};
@@ -22,6 +23,7 @@ use crate::foresight::{Foresight, foresee_load};
 use crate::interrupt::Interrupt;
 use crate::limits::Limits;
 use crate::lineup::{Lineup, ReplacedApp, SingleApp};
+use crate::meeting::{Meetings, Seat};
 use crate::node::{Library, Look, Node};
 use crate::options::InstallOptions;
 use crate::process::Pid;
@@ -40,6 +42,8 @@ pub struct ReleaseHandler<N> {
     platform: Platform,
     limits: Limits,
     interrupt: Interrupt,
+    /// The meetings with other nodes; `None` if the node has no fleet.
+    meetings: Option<Arc<dyn Meetings>>,
     life: Life,
     /// The apps of the running release that were replaced by [`Order::App`](crate::Order::App).
     replaced: BTreeMap<AppName, SingleApp>,
@@ -124,6 +128,7 @@ impl<N: Node> ReleaseHandler<N> {
             platform,
             limits,
             interrupt: Interrupt::default(),
+            meetings: None,
             life: Life::Idle,
             replaced: BTreeMap::new(),
             before: None,
@@ -131,6 +136,12 @@ impl<N: Node> ReleaseHandler<N> {
             is_moving: false,
             trouble: None,
         }
+    }
+
+    /// Lets upgrades meet the other nodes of a fleet. Without this, the check refuses scripts with
+    /// meetings.
+    pub fn meet_by(&mut self, meetings: Arc<dyn Meetings>) {
+        self.meetings = Some(meetings);
     }
 
     /// Returns the node.
@@ -197,6 +208,7 @@ impl<N: Node> ReleaseHandler<N> {
         let asked = Self {
             life: self.life,
             replaced: self.replaced.clone(),
+            meetings: self.meetings.clone(),
             ..Self::new(node, store, platform, limits)
         };
         Checker(asked)
@@ -283,11 +295,20 @@ impl<N: Node> ReleaseHandler<N> {
             (Life::NeedsRestart, _) => Err(Error::NeedsRestart),
             (_, Some(running)) if running.is_same_code(to) => Ok(Prepared::new(Some(&to.vsn), &to.vsn)),
             (_, running) => {
-                let mut prepared = prepare(&self.node, &self.store, running.as_ref(), to, options, look)?;
+                let seat = self.meetings.as_ref().map(|meetings| self.seat(meetings.node(), to));
+                let mut prepared =
+                    prepare(&self.node, &self.store, running.as_ref(), to, options, look, seat)?;
                 prepared.check.obstacles.extend(self.unwanted(&to.vsn, options));
                 Ok(prepared)
             }
         }
+    }
+
+    /// Returns the place of this node in the meetings of a move. Nodes with the same target meet.
+    fn seat(&self, node: String, to: &Lineup) -> Seat {
+        let release = self.releases().get(&to.vsn).map(|release| release.identity.to_string());
+        let apps = to.replaced.values().map(|app| app.library.sha256.clone());
+        Seat { node, identity: release.into_iter().chain(apps).collect::<Vec<_>>().join("+") }
     }
 
     /// Returns the obstacles that options can override: the running release is uncommitted, or the

@@ -42,6 +42,7 @@ mod interrupt;
 mod limits;
 mod lineup;
 mod material;
+mod meeting;
 mod node;
 mod options;
 mod order;
@@ -73,6 +74,8 @@ mod handler_test;
 #[cfg(test)]
 mod lineup_test;
 #[cfg(test)]
+mod meeting_test;
+#[cfg(test)]
 mod restart_test;
 #[cfg(test)]
 mod saga_call_test;
@@ -100,6 +103,7 @@ pub use handler::{Checker, ReleaseHandler, Watched};
 pub use interrupt::{Interrupt, Wish};
 pub use limits::Limits;
 pub use lineup::{ReplacedApp, SingleApp};
+pub use meeting::{Joined, Meeting, MeetingReport, Meetings, Unmet, Verdict};
 pub use node::{
     AppSpec, ChangedChildren, Child, Coming, Comparison, Conversion, Converted, Exited, Foreseen,
     ForeseenChildren, ForeseenRefusal, Gate, Held, Idle, Image, LeavingChild, Library, Lingerer, Look,

@@ -17,6 +17,10 @@ pub struct Limits {
     pub apply: Duration,
     /// Stopping one app, including the shutdown times of its children.
     pub stop: Duration,
+    /// Waiting for the other nodes of a meeting, before any process is held.
+    pub join: Duration,
+    /// Waiting for the decision of a meeting, while processes are held.
+    pub decide: Duration,
     /// Holding members after the switch while children start.
     pub births: Duration,
     /// Moving the shadow states into place, and each purge.
@@ -32,6 +36,8 @@ impl Default for Limits {
             convert: Duration::from_secs(5),
             apply: Duration::from_secs(5),
             stop: Duration::from_secs(60),
+            join: Duration::from_secs(300),
+            decide: Duration::from_secs(2),
             births: Duration::from_millis(500),
             sweep: Duration::from_secs(30),
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reld_plan::{AppName, Behaviours, ModuleName, Release};
 
 use crate::back::Back;
+use crate::meeting::Seat;
 use crate::node::{AppSpec, Library};
 
 /// Facts that are not in the script: the modules of the old release, and the contents of the new
@@ -23,6 +24,8 @@ pub(crate) struct Material {
     pub(crate) continues: bool,
     /// How states are converted back; `None` if no failure may need the way back.
     pub(crate) back: Option<Back>,
+    /// The place of the node in its fleet, if it has one.
+    pub(crate) seat: Option<Seat>,
 }
 
 impl Material {

@@ -14,6 +14,7 @@
 //! start_application shop                  StartApplication
 //! suspend [counter counter_sup]           the gate, Convert (soft) of modules without code_change
 //! code_change counter                     Convert
+//! sync_nodes till                         joined before the gate is raised, decided before the switch
 //! switch                                  | the switch | Purge of condemned code
 //! apply supervisor:restart_child(..)      a birth: before the members resume
 //! resume [..]                             (done by the switch)
@@ -30,8 +31,10 @@ mod builder;
 use reld_plan::{Action, AppName, Apply, BuiltIn, ModuleName, PlanError, Script};
 
 use self::builder::Builder;
+use crate::action::restarts;
 use crate::error::Obstacle;
 use crate::material::Material;
+use crate::meeting;
 use crate::options::InstallOptions;
 use crate::step::Program;
 
@@ -45,8 +48,11 @@ pub(crate) fn programs(
     options: InstallOptions,
 ) -> Result<Vec<Program>, Vec<Obstacle>> {
     let numbered = (1..).zip(&script.steps);
-    let obstacles: Vec<Obstacle> =
+    let mut obstacles: Vec<Obstacle> =
         numbered.filter_map(|(number, step)| obstacle(number, &step.action, material)).collect();
+    if !options.goes_back {
+        obstacles.extend(unmet(script, material));
+    }
     if !obstacles.is_empty() {
         return Err(obstacles);
     }
@@ -63,22 +69,44 @@ pub(crate) fn programs(
 /// Returns the obstacle to a step.
 fn obstacle(number: usize, action: &Action, material: &Material) -> Option<Obstacle> {
     let instruction = || action.to_string();
-    let unsupported =
-        |remedy| Some(Obstacle::Unsupported { step: number, instruction: instruction(), remedy });
     if let Some(app) = started(action).filter(|app| !material.has_app(app)) {
         return Some(Obstacle::Plan(PlanError::NoSuchApplication { app }));
     }
     match action {
         Action::LoadObjectCode { app, vsn, .. } => {
             let is_there = material.libraries.get(app).is_some_and(|library| library.vsn == *vsn);
-            if is_there { None } else { unsupported("pack the release with this app's library") }
+            let remedy = "pack the release with this app's library".to_owned();
+            (!is_there).then(|| Obstacle::Unsupported { step: number, instruction: instruction(), remedy })
         }
         Action::Apply(call) if called(call).is_some_and(|module| !material.has_module(&module)) => {
             Some(Obstacle::UndefModule { step: number, instruction: instruction() })
         }
-        Action::SyncNodes { .. } => unsupported("a node knows no other nodes; remove it from the appup"),
         _ => None,
     }
+}
+
+/// Returns the obstacles to the meetings of a script. A window has one switch, so it has one
+/// meeting.
+fn unmet(script: &Script, material: &Material) -> Vec<Obstacle> {
+    let (mut obstacles, mut met) = (Vec::new(), Vec::new());
+    for (number, step) in (1..).zip(&script.steps) {
+        let Action::SyncNodes { with, .. } = &step.action else { continue };
+        let remedy = match meeting::nodes(with, material.seat.as_ref()) {
+            Err(remedy) => remedy,
+            Ok(_) if restarts(script) => "a script that restarts the daemon has no switch to meet \
+                                          before; remove it from the appup"
+                .to_owned(),
+            Ok(_) if met.contains(&step.window) => {
+                "nodes meet once before a switch, and an earlier step does it; keep one of them".to_owned()
+            }
+            Ok(_) => {
+                met.push(step.window);
+                continue;
+            }
+        };
+        obstacles.push(Obstacle::Unsupported { step: number, instruction: step.action.to_string(), remedy });
+    }
+    obstacles
 }
 
 /// Returns the app that a step starts or loads.

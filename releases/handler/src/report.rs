@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::error::AsBefore;
 use crate::lineup::ReplacedApp;
+use crate::meeting::MeetingReport;
 use crate::node::{ChangedChildren, Exited, Lingerer, Pause, Precopied, Resident};
 use crate::process::{Listed, Process};
 use crate::settle::Settled;
@@ -83,6 +84,9 @@ pub struct Report {
     /// The windows, if there was more than one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<WindowReport>,
+    /// The meetings with other nodes, one per window at most.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub meetings: Vec<MeetingReport>,
     /// The number of converted states.
     pub converted: usize,
     /// The number of states that were converted before their processes were held.
@@ -227,6 +231,7 @@ impl Report {
             duration_us: 0,
             pause: Pause::default(),
             windows: Vec::new(),
+            meetings: Vec::new(),
             converted: 0,
             precopied: Precopied::default(),
             trial: None,
@@ -257,6 +262,7 @@ impl Report {
         let processes = self.pause.processes + part.pause.processes;
         let longest = if part.pause.max_us >= self.pause.max_us { part.pause } else { self.pause };
         self.pause = Pause { processes, ..longest };
+        self.meetings.append(&mut part.meetings);
         self.converted += part.converted;
         self.precopied.processes += part.precopied.processes;
         self.precopied.rounds = self.precopied.rounds.max(part.precopied.rounds);

@@ -16,6 +16,7 @@
 //! interrupt and for crashes after earlier windows. Either is a failure like any other.
 
 mod cause;
+mod meet;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use crate::event::Progress;
 use crate::guard::guarded;
 use crate::interrupt::Interrupt;
 use crate::limits::{Limits, deadline};
+use crate::meeting::{Joined, Meetings, Unmet};
 use crate::node::NodeError;
 use crate::node::{Exited, Held, Idle, Image, Node, Staged, Staging, Switched};
 use crate::process::Process;
@@ -41,16 +43,24 @@ pub(crate) type Steps<'a> = &'a mut dyn FnMut(Progress<'_>);
 /// the first window.
 pub(crate) type Crashes<'a, N> = &'a dyn Fn(&N) -> Vec<Exited>;
 
+/// Everything around a saga that it heeds.
+pub(crate) struct Around<'a, N> {
+    pub(crate) limits: Limits,
+    pub(crate) interrupt: &'a Interrupt,
+    pub(crate) crashes: Crashes<'a, N>,
+    /// `None` if the node has no fleet. Then no program has a meeting.
+    pub(crate) meetings: Option<&'a dyn Meetings>,
+}
+
 /// Carries out a program, and records the events in the report.
 pub(crate) fn run<N: Node>(
     node: &mut N,
     program: &Program,
-    limits: Limits,
-    interrupt: &Interrupt,
-    crashes: Crashes<'_, N>,
+    around: Around<'_, N>,
     report: &mut Report,
     observer: Steps<'_>,
 ) {
+    let Around { limits, interrupt, crashes, meetings } = around;
     report.changed = true;
     let saga = Saga {
         node,
@@ -58,6 +68,9 @@ pub(crate) fn run<N: Node>(
         limits,
         interrupt,
         crashes,
+        meetings,
+        joined: None,
+        met: None,
         report,
         observer,
         images: BTreeMap::new(),
@@ -87,6 +100,11 @@ struct Saga<'a, N> {
     limits: Limits,
     interrupt: &'a Interrupt,
     crashes: Crashes<'a, N>,
+    meetings: Option<&'a dyn Meetings>,
+    /// The meeting that the node has joined, as long as it can refuse the switch.
+    joined: Option<Joined>,
+    /// The meeting that was decided.
+    met: Option<Joined>,
     report: &'a mut Report,
     observer: Steps<'a>,
     images: BTreeMap<AppName, Image>,
@@ -119,6 +137,7 @@ impl<N: Node> Saga<'_, N> {
             ready = self.attempt(*step, &what.to_string(), |saga| saga.precopy(&staged, what));
             has_shadows = ready.is_ok();
         }
+        let ready = ready.and_then(|()| self.join());
         let staged = match ready {
             Ok(()) => match self.hold(staged) {
                 Ok(switched) => return Ok(switched),
@@ -148,7 +167,7 @@ impl<N: Node> Saga<'_, N> {
             None => staged.hold(),
         };
         let mut undos = Vec::new();
-        match self.convert_all(&held, &mut undos) {
+        match self.convert_all(&held, &mut undos).and_then(|()| self.decide()) {
             Ok(()) => self.switch(held).ok_or(None),
             Err(Failed) => {
                 self.undo_all(undos);
@@ -237,6 +256,7 @@ impl<N: Node> Saga<'_, N> {
         }
         // The sweep also ends the journal, so a window without a gate needs it too.
         self.conclude(*resume, "sweep", |saga| {
+            saga.record_switch();
             saga.node.sweep(switched, deadline(saga.limits.sweep));
             Ok(())
         });
@@ -267,7 +287,9 @@ impl<N: Node> Saga<'_, N> {
             Ok(Some(cause)) | Err(cause) => Err(cause),
         };
         done.map_err(|cause| {
-            self.failed(step, title, &self.blamed(cause));
+            let cause = self.blamed(cause);
+            self.refuse(&cause);
+            self.failed(step, title, &cause);
             self.interrupt.heed(false);
             self.compare();
             self.report.outcome = Outcome::RolledBack;
@@ -312,7 +334,7 @@ impl<N: Node> Saga<'_, N> {
                     | Load { .. }
                     | NotAtRest { .. }
                     | StartApplication { .. }
-            )
+            ) | Cause::Unmet(Unmet::GivenUp)
         );
         self.interrupt.wish().filter(|_| is_wait).map_or(cause, Cause::Interrupted)
     }
@@ -335,7 +357,7 @@ impl<N: Node> Saga<'_, N> {
         (self.observer)(Progress { step, steps: self.program.steps, title, is_switched });
         let begin = Instant::now();
         let answer = guarded(|| what(self)).map_err(Cause::Panicked);
-        let duration_us = begin.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
+        let duration_us = micros(begin);
         self.report.steps.push(StepReport { step, title: title.to_owned(), duration_us });
         answer.and_then(|answer| answer)
     }
@@ -373,6 +395,10 @@ impl<N: Node> Saga<'_, N> {
         self.report.restarted = comparison.starts;
         self.report.timeouts = comparison.timeouts;
     }
+}
+
+fn micros(begin: Instant) -> u64 {
+    begin.elapsed().as_micros().try_into().unwrap_or(u64::MAX)
 }
 
 /// Returns the staging with its images. Every load follows its load_object_code, by a rule of

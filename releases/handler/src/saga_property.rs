@@ -7,8 +7,8 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use reld_plan::Release;
 
-use crate::fake::Fake;
-use crate::fixture::{AppText, booted, program_to, quiet, release, run};
+use crate::fake::{Course, Fake, FakeMeetings};
+use crate::fixture::{AppText, booted, program_to, quiet, release, run_with};
 use crate::options::InstallOptions;
 use crate::process::Pid;
 use crate::report::Outcome;
@@ -51,12 +51,15 @@ fn apps() -> impl Strategy<Value = Vec<RandomApp>> {
 }
 
 /// Returns the old release, or the new one if `is_new`.
+///
+/// The new release meets other nodes if an app is changed.
 fn side(apps: &[RandomApp], is_new: bool) -> Release {
+    let meets = apps.iter().position(|app| app.change == Change::Changed);
     let gone = if is_new { Change::Removed } else { Change::Added };
     let texts: Vec<(String, &str, Vec<String>, String)> = (0..)
         .zip(apps)
         .filter(|(_, app)| app.change != gone)
-        .map(|(number, app)| text(number, app, is_new))
+        .map(|(number, app)| text(number, app, is_new, meets == Some(number)))
         .collect();
     let names: Vec<Vec<&str>> =
         texts.iter().map(|text| text.2.iter().map(String::as_str).collect()).collect();
@@ -68,14 +71,21 @@ fn side(apps: &[RandomApp], is_new: bool) -> Release {
     release(if is_new { "2.0.0" } else { "1.0.0" }, &apps)
 }
 
-fn text(number: usize, app: &RandomApp, is_new: bool) -> (String, &'static str, Vec<String>, String) {
+fn text(
+    number: usize,
+    app: &RandomApp,
+    is_new: bool,
+    meets: bool,
+) -> (String, &'static str, Vec<String>, String) {
     let modules: Vec<String> = (0..app.modules.len()).map(|module| format!("m{number}_{module}")).collect();
+    let meeting = "{ sync_nodes = 'all', nodes = ['n1', 'n2'] }".to_owned();
     let words: Vec<String> = app
         .modules
         .iter()
         .zip(&modules)
         .filter(|((instruction, _), _)| !instruction.is_empty())
         .map(|((instruction, _), module)| instruction.replace('M', module))
+        .chain(meets.then_some(meeting))
         .collect();
     let entries = format!("[[up]]\nfrom = \"1.0.0\"\ninstructions = [{}]\n", words.join(", "));
     let is_changed = is_new && app.change == Change::Changed;
@@ -113,6 +123,24 @@ fn check_installed(fake: &Fake) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Compares the calls to the other nodes with the outcome: a node that does not switch has refused,
+/// unless the meeting had ended.
+fn check_meeting(calls: &[String], has_switched: bool) -> Result<(), TestCaseError> {
+    let words: Vec<&str> = calls.iter().filter_map(|call| call.split([' ', ':']).next()).collect();
+    let fits = match words[..] {
+        ["join", "decide", "gone"] | ["join", "gone"] => has_switched,
+        [] | ["join"] | ["join", "decide"] | ["join", "refuse"] => !has_switched,
+        _ => false,
+    };
+    prop_assert!(fits, "{:?} of a node that has switched: {}", words, has_switched);
+    Ok(())
+}
+
+fn course() -> impl Strategy<Value = Course> {
+    use Course::{AbortedBefore, AbortedWithin, Follows, Go, InDoubt, Late, No};
+    prop::sample::select(vec![Go, Go, Go, Go, Follows, Late, AbortedBefore, AbortedWithin, No, InDoubt])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
@@ -121,6 +149,7 @@ proptest! {
         apps in apps(),
         failing in btree_set(0..40_usize, 0..3),
         deaths in btree_map(0..40_usize, 1..20_u32, 0..4),
+        course in course(),
     ) {
         let mut fake = node(&apps);
         fake.failing = failing;
@@ -129,7 +158,11 @@ proptest! {
         fake.deaths = deaths;
         let mut before = quiet(&fake);
         let program = program_to(Some(&side(&apps, false)), &side(&apps, true), InstallOptions::default());
-        let report = run(&mut fake, &program);
+        let meetings = FakeMeetings::new(course);
+        let report = run_with(&mut fake, &program, Some(&meetings));
+        if program.meeting.is_some() {
+            check_meeting(&meetings.calls(), report.outcome == Outcome::Installed)?;
+        }
         match report.outcome {
             Outcome::Installed => check_installed(&fake)?,
             Outcome::RolledBack => {

@@ -14,12 +14,15 @@
 //! | raise | lower |
 //! | convert | (precopy's discard) |
 //! | compare | |
+//!
+//! After a node has joined a meeting with others, each failed step refuses the switch for all.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use reld_plan::{AppName, Apply, BuiltIn, Mode, ModuleName, PurgeMethod};
 
+use crate::meeting::Meeting;
 use crate::node::{AppSpec, Conversion, Gate, Image, Library, Passage, Slot, StateChange};
 
 /// An operation before the point of no return, in any phase.
@@ -99,7 +102,8 @@ pub(crate) struct Numbered<T> {
 /// The program of one window, by phases. Each phase has its own token of the node.
 ///
 /// ```text
-/// before | stage | staged | gate: precopy, raise | held | compare, SWITCH, kill, births, resume, sweep | finishes
+/// before | stage | staged | precopy, join, raise | held | compare, decide, SWITCH, kill, births,
+///     resume, sweep | finishes
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Program {
@@ -108,6 +112,8 @@ pub(crate) struct Program {
     pub(crate) staged: Vec<Numbered<Effect>>,
     /// `None` if the window has no members.
     pub(crate) gate: Option<Numbered<Precopy>>,
+    /// The meeting with other nodes, joined before the gate is raised and decided before the switch.
+    pub(crate) meeting: Option<Numbered<Meeting>>,
     pub(crate) held: Vec<Numbered<Inside>>,
     /// The step number of the switch.
     pub(crate) switch: usize,
@@ -157,6 +163,12 @@ impl fmt::Display for Precopy {
         let modules = self.passages.iter().map(|passage| &passage.conversion.module);
         let back = if self.passages.iter().any(|passage| passage.back.is_some()) { ", and back" } else { "" };
         write!(f, "precopy {}{back}", names(modules))
+    }
+}
+
+impl fmt::Display for Meeting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sync_nodes {}", self.id)
     }
 }
 

@@ -9,7 +9,8 @@
 //! load*                                 staged: no process runs the new code yet
 //! start_application* load_application*  apps that the release adds, beside the old code
 //! suspend                               all members at once
-//! code_change* apply* sync_nodes*       in the order of the translation
+//! code_change* apply*                   in the order of the translation
+//! sync_nodes*                           every node can still go back
 //! SWITCH                                all staged code becomes current
 //! apply*                                starts of children, unless a line written before them
 //!                                       runs after the resume

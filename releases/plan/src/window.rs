@@ -44,6 +44,8 @@ pub(crate) struct Window {
     /// The index in `members` of each module.
     places: BTreeMap<ModuleName, usize>,
     inside: Vec<Step>,
+    /// Meetings with other nodes, as the last steps before the switch.
+    meetings: Vec<Step>,
     /// Whether a call runs inside the pause.
     calls_inside: bool,
     /// The resumed modules, each with the number of the line that resumes it.
@@ -144,7 +146,7 @@ impl Window {
             LowLevel::Purge { modules } => self.purge(facts, modules, reason),
             LowLevel::SyncNodes { id, with } => {
                 let sync = Action::SyncNodes { id: id.clone(), with: with.clone() };
-                self.inside.push(self.step(sync, reason));
+                self.meetings.push(self.step(sync, reason));
             }
             LowLevel::RestartNewDaemon => self.first.push(self.step(Action::RestartNewDaemon, reason)),
             LowLevel::RestartDaemon => self.last.push(self.step(Action::RestartDaemon, reason)),
@@ -311,6 +313,7 @@ impl Window {
             started,
             members,
             inside,
+            meetings,
             resumed,
             child_starts,
             after_resume,
@@ -327,7 +330,13 @@ impl Window {
         let resume = (!modules.is_empty()).then(|| step(Action::Resume { modules }));
         let switch = Step::new(Action::Switch, Cause::PointOfNoReturn.into());
         let prepared = [first, object_code, before, restarted, staged, started].into_iter().flatten();
-        let paused = suspend.into_iter().chain(inside).chain([switch]).chain(child_starts).chain(resume);
+        let paused = suspend
+            .into_iter()
+            .chain(inside)
+            .chain(meetings)
+            .chain([switch])
+            .chain(child_starts)
+            .chain(resume);
         let mut steps: Vec<Step> = prepared.chain(paused).chain(after_resume).chain(last).collect();
         order::note(&mut steps, &resumed);
         (steps, warnings)

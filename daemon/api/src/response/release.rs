@@ -87,6 +87,9 @@ pub struct Report {
     /// The windows, if the modules switched group by group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<Window>,
+    /// The meetings with the other nodes of the fleet, one per window at most. OTP: `sync_nodes`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub meetings: Vec<Meeting>,
     /// The processes that ended during the upgrade, except those with a normal exit. The upgrade
     /// killed some of them; others ended by themselves.
     pub killed: Vec<Ended>,
@@ -130,6 +133,37 @@ pub struct Window {
     pub pauses: Pauses,
     /// The number of states that were converted.
     pub converted: u64,
+}
+
+/// A meeting of nodes before a switch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Meeting {
+    /// The id of the `sync_nodes`.
+    pub id: Value,
+    /// The nodes that met.
+    pub nodes: Vec<String>,
+    /// The number of the round.
+    pub round: u64,
+    /// The decision.
+    pub verdict: Verdict,
+    /// The wait for the other nodes before any process was paused.
+    pub joined_us: u64,
+    /// The part of the pause that the decision took.
+    pub held_us: u64,
+}
+
+/// The decision of a meeting, as the node knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// All nodes switch.
+    Go,
+    /// No node switches.
+    No,
+    /// The node lost the others after its vote, and they may switch.
+    InDoubt,
+    /// The others had switched before, and the node follows them.
+    Follows,
 }
 
 /// The trial conversion of new states back to the previous version. It does not cover states that

@@ -14,7 +14,7 @@ use crate::lineup::{Lineup, ReplacedApp};
 use crate::node::{Exited, Look, Node};
 use crate::options::InstallOptions;
 use crate::report::{Outcome, Report, WindowReport, what};
-use crate::saga;
+use crate::saga::{self, Around};
 use crate::settle;
 use crate::step::Program;
 
@@ -141,7 +141,9 @@ impl<N: Node> ReleaseHandler<N> {
                 let is_switched = progress.is_switched && is_last;
                 observer(Event::Step(Progress { is_switched, ..progress }));
             };
-            saga::run(&mut self.node, program, limits, &self.interrupt, &crashes, &mut part, &mut steps);
+            let (interrupt, meetings) = (&self.interrupt, self.meetings.as_deref());
+            let around = Around { limits, interrupt, crashes: &crashes, meetings };
+            saga::run(&mut self.node, program, around, &mut part, &mut steps);
             let (outcome, has_failed) = (part.outcome, part.failure.is_some());
             if programs.len() > 1 {
                 let (pause, converted) = (part.pause, part.converted);

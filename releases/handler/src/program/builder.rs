@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use reld_plan::{
     Action, AppName, Apply, BuiltIn, Dropped, Member as Suspended, MemberChange, ModuleName, PurgeMethod,
-    PurgeWords, Script, Step, Timeout,
+    PurgeWords, Script, Step, SyncWith, Timeout,
 };
+use serde_json::Value;
 
 use crate::action::{built_in_call, conversion, post, pre_purges};
 use crate::material::Material;
+use crate::meeting::{self, Meeting};
 use crate::node::{Conversion, Gate, LeavingChild, Member, Passage, Slot, StateChange, Unrest};
 use crate::options::InstallOptions;
 use crate::step::{Blueprint, Effect, Finish, Inside, Numbered, Precopy, Program};
@@ -89,8 +91,7 @@ impl<'a> Builder<'a> {
             Action::Remove { module, purge, .. } => self.purge(Slot::Old, vec![module.clone()], post(*purge)),
             Action::Purge { modules } => self.purge(Slot::Old, modules.clone(), PurgeMethod::Brutal),
             Action::Resume { .. } => self.program.resume = self.step,
-            // The check refuses a script with this action.
-            Action::SyncNodes { .. } => {}
+            Action::SyncNodes { id, with } => self.meet(id, with),
             // A script with a restart is not carried out live.
             Action::RestartNewDaemon | Action::RestartDaemon => {}
         }
@@ -246,6 +247,16 @@ impl<'a> Builder<'a> {
         if !modules.is_empty() {
             self.after(Finish::Purge { slot, modules, method });
         }
+    }
+
+    fn meet(&mut self, id: &Value, with: &SyncWith) {
+        // A way back meets no other node, because the others may be well.
+        let seat = self.material.seat.as_ref().filter(|_| !self.options.goes_back);
+        let met = seat.zip(meeting::nodes(with, seat).ok());
+        self.program.meeting = met.map(|(seat, nodes)| {
+            let (identity, mode) = (seat.identity.clone(), self.script.mode);
+            self.numbered(Meeting { id: id.clone(), nodes, identity, mode })
+        });
     }
 
     fn numbered<T>(&self, what: T) -> Numbered<T> {

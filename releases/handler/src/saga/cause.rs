@@ -4,6 +4,7 @@ use reld_error_codes::ErrorCode;
 
 use crate::children::Unexpected;
 use crate::interrupt::Wish;
+use crate::meeting::Unmet;
 use crate::node::{Exited, NodeError};
 use crate::process::{Listed, Process};
 use crate::settle::crashed;
@@ -13,6 +14,8 @@ use crate::settle::crashed;
 pub(super) enum Cause {
     #[error(transparent)]
     Node(#[from] NodeError),
+    #[error(transparent)]
+    Unmet(#[from] Unmet),
     #[error("members at rest were not converted: {}", Listed(.0))]
     Unconverted(Vec<Process>),
     #[error("{0}")]
@@ -30,6 +33,7 @@ impl Cause {
     pub(super) const fn code(&self) -> ErrorCode {
         match self {
             Self::Node(error) => of_node(error),
+            Self::Unmet(unmet) => unmet.code(),
             Self::Unconverted(_) => ErrorCode::Unconverted,
             Self::Children(_) => ErrorCode::Children,
             Self::Interrupted(_) => ErrorCode::Interrupted,
@@ -51,7 +55,7 @@ impl Cause {
             }
             Self::Children(Unexpected { supervisor, .. }) => Some(supervisor.clone()),
             Self::Crashed(crashes) => crashes.first().map(|exited| exited.process.clone()),
-            Self::Node(_) | Self::Interrupted(_) | Self::Panicked(_) => None,
+            Self::Node(_) | Self::Unmet(_) | Self::Interrupted(_) | Self::Panicked(_) => None,
         }
     }
 }

@@ -165,24 +165,24 @@ pub(crate) const INSTRUCTIONS: [Table; 18] = [
     ),
     instruction(
         &[
-            Key::required("sync_nodes", "any value", "\"id\"", "The name of the meeting point."),
+            Key::required("sync_nodes", "any value", "\"id\"", "The name of the meeting."),
             Key::optional(
                 "nodes",
                 "list of strings",
                 "none",
                 "[\"n1\"]",
-                "The nodes. Either nodes or from is needed.",
+                "The nodes of the fleet that meet, with this one; at most 127. Either nodes or from is needed.",
             ),
             Key::optional(
                 "from",
                 "\"module:function\"",
                 "none",
-                "\"moving:nodes\"",
-                "The function that returns the nodes.",
+                "\"fleet:nodes\"",
+                "fleet:nodes, for all nodes of the fleet. Functions of apps return no value.",
             ),
             Key::optional("args", "list of any values", "[]", "[1]", "The arguments of from."),
         ],
-        "Wait for other nodes. Planned as in OTP; this version of reld does not carry it out.",
+        "Let all nodes of the meeting switch, or none. Needs a daemon with --fleet. Unlike OTP, it comes right before the switch, at most once per window.",
     ),
 ];
 
