@@ -29,7 +29,7 @@ use crate::history::Records;
 use crate::log::Log;
 use crate::next::Next;
 use crate::node::{Handler, RuntimeNode, Shared};
-use crate::operator::{Booted, Operator};
+use crate::operator::{Board, Booted, Operator};
 use crate::panics::lasting;
 use crate::program::program;
 use crate::service::Manager;
@@ -127,7 +127,9 @@ async fn serve(
     let boot = boot(operator.boot(), operator.clone(), alarms.clone());
     if let Some(gate) = gate {
         let board = operator.clone();
-        tokio::spawn(async move { lasting("gate", || gate.give_back(board.follow())).await });
+        tokio::spawn(
+            async move { lasting("gate", || gate.give_back(board.follow(), Board::is_at_rest)).await },
+        );
     }
     let (listener, socket) = api_server::bind(&config.socket)
         .with_context(|| format!("cannot open the socket {}", config.socket.display()))?;

@@ -26,7 +26,6 @@ pub(crate) use self::fleetlock::{FleetLock, server};
 use self::fleetlock::{Refusal, Verb};
 pub(crate) use self::node_id::{group, id, id_of_machine};
 use crate::alarms::Alarms;
-use crate::operator::Board;
 
 /// The longest time for which an order waits for the lock, and the pause between two requests.
 const WAIT_MAX: Duration = Duration::from_secs(600);
@@ -55,8 +54,8 @@ impl Gate {
         Self { lock: Arc::new(lock), is_held: Arc::new(Mutex::new(true)), alarms }
     }
 
-    /// Takes the lock for an order that has its turn. An order that `waits` asks again, and the
-    /// board shows the reason.
+    /// Takes the lock for an order that has its turn. An order that `waits` asks again; `shows`
+    /// gets the order, with the reason for which it waits.
     ///
     /// # Errors
     /// The answer of the server, or its silence.
@@ -64,29 +63,32 @@ impl Gate {
         &self,
         order: &str,
         waits: bool,
-        board: &watch::Sender<Board>,
+        shows: impl Fn(String) + Send,
     ) -> Result<(), ErrorReport> {
         let deadline = Instant::now() + WAIT_MAX;
         while let Err(refusal) = self.request(Verb::PreReboot, || true).await {
             if !waits || Instant::now() + AGAIN > deadline {
                 return Err(locked_out(order, &refusal, waits));
             }
-            let busy = format!("{order}, which waits for the lock: {refusal}");
-            board.send_modify(|board| board.busy = Some(busy));
+            shows(format!("{order}, which waits for the lock: {refusal}"));
             sleep(AGAIN).await;
         }
-        board.send_modify(|board| board.busy = Some(order.to_owned()));
+        shows(order.to_owned());
         Ok(())
     }
 
     /// Gives the lock back whenever the node is at rest and may hold it. Runs as long as the
     /// daemon.
-    pub(crate) async fn give_back(&self, mut board: watch::Receiver<Board>) {
+    pub(crate) async fn give_back<Board: Send + Sync>(
+        &self,
+        mut board: watch::Receiver<Board>,
+        is_at_rest: fn(&Board) -> bool,
+    ) {
         let mut pause = PAUSE;
         loop {
-            let is_at_rest = board.borrow_and_update().is_at_rest();
-            let given = if is_at_rest && *self.is_held.lock().await {
-                self.request(Verb::SteadyState, || board.borrow().is_at_rest()).await
+            let rests = is_at_rest(&board.borrow_and_update());
+            let given = if rests && *self.is_held.lock().await {
+                self.request(Verb::SteadyState, || is_at_rest(&board.borrow())).await
             } else {
                 Ok(())
             };

@@ -103,7 +103,8 @@ impl Operator {
         let fits = fits(&order, &entry);
         let turn = self.turn(entry.clone(), fits).await?;
         if let Some(gate) = self.gate.as_ref().filter(|_| self.board.borrow().disrupts(&order)) {
-            gate.pass(entry.what(), entry.waits(), &self.board).await?;
+            let shows = |busy| self.board.send_modify(|board| board.busy = Some(busy));
+            gate.pass(entry.what(), entry.waits(), shows).await?;
         }
         self.send(turn, move |desk| desk.carry_out(order, origin, answer))
     }
