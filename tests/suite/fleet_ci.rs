@@ -110,7 +110,6 @@ fn s130_the_ansible_playbook_of_a_fleet_ends_with_the_outcome_of_the_rollout() {
     let play = || {
         let mut play = fleet.command(&playbook);
         play.args(["-i", "inventory"]).arg(folder("packaging/ci/ansible/fleet.yml"));
-        play.args(["-e", "ansible_python_interpreter='{{ ansible_playbook_python }}'"]);
         play.args(["-e", &format!("reld_fleet_policy={}", fleet.path("rollout.toml").display())]);
         play.args(["-e", &format!("reld_fleet_folder={}", fleet.path("rollout").display())]);
         Run::of(&mut play)
