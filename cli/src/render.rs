@@ -16,15 +16,15 @@ use std::fmt::{Display, Write as _};
 
 use reld_api::request::ChildType;
 use reld_api::response::{
-    AppList, Callback, ChildList, CodeTable, EndedApp, KeyList, Library, Loaded, NodeStatus, PortList,
-    Process, ProcessDetails, ProcessList, ReleaseList, ReleaseRow, ReleaseStatus, RunningRelease, StuckCode,
+    AppList, Callback, ChildList, CodeTable, EndedApp, Library, Loaded, NodeStatus, PortList, Process,
+    ProcessDetails, ProcessList, ReleaseList, ReleaseRow, ReleaseStatus, RunningRelease, StuckCode,
     SysStatus, TableList, TopList, TopProcess, WaitingOrder,
 };
 use reld_api::{ErrorCode, ErrorReport};
 use serde_json::Value;
 
 pub(crate) use env::{env, env_changed};
-pub(crate) use files::{pruned, repaired, verified};
+pub(crate) use files::{keys, pruned, repaired, verified};
 pub(crate) use report::{checked, ended, lingering, replaced, report, warnings};
 pub(crate) use table::table;
 
@@ -90,35 +90,6 @@ pub(crate) fn releases(list: &ReleaseList) -> String {
     let columns: Vec<_> = columns.into_iter().filter(is_used).collect();
     let heads: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
     table(&heads, list.releases.iter().map(|row| columns.iter().map(|(_, cell)| cell(row)).collect()))
-}
-
-pub(crate) fn keys(list: &KeyList) -> String {
-    let KeyList { policy, fault, require, threshold, keys, retired, floors } = list;
-    let mut text = match fault {
-        Some(fault) => format!("{policy}: unknown, and no new release is accepted\n{}", account(fault)),
-        None => format!("{policy}: require {require}, {}\n", counted(*threshold, "key", "keys")),
-    };
-    if require != "off" && *threshold > keys.len() as u64 {
-        let held = counted(keys.len() as u64, "key", "keys");
-        line(&mut text, format_args!("warning: no release can satisfy it: the node has {held}"));
-    }
-    let rows = keys.iter().map(|key| {
-        vec![
-            key.name.clone(),
-            key.id.clone(),
-            key.brought_by.as_ref().map_or_else(|| "administrator".to_owned(), |by| format!("release {by}")),
-            if key.names.is_empty() { "all".to_owned() } else { key.names.join(" ") },
-            key.not_after.map(|last| last.to_string()).unwrap_or_default(),
-        ]
-    });
-    text += &table(&["key", "number", "from", "releases", "last serial"], rows);
-    for id in retired {
-        line(&mut text, format_args!("retired: {id}"));
-    }
-    for (name, serial) in floors {
-        line(&mut text, format_args!("floor of {name}: serial {serial}"));
-    }
-    text
 }
 
 pub(crate) fn processes(list: &ProcessList) -> String {

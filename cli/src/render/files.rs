@@ -1,9 +1,9 @@
-//! The results of `verify`, `unpack` and `prune`.
+//! The results of `verify`, `unpack` and `prune`, and the keys that a release has to be signed with.
 
-use reld_api::response::{DamagedFile, Harm, Pruned, Verified, VerifiedRelease};
+use reld_api::response::{DamagedFile, Harm, KeyList, Pruned, Verified, VerifiedRelease};
 
-use super::size;
 use super::table::table;
+use super::{account, counted, line, size};
 
 /// The maximum number of damaged files listed per release.
 const NAMED_MAX: usize = 20;
@@ -82,4 +82,34 @@ pub(crate) fn pruned(answer: &Pruned, went: &str) -> String {
             releases.iter().map(line).collect::<String>() + &format!("{} in total\n", size(answer.bytes))
         }
     }
+}
+
+/// Shows the policy of signatures with its keys.
+pub(crate) fn keys(list: &KeyList) -> String {
+    let KeyList { policy, fault, require, threshold, keys, retired, floors } = list;
+    let mut text = match fault {
+        Some(fault) => format!("{policy}: unknown, and no new release is accepted\n{}", account(fault)),
+        None => format!("{policy}: require {require}, {}\n", counted(*threshold, "key", "keys")),
+    };
+    if require != "off" && *threshold > keys.len() as u64 {
+        let held = counted(keys.len() as u64, "key", "keys");
+        line(&mut text, format_args!("warning: no release can satisfy it: the node has {held}"));
+    }
+    let rows = keys.iter().map(|key| {
+        vec![
+            key.name.clone(),
+            key.id.clone(),
+            key.brought_by.as_ref().map_or_else(|| "administrator".to_owned(), |by| format!("release {by}")),
+            if key.names.is_empty() { "all".to_owned() } else { key.names.join(" ") },
+            key.not_after.map(|last| last.to_string()).unwrap_or_default(),
+        ]
+    });
+    text += &table(&["key", "number", "from", "releases", "last serial"], rows);
+    for id in retired {
+        line(&mut text, format_args!("retired: {id}"));
+    }
+    for (name, serial) in floors {
+        line(&mut text, format_args!("floor of {name}: serial {serial}"));
+    }
+    text
 }
