@@ -16,6 +16,7 @@
 //! slot, so no other node takes its place in the budget.
 
 mod change;
+mod direction;
 mod document;
 mod give;
 mod keys;
@@ -24,11 +25,10 @@ mod txn;
 mod view;
 
 pub use change::Refused;
-pub use document::{
-    Direction, Document, Ending, Member, Note, Outcome, Phase, Presence, Slot, Standing, UnknownName,
-};
+pub use direction::Direction;
+pub use document::{Document, Ending, Member, Note, Outcome, Phase, Presence, Slot, Standing};
 pub use give::{Given, ended};
-pub use keys::{Keys, Name};
+pub use keys::{Keys, Name, UnknownName};
 pub use step::{Own, Step, Why};
 pub use txn::{Compare, Delete, Entry, Put, Txn};
 pub use view::{Run, Seen, Unreadable, View};

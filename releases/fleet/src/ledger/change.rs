@@ -1,9 +1,9 @@
 //! The changes that operators make.
 
-use super::document::{Direction, Document, Ending, Note, Phase, Standing};
+use super::direction::Direction;
+use super::document::{Document, Ending, Note, Phase, Standing};
 use super::keys::Name;
-use super::step::json;
-use super::txn::Txn;
+use super::txn::{Txn, json};
 use super::view::{Run, View};
 
 /// The number of digits of the identity in the id of a rollout.

@@ -2,16 +2,11 @@
 //! some.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::direction::Direction;
 use super::keys::Name;
-
-/// A name that cannot be a segment of a key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no name of a fleet or a node: a name has letters, digits, `-`, `_` and `.`")]
-pub struct UnknownName(pub String);
 
 /// A node that is connected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,25 +60,6 @@ pub struct Document {
     pub by: String,
     /// The time of the start, in RFC 3339 format.
     pub at: String,
-}
-
-/// The direction of a rollout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// To the release.
-    Forward,
-    /// Back to the release that each node ran before.
-    Back,
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Forward => "forward",
-            Self::Back => "back",
-        })
-    }
 }
 
 /// The phase of a rollout.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use reld_plan::OnFailure;
 
-use super::document::{Direction, Ending, Outcome, Phase, Slot, Standing};
-use super::step::json;
-use super::txn::Txn;
+use super::direction::Direction;
+use super::document::{Ending, Outcome, Phase, Slot, Standing};
+use super::txn::{Txn, json};
 use super::view::{Run, Seen, View};
 use crate::next::{Halt, Next, Seen as Facts, next};
 

@@ -4,10 +4,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::document::{Direction, UnknownName};
+use super::direction::Direction;
 
 /// The beginning of all keys of all fleets.
 const ROOT: &str = "/reld/";
+
+/// A name that cannot be a segment of a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no name of a fleet or a node: a name has letters, digits, `-`, `_` and `.`")]
+pub struct UnknownName(pub String);
 
 /// The name of a fleet or a node: letters, digits, `-`, `_` and `.`, so that it is one segment of a
 /// key.

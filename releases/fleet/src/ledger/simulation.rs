@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::step::json;
+use super::txn::json;
 use super::*;
 
 const NODES: usize = 4;

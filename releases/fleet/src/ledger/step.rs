@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::document::{Direction, Ending, Outcome, Phase, Slot};
+use super::direction::Direction;
+use super::document::{Ending, Outcome, Phase, Slot};
 use super::give::{Given, ended};
 use super::keys::Name;
-use super::txn::Txn;
+use super::txn::{Txn, json};
 use super::view::{Run, View};
 use crate::next::{Next, Seen, State, Wait, next};
 
@@ -214,9 +215,4 @@ impl Run {
             && !has_taken_part
             && !self.is_at_goal(Direction::Forward, own)
     }
-}
-
-/// Writes a document of the ledger.
-pub(super) fn json(document: &impl serde::Serialize) -> String {
-    serde_json::to_string(document).expect("the documents of the ledger have only text keys")
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::step::json;
+use super::txn::json;
 use super::*;
 
 const IDENTITY: &str = "5fd924625f6ab16a19cc9807c7c506ae1813490e4ba675f843d5a10e0baacdb8";

@@ -78,3 +78,8 @@ impl Txn {
         self
     }
 }
+
+/// Writes a document of the ledger.
+pub(super) fn json(document: &impl serde::Serialize) -> String {
+    serde_json::to_string(document).expect("the documents of the ledger have only text keys")
+}

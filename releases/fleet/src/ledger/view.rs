@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use reld_plan::Rollout;
 use serde::de::DeserializeOwned;
 
-use super::document::{Direction, Document, Ending, Member, Outcome, Presence, Slot, Standing};
+use super::direction::Direction;
+use super::document::{Document, Ending, Member, Outcome, Presence, Slot, Standing};
 use super::keys::{Keys, Name};
 use super::txn::Entry;
 use crate::next::State;
