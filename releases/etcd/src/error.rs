@@ -31,17 +31,16 @@ pub enum Error {
         /// The fault.
         reason: String,
     },
-    /// The member ends the connection, and the client has no certificate. With TLS 1.3 a member that
-    /// requires one ends the connection after the handshake, often without a reason.
-    #[error(
-        "cannot use etcd at {endpoint}: it ends the connection ({reason}); if it requires a certificate of its \
-         clients, set `cert` and `key`"
-    )]
-    NeedsCertificate {
+    /// The member ends each connection. With TLS 1.3 a member that requires a certificate ends the
+    /// connection after the handshake, often without a reason.
+    #[error("cannot use etcd at {endpoint}: it ends the connection ({reason}); {remedy}")]
+    Ends {
         /// The member.
         endpoint: String,
         /// The fault.
         reason: String,
+        /// The remedy for the usual cause.
+        remedy: &'static str,
     },
     /// The member speaks TLS, and the endpoint does not.
     #[error("cannot use etcd at {endpoint}: it speaks TLS; write the endpoint with https://")]
@@ -128,7 +127,7 @@ impl Error {
             self,
             Self::Unreachable { .. }
                 | Self::Unavailable { .. }
-                | Self::NeedsCertificate { .. }
+                | Self::Ends { .. }
                 | Self::Token { .. }
                 | Self::NoLease
         )
@@ -141,7 +140,7 @@ impl Error {
             Self::Unreachable { .. }
                 | Self::Unavailable { .. }
                 | Self::Certificate { .. }
-                | Self::NeedsCertificate { .. }
+                | Self::Ends { .. }
                 | Self::NeedsTls { .. }
                 | Self::NoGateway { .. }
                 | Self::Nonsense { .. }
@@ -161,10 +160,12 @@ impl Error {
     pub(crate) fn of_transport(endpoint: &str, error: &ureq::Error, is_anonymous: bool) -> Self {
         let reason = error.to_string();
         let reason = reason.trim_start_matches("io: ").trim_start_matches("rustls: ").to_owned();
+        if is_ended(error, &reason)
+            && let Some(remedy) = remedy(endpoint, is_anonymous)
+        {
+            return Self::Ends { endpoint: endpoint.to_owned(), reason, remedy };
+        }
         match error {
-            error if is_anonymous && endpoint.starts_with("https:") && is_ended(error, &reason) => {
-                Self::NeedsCertificate { endpoint: endpoint.to_owned(), reason }
-            }
             ureq::Error::Timeout(_) => Self::unreachable(endpoint, "no answer in time"),
             ureq::Error::Protocol(_) => Self::nonsense(endpoint, reason),
             ureq::Error::Rustls(_) | ureq::Error::Tls(_) => certificate(endpoint, reason),
@@ -220,6 +221,17 @@ fn is_ended(error: &ureq::Error, reason: &str) -> bool {
     matches!(kind, Some(BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
         || reason.contains("alert: CertificateRequired")
         || reason.contains("alert: BadCertificate")
+}
+
+/// Returns the remedy for the usual cause of an ended connection.
+fn remedy(endpoint: &str, is_anonymous: bool) -> Option<&'static str> {
+    if endpoint.starts_with("http:") {
+        Some("if it speaks TLS, write the endpoint with https://")
+    } else if is_anonymous {
+        Some("if it requires a certificate of its clients, set `cert` and `key`")
+    } else {
+        None
+    }
 }
 
 fn certificate(endpoint: &str, reason: String) -> Error {

@@ -92,8 +92,8 @@ impl Http {
         })
     }
 
-    /// Tries the members, beginning with the one that answered last. Returns the first fault if none
-    /// answers.
+    /// Tries the members, beginning with the one that answered last. Returns the first fault if
+    /// none answers.
     fn in_turn<R>(&self, attempt: impl Fn(&str) -> Result<R, Error>) -> Result<R, Error> {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut fault = None;

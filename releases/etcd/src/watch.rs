@@ -29,11 +29,11 @@ impl Watch {
         Self { endpoint, lines: BufReader::new(content) }
     }
 
-    /// Waits for the next change, and returns its revision, or `None` after a silence. The watch has
-    /// ended after a silence and after an error.
+    /// Waits for the next change, and returns its revision, or `None` after a silence. The watch
+    /// has ended after a silence and after an error.
     ///
-    /// If the wanted revision is no longer kept, that counts as a change: the caller has to read the
-    /// keys in each case.
+    /// If the wanted revision is no longer kept, that counts as a change: the caller has to read
+    /// the keys in each case.
     ///
     /// # Errors
     /// The connection broke, or etcd ended the watch.
