@@ -14,7 +14,6 @@ use reld_plan::{Config, DocError};
 use reld_source::Source;
 use reld_store::make_folder;
 
-use crate::fleet::Membership;
 use crate::gate::{self, FleetLock};
 
 /// The place of the policy of signatures, unless the command line names one.
@@ -127,14 +126,6 @@ impl Daemon {
         let Some(server) = self.gate.clone() else { return Ok(None) };
         let id = self.gate_id.clone().map_or_else(gate::id_of_machine, Ok)?;
         Ok(Some(FleetLock::new(server, id, self.gate_group.clone())))
-    }
-
-    /// Returns the membership in a fleet, if the command line names one.
-    ///
-    /// # Errors
-    /// The errors of [`Membership::read`].
-    pub(crate) fn membership(&self, policy: &PolicyFile) -> anyhow::Result<Option<Membership>> {
-        self.fleet.as_deref().map(|file| Membership::read(file, policy)).transpose()
     }
 
     /// Returns the environment keys that the command line sets. The last value of a repeated key

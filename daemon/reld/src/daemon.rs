@@ -22,7 +22,7 @@ use crate::alarms::Alarms;
 use crate::api_server::{self, Api, Peer};
 use crate::config;
 use crate::environment::Environment;
-use crate::fleet::{self, Fleet};
+use crate::fleet::{self, Fleet, Membership};
 use crate::gate::Gate;
 use crate::handed::Handed;
 use crate::history::Records;
@@ -98,7 +98,7 @@ async fn serve(
     let signals = Signals::new()?;
     reld_loader::own_signals();
     let policy = config.policy()?;
-    let membership = config.membership(&policy)?;
+    let membership = config.fleet.as_deref().map(|file| Membership::read(file, &policy)).transpose()?;
     let gate = config.lock()?.map(|lock| Gate::new(lock, alarms.clone()));
     config.make_private_folders()?;
     let mut store = Store::open(&config.root)

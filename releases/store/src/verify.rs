@@ -81,8 +81,8 @@ pub fn survey(root: &Root, release: &KnownRelease) -> Result<Verified, Error> {
     Ok(Verified { files, bytes, damage })
 }
 
-/// Returns the content of a file of a known release, exactly as the manifest lists it. `None` if the
-/// manifest does not list it.
+/// Returns the content of a file of a known release, exactly as the manifest lists it. `None` if
+/// the manifest does not list it.
 ///
 /// # Errors
 /// [`Error::Io`], and [`Error::Tampered`] if the manifest or the file is not the unpacked one.

@@ -177,7 +177,8 @@ impl Agent {
 
     /// Begins the order of a slot on a thread of its own.
     fn begin(&mut self, view: &View, slot: Slot) {
-        let may_begin = self.order.is_none() && !self.daemon.operator.board().stops;
+        let board = self.daemon.operator.board();
+        let may_begin = self.order.is_none() && !board.stops && !board.restarts;
         let Some(run) = view.rollout.as_ref().filter(|_| may_begin) else { return };
         tracing::info!(name: "fleet.begin", rollout = run.id, attempt = slot.attempt, "the node begins its part of the rollout");
         let order = Order::new(&self.shared, &self.daemon, run, slot.clone());

@@ -67,8 +67,8 @@ impl Membership {
         Ok(membership)
     }
 
-    /// Checks that the policy of signatures lets no client of etcd run its own code on the node. The
-    /// policy may have changed since the start of the daemon.
+    /// Checks that the policy of signatures lets no client of etcd run its own code on the node.
+    /// The policy may have changed since the start of the daemon.
     pub(super) fn check_policy(&self) -> anyhow::Result<()> {
         let require = || self.policy.read(&Keys::default()).map(|policy| policy.require);
         ensure!(

@@ -65,11 +65,17 @@ impl Order {
         }
     }
 
-    /// Carries the order out, and keeps its result on disk before the node may restart. If the
-    /// daemon stops meanwhile there is no result: the next daemon goes on with the slot.
+    /// Carries the order out, and keeps its result on disk before the node may restart.
+    ///
+    /// | the daemon | result |
+    /// |---|---|
+    /// | restarts into the release | none: the next daemon is at the goal, or goes on with the slot |
+    /// | stops before the goal | none: the next daemon goes on with the slot |
+    /// | otherwise | that of the order |
     pub(super) fn carry_out(self, handle: &Handle, kept: &Mutex<Kept>) {
         let done = handle.block_on(self.go());
         let outcome = match &done {
+            Ok(Done { result: Ok(Ended::Restarts { .. }), .. }) => return,
             Ok(done) => self.judge(done),
             Err(refused) => self.failed(refused),
         };
