@@ -15,6 +15,7 @@ use reld_source::Source;
 use reld_store::make_folder;
 
 use crate::gate::{self, FleetLock};
+use crate::probe::other_modules;
 
 /// The place of the policy of signatures, unless the command line names one.
 const USUAL_POLICY: &str = "/etc/reld/trust.toml";
@@ -187,18 +188,6 @@ pub(crate) fn probe(
     }
     let text = if json { serde_json::to_string(&report)? } else { serde_json::to_string_pretty(&report)? };
     writeln!(std::io::stdout(), "{text}").context("cannot write the report")
-}
-
-/// Describes the first difference between the modules listed in `app.toml` and those in the
-/// library.
-pub(crate) fn other_modules(listed: &[&str], has: &[&str]) -> Option<String> {
-    let missing = listed.iter().find(|name| !has.contains(name));
-    let unlisted = has.iter().find(|name| !listed.contains(name));
-    match (missing, unlisted) {
-        (Some(name), _) => Some(format!("app.toml lists module {name}, which the library does not have")),
-        (None, Some(name)) => Some(format!("the library has module {name}, which app.toml does not list")),
-        (None, None) => None,
-    }
 }
 
 /// Prints an error on stderr and returns the exit code of a failure.

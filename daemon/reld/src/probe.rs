@@ -300,6 +300,18 @@ fn last(lines: &mpsc::Receiver<String>) -> Vec<String> {
     std::iter::from_fn(|| lines.recv_timeout(OUTPUT).ok()).collect()
 }
 
+/// Describes the first difference between the modules listed in `app.toml` and those in the
+/// library.
+pub(crate) fn other_modules(listed: &[&str], has: &[&str]) -> Option<String> {
+    let missing = listed.iter().find(|name| !has.contains(name));
+    let unlisted = has.iter().find(|name| !listed.contains(name));
+    match (missing, unlisted) {
+        (Some(name), _) => Some(format!("app.toml lists module {name}, which the library does not have")),
+        (None, Some(name)) => Some(format!("the library has module {name}, which app.toml does not list")),
+        (None, None) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use reld_handler::{Trip, Vsn};

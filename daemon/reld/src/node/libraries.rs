@@ -12,8 +12,7 @@ use reld_loader::{Digest, Loader, OpenRequest};
 use reld_runtime::{self as runtime, Module, Runtime};
 
 use super::words::{app, chain, left, vsn};
-use crate::config::other_modules;
-use crate::probe;
+use crate::probe::{self, other_modules};
 
 /// The loaded libraries.
 #[derive(Debug)]
