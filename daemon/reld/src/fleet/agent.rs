@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::{self, JoinHandle};
@@ -84,12 +85,14 @@ impl Agent {
                 }
                 wake = woken.try_recv().ok();
             }
-            pause = match self.turn() {
-                Ok(pause) => {
+            pause = match catch_unwind(AssertUnwindSafe(|| self.turn())) {
+                Ok(Ok(pause)) => {
                     self.connected();
                     pause
                 }
-                Err(fault) => self.lost(&fault),
+                Ok(Err(fault)) => self.lost(&fault),
+                // The panic hook has reported the panic.
+                Err(_) => LOOK,
             };
         }
     }
