@@ -233,7 +233,7 @@ mod tests {
             way_back: None,
             warnings: vec!["counter_sup is new".to_owned()],
         });
-        assert_snapshot!(text, @r"
+        assert_snapshot!(text, @r#"
           9. precopy [counter] (120 us)
              suspend [counter] (120 us)
          10. switch (120 us)
@@ -251,6 +251,6 @@ mod tests {
         not purged: loopy
         dropped from the states of link: `since`, `limits.max`
         warning: counter_sup is new
-        ");
+        "#);
     }
 }
