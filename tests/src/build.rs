@@ -44,7 +44,16 @@ const SELECTION: &[&str] = if cfg!(debug_assertions) {
 pub(crate) fn programs() -> &'static Programs {
     static PROGRAMS: OnceLock<Programs> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
-        let status = Command::new(env!("CARGO"))
+        let mut cargo = Command::new(env!("CARGO"));
+        // `cargo test` describes this package in the environment. Some build scripts, such as that
+        // of ring, would run again for it, and everything above them would be compiled again.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                cargo.env_remove(&name);
+            }
+        }
+        let status = cargo
             .current_dir(workspace())
             .args(["build", "--profile", &profile()])
             .args(SELECTION)
