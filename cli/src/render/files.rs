@@ -1,4 +1,4 @@
-//! The results of `verify`, `unpack` and `prune`, and the keys that a release has to be signed with.
+//! The results of `verify`, `unpack` and `prune`, and the keys that have to sign a release.
 
 use reld_api::response::{DamagedFile, Harm, KeyList, Pruned, Verified, VerifiedRelease};
 

@@ -3,6 +3,7 @@
 mod env;
 mod events;
 mod history;
+mod keys;
 mod look;
 mod release;
 mod touch;
@@ -10,6 +11,7 @@ mod touch;
 pub use env::{ChangedEnv, EnvChanged, EnvList, EnvOrigin, EnvValue};
 pub use events::{Event, Followed, LogLevel, LogLine, LogList, What};
 pub use history::{Attached, HistoryEntry, HistoryKind, HistoryList};
+pub use keys::{KeyList, KeyRow};
 pub use look::{
     App, AppList, AppStatus, Behaviour, Callback, ChildList, ChildRow, ChildSpecShown, CodeAge, CodeTable,
     EndedApp, Forest, Heap, Letter, LetterKind, Library, LoggedMessage, MessageCounts, Module, NodeStatus,
@@ -18,9 +20,9 @@ pub use look::{
     TableList, TopList, TopProcess, TreeNode, WaitingOrder,
 };
 pub use release::{
-    Checked, Committed, DamagedFile, Ended, Harm, KeyList, KeyRow, Lingerer, Meeting, NotTried, Outcome,
-    Pauses, Probed, Pruned, PrunedRelease, Rebooting, ReleaseList, ReleaseRow, ReleaseStatus, Removed,
-    Report, Settled, Started, Step, StepRun, Trial, Unpacked, Verdict, Verified, VerifiedRelease, Window,
+    Checked, Committed, DamagedFile, Ended, Harm, Lingerer, Meeting, NotTried, Outcome, Pauses, Probed,
+    Pruned, PrunedRelease, Rebooting, ReleaseList, ReleaseRow, ReleaseStatus, Removed, Report, Settled,
+    Started, Step, StepRun, Trial, Unpacked, Verdict, Verified, VerifiedRelease, Window,
 };
 pub use touch::{
     AppStarted, AppStopped, ChildDeleted, ChildStarted, ChildTerminated, CodeChanged, ExitSent, LinkEvent,
