@@ -44,6 +44,20 @@ pub enum Refused {
         /// The node.
         node: Name,
     },
+    /// The fleet does not have the node.
+    #[error("the fleet does not have the node {0}")]
+    NoMember(Name),
+    /// The node is connected.
+    #[error("{0} is connected; stop its daemon first")]
+    Connected(Name),
+    /// The node has a part in a rollout under way.
+    #[error("{node} has a part in rollout {id}, which is under way")]
+    TakesPart {
+        /// The id.
+        id: String,
+        /// The node.
+        node: Name,
+    },
     /// The rollout is in another state.
     #[error("rollout {id} is {state}")]
     State {
@@ -170,6 +184,27 @@ impl View {
             Some((number, _)) => txn.delete(self.keys.slot(&run.id, number)),
             None => txn,
         })
+    }
+
+    /// Forgets a node that is gone for good.
+    ///
+    /// # Errors
+    /// The fleet does not have the node, or it is connected, or a rollout waits for it.
+    pub fn remove(&self, node: &Name) -> Result<Txn, Refused> {
+        if !self.members.contains_key(node) {
+            return Err(Refused::NoMember(node.clone()));
+        }
+        if self.presences.contains_key(node) {
+            return Err(Refused::Connected(node.clone()));
+        }
+        let waits = |run: &&Run| {
+            let is_left_out = run.standing.value.skipped.contains_key(node);
+            run.gives_way().is_err() && !is_left_out && run.document.members.contains(node)
+        };
+        if let Some(run) = self.rollout.as_ref().filter(waits) {
+            return Err(Refused::TakesPart { id: run.id.clone(), node: node.clone() });
+        }
+        Ok(Txn::default().when(self.keys.presence(node), 0).delete(self.keys.member(node)))
     }
 
     fn in_phase(&self, phases: &[Phase]) -> Result<(&Run, Standing), Refused> {

@@ -259,3 +259,19 @@ fn a_value_that_is_no_document_is_named_with_its_key() {
         "{fault}"
     );
 }
+
+#[test]
+fn a_node_is_removed_once_it_is_gone_and_no_rollout_waits_for_it() {
+    let mut ledger = Ledger::started();
+    let node = name("n2");
+    let refused = |ledger: &Ledger| ledger.view().remove(&node).unwrap_err();
+    assert_eq!(refused(&ledger), Refused::NoMember(node.clone()));
+    let member = Member { labels: std::collections::BTreeMap::new(), since: note().at };
+    ledger.write(&Txn::default().put(keys().member(&node), json(&member)));
+    assert_eq!(refused(&ledger), Refused::Connected(node.clone()));
+    ledger.write(&Txn::default().delete(keys().presence(&node)));
+    assert!(matches!(refused(&ledger), Refused::TakesPart { .. }));
+    ledger.write(&ledger.view().skip(&node, note()).unwrap());
+    ledger.write(&ledger.view().remove(&node).unwrap());
+    assert!(ledger.view().members.is_empty());
+}
