@@ -26,7 +26,7 @@ pub(crate) use self::new::{Bump, Dev, Lang, Misfits, New};
 pub(crate) use self::release::{
     Check, Downgrade, Going, Install, Policy, Prune, Settle, Timeouts, Upgrade, Version, Wait,
 };
-pub(crate) use self::rollout::{Fleet, Hosts, Rollout};
+pub(crate) use self::rollout::{Line, List, Rollout};
 pub(crate) use self::touch::{App, Call, ChangeCode, Child, ChildId, Load, Process, Spawn, Sys};
 pub(crate) use self::trust::{ByHand, Floor, Sign, VerifyFile};
 use crate::json_arg;
@@ -152,7 +152,8 @@ pub(crate) enum Command {
     Upgrade(Upgrade),
     /// Go back to a release that ran before
     Downgrade(Downgrade),
-    /// Upgrade the nodes of a list over ssh: canaries first, then wave after wave
+    /// Upgrade the nodes of a list over ssh, or those of a fleet: canaries first, then wave after
+    /// wave
     #[command(subcommand)]
     Rollout(Rollout),
     /// Follow the upgrade under way until it ends

@@ -60,7 +60,7 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Verify { release, file } => release::verify(client, release, &file).await,
         Command::RebootOld { release, wait } => release::reboot_old(client, release.version, wait).await,
         Command::Releases => release::releases(client).await,
-        Command::Rollout(args) => rollout::run(args).await,
+        Command::Rollout(args) => rollout::run(client, args).await,
         Command::Attach { version } => history::attach(client, version).await,
         Command::Abort => history::abort(client).await,
         Command::History { number, rollout } => history::history(client, number, rollout).await,

@@ -381,6 +381,9 @@ pub(crate) fn status(status: &NodeStatus) -> String {
     if let Some(path) = &status.installed {
         line(&mut text, format_args!("installed  another reld: a restart of the daemon starts {path}"));
     }
+    if let Some(fleet) = &status.fleet {
+        line(&mut text, format_args!("fleet      {fleet}"));
+    }
     if status.degraded {
         text += "degraded   stuck app code was given up: it still holds a thread and its library\n";
     }

@@ -3,6 +3,8 @@
 
 #[cfg(test)]
 mod fake_node;
+#[cfg(test)]
+mod fleet;
 
 use std::collections::BTreeMap;
 
@@ -126,6 +128,7 @@ fn a_node_that_boots_is_not_called_idle() {
     let status = r::NodeStatus {
         reld: "0.1.0".to_owned(),
         os_pid: 4711,
+        fleet: None,
         installed: None,
         uptime_ms: 20,
         release: None,
@@ -412,6 +415,7 @@ fn status_shows_the_running_release_and_everything_unusual() {
     let status = r::NodeStatus {
         reld: "0.1.0".to_owned(),
         os_pid: 4711,
+        fleet: Some("shop as n1: connected to etcd".to_owned()),
         installed: Some("/usr/bin/reld".to_owned()),
         uptime_ms: 90_000,
         release: Some(r::RunningRelease {
@@ -468,6 +472,7 @@ fn status_shows_the_running_release_and_everything_unusual() {
     processes  12
     daemon     reld 0.1.0, process 4711, up 90.0 s
     installed  another reld: a restart of the daemon starts /usr/bin/reld
+    fleet      shop as n1: connected to etcd
     degraded   stuck app code was given up: it still holds a thread and its library
     dirty      code was changed by hand since the node booted
     upgrade    to 1.2.0: step 3 of 9: switch

@@ -26,6 +26,7 @@ mod fetch;
 mod first_app;
 mod fleet;
 mod fleet_ci;
+mod fleet_etcd;
 mod fleet_presence;
 mod floors;
 mod foreign;

@@ -66,7 +66,7 @@ fn missing(state: WaitState, status: &NodeStatus) -> Option<String> {
 }
 
 /// Reports whether a daemon that starts or restarts may answer later.
-fn is_passing(error: &ClientError) -> bool {
+pub(super) fn is_passing(error: &ClientError) -> bool {
     match error {
         ClientError::NoDaemon { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
         ClientError::Broken { .. } | ClientError::Deadline { .. } | ClientError::Ended { .. } => true,

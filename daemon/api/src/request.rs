@@ -11,12 +11,17 @@ use crate::error::{ErrorReport, ExitCode};
 use crate::response as r;
 
 mod env;
+mod fleet;
 mod look;
 mod release;
 mod touch;
 
 pub use crate::child_spec::{ChildSpec, ChildType, Restart, Shutdown};
 pub use env::{Env, SetEnv};
+pub use fleet::{
+    Fleet, FleetNodes, FleetRollout, HaltRollout, PauseRollout, RemoveNode, ResumeRollout, SkipNode,
+    StartRollout, TakeBackRollout,
+};
 pub use look::{
     Apps, ChildSpecOf, Children, Code, Events, FollowLogs, Logs, MessageLog, Ports, Process, Processes,
     State, Statistics, Status, SysStatus, Tables, Top, TopSort, Tree,
@@ -150,6 +155,17 @@ routes! {
     Post   "/children/delete"     ChildDelete    -> ChildDeleted   within QUICK;
     Post   "/apps/start"          AppStart       -> AppStarted     within LONG;
     Post   "/apps/stop"           AppStop        -> AppStopped     within LONG;
+
+    Get    "/fleet"               Fleet          -> FleetStatus    within QUICK;
+    Get    "/fleet/nodes"         FleetNodes     -> FleetNodeList  within QUICK;
+    Post   "/fleet/nodes/remove"  RemoveNode     -> NodeRemoved    within LONG;
+    Get    "/fleet/rollout"       FleetRollout   -> RolloutShown   within QUICK;
+    Post   "/fleet/rollout/start" StartRollout   -> RolloutChanged within LONG;
+    Post   "/fleet/rollout/pause" PauseRollout   -> RolloutChanged within LONG;
+    Post   "/fleet/rollout/resume" ResumeRollout -> RolloutChanged within LONG;
+    Post   "/fleet/rollout/halt"  HaltRollout    -> RolloutChanged within LONG;
+    Post   "/fleet/rollout/take_back" TakeBackRollout -> RolloutChanged within LONG;
+    Post   "/fleet/rollout/skip"  SkipNode       -> RolloutChanged within LONG;
 }
 
 /// Parses a request on the server side. An empty body counts as `{}`.

@@ -2,6 +2,7 @@
 
 mod env;
 mod events;
+mod fleet;
 mod history;
 mod keys;
 mod look;
@@ -10,6 +11,10 @@ mod touch;
 
 pub use env::{ChangedEnv, EnvChanged, EnvList, EnvOrigin, EnvValue};
 pub use events::{Event, Followed, LogLevel, LogLine, LogList, What};
+pub use fleet::{
+    FleetNode, FleetNodeList, FleetStatus, NodeRemoved, Rollout, RolloutChanged, RolloutDirection,
+    RolloutNode, RolloutNodeState, RolloutPhase, RolloutShown, SlotHolder,
+};
 pub use history::{Attached, HistoryEntry, HistoryKind, HistoryList};
 pub use keys::{KeyList, KeyRow};
 pub use look::{

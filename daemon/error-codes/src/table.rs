@@ -136,10 +136,18 @@ codes! {
     // Rollouts over several nodes.
     /// A rollout has ended before all nodes had the release.
     Halted = "halted",
-    /// Another rollout runs over these hosts.
+    /// Another rollout runs over these nodes.
     RollingOut = "rolling_out",
     /// A host of a rollout does not answer as a node does.
     Unreachable = "unreachable",
+    /// The daemon has joined no fleet.
+    NoFleet = "no_fleet",
+    /// The daemon cannot use the etcd of its fleet.
+    NoEtcd = "no_etcd",
+    /// The fleet has no rollout that can be changed in this way.
+    NoRollout = "no_rollout",
+    /// The fleet has no such node, or cannot do without it.
+    NoSuchNode = "no_such_node",
 
     // Failed upgrades.
     /// The upgrade failed before the switch, and was undone.

@@ -9,6 +9,7 @@ mod api;
 mod connections;
 mod env;
 mod files;
+mod fleet;
 mod follow;
 mod libraries;
 mod look;
@@ -93,7 +94,7 @@ async fn contain(request: HttpRequest, next: axum::middleware::Next) -> Response
 
 fn routes(router: Router<Api>) -> Router<Api> {
     let router = single_app::routes(follow::routes(files::routes(env::routes(release::routes(router)))));
-    let router = metrics::routes(reports::routes(touch::routes(look::routes(router))));
+    let router = fleet::routes(metrics::routes(reports::routes(touch::routes(look::routes(router)))));
     router.fallback(|| async {
         refuse(ErrorReport::new(ErrorCode::NoSuchRoute, "there is no such route", ExitCode::Usage))
     })

@@ -27,7 +27,7 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use reld_etcd::{Client, Committed};
-use reld_fleet::ledger::{Keys, Name, Txn, View, Why};
+use reld_fleet::ledger::{Keys, Name, Txn, View};
 use tokio::sync::oneshot;
 
 use self::agent::Agent;
@@ -43,7 +43,6 @@ const LEAVE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub(crate) struct Fleet(Arc<Shared>);
 
-#[allow(dead_code, reason = "the routes of a fleet use it")]
 impl Fleet {
     /// Joins the fleet, on threads of its own. Nothing waits for etcd.
     pub(crate) fn start(membership: Membership, daemon: Daemon) -> anyhow::Result<Self> {
@@ -75,19 +74,14 @@ impl Fleet {
         (seen.link.is_connected(), seen.link.text(&self.0.membership))
     }
 
-    /// Returns the last look at the fleet, without a request to etcd.
-    pub(crate) fn view(&self) -> Option<Arc<View>> {
-        self.0.seen.lock().view.clone()
-    }
-
-    /// Returns the reason for which this node did not begin at its last look.
-    pub(crate) fn waits(&self) -> Option<Why> {
-        self.0.seen.lock().waits.clone()
-    }
-
     /// Returns the time since which this daemon misses a member.
     pub(crate) fn missing_since(&self, node: &Name) -> Option<SystemTime> {
         self.0.seen.lock().missing.get(node).copied()
+    }
+
+    /// Checks that this node has a probe with this name.
+    pub(crate) fn check_probe(&self, name: &str) -> Result<(), String> {
+        probe::check(name, &self.0.membership)
     }
 
     /// Looks at the fleet. Blocks the thread.

@@ -56,7 +56,8 @@ pub(super) fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
-fn user() -> String {
+/// Returns the user and the machine.
+pub(super) fn user() -> String {
     let uid = getuid();
     let user = User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

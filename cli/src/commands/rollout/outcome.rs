@@ -53,17 +53,6 @@ impl Report {
         why: Option<String>,
         members: &[Member],
     ) -> Self {
-        let node = |member: &Member| {
-            let sight = member.sight.as_ref();
-            Node {
-                host: member.host.clone(),
-                state: word(direction, sight.map_or(State::Missing, |sight| sight.state)),
-                since: member.since.clone(),
-                runs: sight.and_then(|sight| sight.runs.clone()),
-                why: sight.and_then(|sight| sight.why.clone()),
-                step: sight.and_then(|sight| sight.step.clone()),
-            }
-        };
         Self {
             rollout: target.rollout.clone(),
             name: target.name.clone(),
@@ -72,7 +61,7 @@ impl Report {
             why,
             by: None,
             since: None,
-            nodes: members.iter().map(node).collect(),
+            nodes: nodes(direction, members),
         }
     }
 
@@ -91,6 +80,22 @@ impl Report {
         let outcome = outcome.replace('_', " ");
         format!("rollout {rollout} of {name} {version}: {outcome}{why}{by}\n{table}")
     }
+}
+
+/// Returns the rows of a report.
+pub(super) fn nodes(direction: Direction, members: &[Member]) -> Vec<Node> {
+    let node = |member: &Member| {
+        let sight = member.sight.as_ref();
+        Node {
+            host: member.host.clone(),
+            state: word(direction, sight.map_or(State::Missing, |sight| sight.state)),
+            since: member.since.clone(),
+            runs: sight.and_then(|sight| sight.runs.clone()),
+            why: sight.and_then(|sight| sight.why.clone()),
+            step: sight.and_then(|sight| sight.step.clone()),
+        }
+    };
+    members.iter().map(node).collect()
 }
 
 /// Returns the exit code of a rollout that does not run any more.

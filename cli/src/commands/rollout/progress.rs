@@ -22,6 +22,10 @@ impl Progress {
         Self { direction, is_terminal: io::stderr().is_terminal(), waits: String::new() }
     }
 
+    pub(super) const fn direction(&self) -> Direction {
+        self.direction
+    }
+
     /// Shows the present state of a node. The steps of a busy node are shown only on a terminal.
     pub(super) fn show(&mut self, members: &[Member], node: usize) {
         let member = &members[node];
@@ -42,6 +46,11 @@ impl Progress {
             Wait::Pause(_) => "pauses before the next wave\n".to_owned(),
             Wait::Halting(_, nodes) => format!("halts after {}\n", named(self.direction, members, nodes)),
         };
+        self.reason(members, text);
+    }
+
+    /// Shows a reason for a wait, in words, once.
+    pub(super) fn reason(&mut self, members: &[Member], text: String) {
         if text != self.waits {
             self.line(&text);
             self.summary(members);

@@ -70,7 +70,7 @@ impl Target {
 impl Tarball {
     /// Reads the head. Of a URL nothing else is read: each node verifies the whole tarball against
     /// the identity of this head.
-    fn read(document: &Path, release: &str) -> Result<(Self, Head), Failure> {
+    pub(super) fn read(document: &Path, release: &str) -> Result<(Self, Head), Failure> {
         if let Some(url) = input::url(Path::new(release)) {
             let head = head(&Source::parse(url)?)?;
             return Ok((Self::Url(url.to_owned()), head));

@@ -6,10 +6,13 @@ use super::member::Member;
 
 /// The words for the outcome of a rollout.
 pub(super) const DONE: &str = "done";
+pub(super) const HALTING: &str = "halting";
 pub(super) const HALTED: &str = "halted";
 pub(super) const INTERRUPTED: &str = "interrupted";
 pub(super) const NOT_BEGUN: &str = "not_begun";
+pub(super) const PAUSED: &str = "paused";
 pub(super) const RUNNING: &str = "running";
+pub(super) const TAKING_BACK: &str = "taking_back";
 pub(super) const TAKEN_BACK: &str = "taken_back";
 
 /// The end of a driver.

@@ -21,6 +21,7 @@ use self::tree::tree;
 pub(super) use self::words::{json, millis};
 use super::alarms::alarms;
 use super::api::Api;
+use super::fleet;
 use super::routing::on;
 use crate::operator::Waiting;
 use crate::program::replaced;
@@ -79,6 +80,7 @@ fn status(api: &Api) -> r::NodeStatus {
         dirty,
         degraded: !late(api).is_empty() || stuck.iter().any(|stuck| stuck.detached),
         alarms: alarms(api).into_iter().map(|alarm| alarm.text).collect(),
+        fleet: fleet::sentence(api),
         settling: board.settling.as_ref().map(|settling| settling.trip().to.to_string()),
         order: board.busy,
         waiting: board.waiting.iter().map(waiting).collect(),

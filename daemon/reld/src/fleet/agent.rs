@@ -117,11 +117,9 @@ impl Agent {
                         self.begin(&view, slot);
                         return Ok(LOOK);
                     }
-                    Step::Wait(why) => return Ok(self.waits(why)),
-                    Step::Idle => {
-                        self.shared.seen.lock().waits = None;
-                        return Ok(LOOK);
-                    }
+                    // The next look ends the pause in time.
+                    Step::Wait(Why::Policy(Wait::Pause(left))) => return Ok(left.min(LOOK)),
+                    Step::Wait(_) | Step::Idle => return Ok(LOOK),
                 },
             };
             // The next look shows whether it was written.
@@ -130,8 +128,8 @@ impl Agent {
         Ok(CONTENDED)
     }
 
-    fn look(&mut self) -> Result<Arc<View>, Fault> {
-        let view = Arc::new(self.shared.look()?.1);
+    fn look(&mut self) -> Result<View, Fault> {
+        let (_, view) = self.shared.look()?;
         let revision = view.rollout.as_ref().map_or(0, |run| run.standing.revision);
         if revision != self.standing.0 {
             self.standing = (revision, Instant::now());
@@ -142,7 +140,6 @@ impl Agent {
             missing.insert(node.clone(), seen.missing.get(node).copied().unwrap_or(since));
         }
         seen.missing = missing;
-        seen.view = Some(Arc::clone(&view));
         Ok(view)
     }
 
@@ -207,15 +204,6 @@ impl Agent {
             let outcome = Outcome { why, ..ended(Ending::Failed, &slot, &now()) };
             self.kept.lock().set_result(Some(Part { rollout, slot, outcome }));
         }
-    }
-
-    fn waits(&self, why: Why) -> Duration {
-        let pause = match &why {
-            Why::Policy(Wait::Pause(left)) => (*left).min(LOOK),
-            _ => LOOK,
-        };
-        self.shared.seen.lock().waits = Some(why);
-        pause
     }
 
     fn connected(&self) {

@@ -32,10 +32,18 @@ pub(super) fn named(
             Err(error) => Err(error.to_string()),
         };
     }
-    match membership.probes.get(name) {
-        Some(command) => Ok(probe(command, None)),
-        None => Err(format!(
+    command(name, membership).map(|command| probe(command, None))
+}
+
+/// Checks that this node has a probe with this name, as far as that is known before the release is.
+pub(super) fn check(name: &str, membership: &Membership) -> Result<(), String> {
+    if name.starts_with(OF_RELEASE) { Ok(()) } else { command(name, membership).map(drop) }
+}
+
+fn command<'a>(name: &str, membership: &'a Membership) -> Result<&'a str, String> {
+    membership.probes.get(name).map(String::as_str).ok_or_else(|| {
+        format!(
             "the fleet.toml of this node has no probe {name:?}; add it to [probes], or use {OF_RELEASE}PATH"
-        )),
-    }
+        )
+    })
 }

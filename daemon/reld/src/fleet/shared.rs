@@ -1,14 +1,13 @@
 //! The parts of the membership that all its threads use: the client of etcd, and the last look.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use reld_etcd::{Client, Committed};
-use reld_fleet::ledger::{self, Entry, Keys, Name, Txn, Unreadable, View, Why};
+use reld_fleet::ledger::{self, Entry, Keys, Name, Txn, Unreadable, View};
 use tokio::sync::oneshot;
 
 use super::facts::Facts;
@@ -36,10 +35,8 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) link: Link,
-    pub(super) view: Option<Arc<View>>,
     /// The members that are not connected, and the times since which this daemon misses them.
     pub(super) missing: BTreeMap<Name, SystemTime>,
-    pub(super) waits: Option<Why>,
 }
 
 /// A reason to look at once.

@@ -31,6 +31,9 @@ pub struct NodeStatus {
     /// Conditions that need the operator's attention.
     #[serde(default)]
     pub alarms: Vec<String>,
+    /// The fleet of the node, and its connection, in one sentence. Absent without a fleet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<String>,
     /// The upgrade under way.
     pub upgrade: Option<Progress>,
     /// The order under way, such as `unpack` or `upgrade to 1.1.0`. Settling does not count as an
