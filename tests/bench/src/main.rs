@@ -86,6 +86,9 @@ struct Args {
     /// Duration of a churn test in minutes.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
+    /// Let the nodes of a rollout drive themselves, through etcd.
+    #[arg(long)]
+    fleet: bool,
     /// Number of sessions that play a quest.
     #[arg(long, default_value_t = 2_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=16_000))]
     sessions: usize,
@@ -204,7 +207,7 @@ fn main() -> ExitCode {
         unpack::run(args.reps);
     }
     if wanted(Section::Rollout) {
-        rollout::run(args.reps);
+        if args.fleet { rollout::over_fleet(args.reps) } else { rollout::over_ssh(args.reps) }
     }
     if wanted(Section::Purge) {
         args.n.iter().for_each(|n| purge::run(args.reps, *n));

@@ -1,7 +1,8 @@
 //! Measures a rollout over three nodes, from its begin to its end, beside three upgrades by hand.
 //!
 //! The ssh command is a script that runs the line in a local shell, so the difference is the work
-//! of the driver: its looks at the nodes, and its decisions.
+//! of the driver: its looks at the nodes, and its decisions. Over a fleet, the difference is the
+//! work of the nodes: their transactions in a local etcd, and the looks that these wake.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -9,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use reld_tests::{Node, Run, release};
+use reld_tests::{Fleet, Node, Run, release};
 use serde_json::json;
 
 use crate::line;
@@ -19,7 +20,8 @@ const HOSTS: [&str; 3] = ["n1", "n2", "n3"];
 /// Runs a line with the socket of a host.
 const SSH: &str = "#!/bin/sh\nRELD_SOCKET=$(dirname \"$0\")/$1 exec sh -c \"$2\"\n";
 
-pub(crate) fn run(reps: usize) {
+/// Measures the driver over ssh.
+pub(crate) fn over_ssh(reps: usize) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let nodes = HOSTS.map(|host| {
         let node = Node::start();
@@ -31,15 +33,28 @@ pub(crate) fn run(reps: usize) {
     write(folder.path(), "hosts.txt", &HOSTS.join("\n"));
     write(folder.path(), "rollout.toml", &format!("release = {tarball:?}\n"));
     write(folder.path(), "ssh", SSH);
+    measure(reps, "rollout_command", &nodes, &tarball, || start(folder.path()));
+}
+
+/// Measures the nodes of a fleet, if there is etcd.
+pub(crate) fn over_fleet(reps: usize) {
+    let Some(fleet) = Fleet::of(HOSTS.len(), &release("bench-1.0.0")) else { return };
+    let tarball = release("bench-1.1.0");
+    let policy = fleet.policy(&tarball, "");
+    let start = || fleet.relctl(&["start", &policy, "--fleet"]);
+    measure(reps, "rollout_fleet", &fleet.nodes, &tarball, start);
+}
+
+fn measure(reps: usize, name: &str, nodes: &[Node], tarball: &str, start: impl Fn() -> Command) {
     let (mut rollout, mut by_hand) = (Vec::new(), Vec::new());
     for _ in 0..reps {
-        rollout.push(timed(|| drop(Run::of(&mut start(folder.path())).expect(0))));
+        rollout.push(timed(|| drop(Run::of(&mut start()).expect(0))));
         nodes.iter().for_each(back);
-        by_hand.push(timed(|| nodes.iter().for_each(|node| drop(node.ok(&["upgrade", &tarball])))));
+        by_hand.push(timed(|| nodes.iter().for_each(|node| drop(node.ok(&["upgrade", tarball])))));
         nodes.iter().for_each(back);
     }
-    let parameters = json!({"nodes": HOSTS.len()});
-    line::print("rollout_command", &parameters, "ms", rollout);
+    let parameters = json!({"nodes": nodes.len()});
+    line::print(name, &parameters, "ms", rollout);
     line::print("upgrades_by_hand", &parameters, "ms", by_hand);
 }
 
