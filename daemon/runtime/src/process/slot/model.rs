@@ -4,6 +4,8 @@
 //! There is no scheduler here: a thread that gets [`Wake::Schedule`] runs the process itself. A
 //! process counts its messages, and the test fails when two threads have its body at once.
 
+mod held;
+
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
@@ -380,43 +382,5 @@ fn no_more_messages_wait_than_a_process_allows_and_each_is_handled_or_refused() 
         };
         join([spawn(&house, sender()), spawn(&house, sender())]);
         assert_eq!(house.handled().mail + refused.load(Ordering::Relaxed), 2);
-    });
-}
-
-/// Finds these planted faults: a put-back forgets the signals that came meanwhile, or leaves the
-/// process scheduled; a signal does not wake a waiting process; a worker drops the answer if the
-/// body was taken from it; the watchdog does not schedule a process with signals.
-#[test]
-fn a_held_process_gets_its_answer_from_its_worker_or_from_its_slot_and_loses_no_signal() {
-    loom::model(|| {
-        let house = House::new();
-        let held = Arc::new(Custody::<Handled>::default());
-        assert_eq!(house.slot.push_signal(GENERATION, 1), Ok(Wake::Schedule));
-        let worker = spawn(&house, {
-            let held = Arc::clone(&held);
-            move |house| {
-                let claim = house.slot.claim_any().expect("no other thread claims it");
-                held.enter(house.handle(claim));
-                // Here the worker runs the process that the held one waits for, and has the answer.
-                match held.leave() {
-                    Some(mut body) => {
-                        house.alone(|| body.signals += 1);
-                        if house.put_back(body, Hold::NONE) == Wake::Schedule {
-                            house.run(Hold::NONE);
-                        }
-                    }
-                    None => house.signal(Hold::WAITING),
-                }
-            }
-        });
-        let sender = spawn(&house, |house| house.signal(Hold::WAITING));
-        // The watchdog.
-        if let Some(body) = held.seize()
-            && house.put_back(body, Hold::WAITING) == Wake::Schedule
-        {
-            house.run(Hold::WAITING);
-        }
-        join([worker, sender]);
-        assert_eq!(house.handled().signals, 3);
     });
 }

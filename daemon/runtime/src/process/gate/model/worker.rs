@@ -46,10 +46,10 @@ impl House {
 
     pub(super) fn turn(&self, slot: &Slot<Model>, station: &mut Station) -> Hold {
         while station.serving.is_none() {
-            // The short way, as in `world/run/short.rs`.
+            // The short way, as in `world/run/short.rs`: there is no copy to drop.
             let is_plain = station.round == 0 && station.shadow.is_none() && !station.is_unborn;
             if is_plain && self.gate.is_down() && station.has_work() {
-                self.run_next(station);
+                self.serve(station);
                 continue;
             }
             self.settle(station);
@@ -66,13 +66,17 @@ impl House {
         Hold::WAITING
     }
 
-    /// Runs init, or serves the next call.
+    /// Runs init, or serves the next call the long way.
     pub(super) fn run_next(&self, station: &mut Station) {
         if take(&mut station.is_unborn) {
             return self.callback(station);
         }
-        let Some(Call { from, mut route }) = station.inbox.pop_front() else { return };
         self.invalidate_shadow(station);
+        self.serve(station);
+    }
+
+    fn serve(&self, station: &mut Station) {
+        let Call { from, mut route } = station.inbox.pop_front().expect("it has work");
         self.callback(station);
         match route.pop_front() {
             None => self.answer(from),
