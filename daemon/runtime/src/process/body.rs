@@ -150,9 +150,17 @@ impl Wait {
 pub(crate) struct Open {
     pub(crate) reference: Ref,
     pub(crate) wait: Wait,
-    /// The time at which the request times out; for [`Wait::Time`], the time at which it is
-    /// answered.
-    pub(crate) due: Option<Instant>,
+    pub(crate) due: Due,
+}
+
+/// The time at which a request times out; for [`Wait::Time`], the time at which it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    Never,
+    /// So long after the process begins to wait in its slot. Most calls are answered before, and
+    /// read no clock.
+    After(Duration),
+    At(Instant),
 }
 
 /// The run state of a process. `world/run.rs` shows the transitions.
@@ -272,10 +280,24 @@ impl AfterCallback {
 
 impl Requests {
     /// Opens a request. The caller may set its `wait` later.
-    pub(crate) fn open(&mut self, wait: Wait, due: Option<Instant>) -> Ref {
+    pub(crate) fn open(&mut self, wait: Wait, timeout: Option<Duration>) -> Ref {
         let reference = self.new_ref();
+        let due = timeout.map_or(Due::Never, Due::After);
         self.open.push(Open { reference, wait, due });
         reference
+    }
+
+    /// Begins the time of new requests. Returns the time at which the first request is due.
+    pub(crate) fn first_due(&mut self) -> Option<Instant> {
+        let mut now = None;
+        let due = self.open.iter_mut().filter_map(|open| {
+            if let Due::After(timeout) = open.due {
+                let due = now.get_or_insert_with(Instant::now).checked_add(timeout);
+                open.due = due.map_or(Due::Never, Due::At);
+            }
+            if let Due::At(due) = open.due { Some(due) } else { None }
+        });
+        due.min()
     }
 
     fn new_ref(&mut self) -> Ref {

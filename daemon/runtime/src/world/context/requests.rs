@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::messages::note;
 use super::running::{Refused, with};
@@ -30,8 +30,7 @@ pub fn call(kind: RequestKind, to: Pid, body: Bytes, timeout: Option<Duration>) 
 }
 
 pub(super) fn open(own: &mut Body, wait: Wait, timeout: Option<Duration>) -> Ref {
-    let due = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    own.requests().open(wait, due)
+    own.requests().open(wait, timeout)
 }
 
 /// Sends a request to a port (see `io/port.rs`). The answer is available at once, unless the

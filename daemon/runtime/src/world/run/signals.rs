@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Run;
 use super::end::cancel_alarm;
-use crate::process::body::{Answer, During, Signal, Wait, spare_signals};
+use crate::process::body::{Answer, Due, During, Signal, Wait, spare_signals};
 use crate::process::link::{OnExit, on_exit};
 use crate::process::mail::Mail;
 use crate::words::code::Bytes;
@@ -84,7 +84,7 @@ impl Run<'_> {
         let due: Vec<_> = self
             .open()
             .iter()
-            .filter(|open| open.due.is_some_and(|due| due <= now))
+            .filter(|open| matches!(open.due, Due::At(due) if due <= now))
             .map(|open| (open.reference, open.wait))
             .collect();
         for (reference, wait) in due {
@@ -101,8 +101,9 @@ impl Run<'_> {
     /// Makes sure that a timer fires when the first open request is due. An answer does not cancel
     /// the timer. So a call sets no timer if one is armed that fires earlier.
     pub(super) fn arm(&mut self) {
-        let Some(due) = self.open().iter().filter_map(|open| open.due).min() else { return };
-        if self.requests().alarm.is_none_or(|(alarm, _)| due < alarm) {
+        let Some(requests) = &mut self.requests else { return };
+        let Some(due) = requests.first_due() else { return };
+        if requests.alarm.is_none_or(|(alarm, _)| due < alarm) {
             self.cancel_alarm();
             let after = due.saturating_duration_since(Instant::now());
             let timer = self.world.timers.set(after, Fire::Deadline(self.pid));
