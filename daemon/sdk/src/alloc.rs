@@ -8,8 +8,9 @@
     reason = "an allocator is unsafe by its trait, and forwards through function pointers"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout, System, handle_alloc_error};
 use std::ffi::{CStr, c_char, c_void};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use reld_abi::{Allocator as Table, AllocatorFn};
@@ -86,6 +87,26 @@ unsafe impl GlobalAlloc for DaemonAllocator {
         // SAFETY: the caller's promise about the block and its layout.
         unsafe { (table().dealloc)(ptr, layout.size(), layout.align()) }
     }
+}
+
+/// Allocates a block of bytes that does not count as memory of this library.
+#[inline]
+pub(crate) fn block(size: usize) -> NonNull<u8> {
+    let layout = Layout::array::<u8>(size).expect("no message is that long");
+    // SAFETY: the size is that of a layout.
+    let block = unsafe { (table().alloc)(layout.size(), layout.align()) };
+    NonNull::new(block).unwrap_or_else(|| handle_alloc_error(layout))
+}
+
+/// Frees a block.
+///
+/// # Safety
+/// The block came from [`block`] with this size, or from the daemon as a buffer of this size. It is
+/// not used again.
+#[inline]
+pub(crate) unsafe fn free(block: NonNull<u8>, size: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { (table().dealloc)(block.as_ptr(), size, 1) }
 }
 
 /// Counts a block, unless it is null.

@@ -288,7 +288,7 @@ async fn start<A: Application>(args: StartArgs) -> Result<Done<A>, Exit> {
         Ok(started) => started,
         Err(not_started) => return Ok(Done::not_started(not_started)),
     };
-    let reply = codec::encode(&root).map_err(|error| error.of("root supervisor"))?;
+    let reply = codec::body(&root).map_err(|error| error.of("root supervisor"))?;
     Ok(Done { state: Some(Box::new(state)), next: After::Continue, reply: Some(reply) })
 }
 
@@ -304,7 +304,7 @@ async fn prep_stop<A: Application>(mut state: Box<A>, stopping: Stopping) -> Res
 
 async fn config_change<A: Application>(mut state: Box<A>, change: EnvChange) -> Result<Done<A>, Exit> {
     if let Err(refusal) = state.accept_config(&change) {
-        let reply = codec::encode(&refusal.to_string()).map_err(|error| error.of("refusal"))?;
+        let reply = codec::body(&refusal.to_string()).map_err(|error| error.of("refusal"))?;
         return Ok(Done { reply: Some(reply), ..Done::go_on(state) });
     }
     state.config_change(change).await;

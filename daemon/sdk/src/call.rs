@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::body::Body;
 use crate::codec::{self, Undecodable, read};
 use crate::exit::Exit;
 use crate::host::{self, Closed, Refused, RequestKind, Tie};
@@ -55,7 +56,7 @@ pub async fn call<R: DeserializeOwned>(
     request_body: &impl Serialize,
     timeout: Duration,
 ) -> Result<R, CallError> {
-    let body = codec::encode(request_body).map_err(|error| error.of("call"))?;
+    let body = codec::body(request_body).map_err(|error| error.of("call"))?;
     let wait = open(RequestKind::Call, to.into(), body, timeout)?;
     Ok(read("reply", &reply(wait.await)?)?)
 }
@@ -64,13 +65,13 @@ pub async fn call<R: DeserializeOwned>(
 pub(crate) async fn request(
     kind: RequestKind,
     to: To,
-    body: Vec<u8>,
+    body: Body,
     timeout: Duration,
-) -> Result<Vec<u8>, CallError> {
+) -> Result<Body, CallError> {
     reply(open(kind, to, body, timeout)?.await)
 }
 
-fn open(kind: RequestKind, to: To, body: Vec<u8>, timeout: Duration) -> Result<Wait, CallError> {
+fn open(kind: RequestKind, to: To, body: Body, timeout: Duration) -> Result<Wait, CallError> {
     let to = find(to)?;
     let reference = host::ask(|host| host.call(kind, to, body, milliseconds(timeout)))??;
     Ok(match kind {
@@ -96,7 +97,7 @@ pub async fn stop(to: impl Into<To>, reason: Exit, timeout: Duration) -> Result<
     if receiver(&to).is_some_and(|pid| self_pid() == Some(pid)) {
         return Err(CallError::Exit(Exit::error("a process cannot stop itself by stop; return Next::Stop")));
     }
-    let body = codec::encode(&reason).map_err(|error| error.of("reason"))?;
+    let body = codec::body(&reason).map_err(|error| error.of("reason"))?;
     match request(RequestKind::Stop, to, body, timeout).await {
         Err(CallError::Exit(exit)) if exit == reason => Ok(()),
         ended => ended.map(drop),
@@ -120,7 +121,7 @@ pub async fn spawn_link(module: &str, args: &impl Serialize) -> Result<Pid, Call
 }
 
 pub(crate) async fn start(module: &str, args: &impl Serialize, tie: Tie) -> Result<Pid, CallError> {
-    let args = codec::encode(args).map_err(|error| error.of("start argument"))?;
+    let args = codec::body(args).map_err(|error| error.of("start argument"))?;
     let reference = host::ask(|host| host.spawn(module, args, tie))??;
     Ok(read("pid", &reply(Wait::for_another(reference).await)?)?)
 }
@@ -135,7 +136,7 @@ pub async fn sleep(time: Duration) {
     }
 }
 
-fn reply(closed: Result<Closed, Refused>) -> Result<Vec<u8>, CallError> {
+fn reply(closed: Result<Closed, Refused>) -> Result<Body, CallError> {
     match closed? {
         Closed::Reply(reply) => Ok(reply),
         Closed::Timeout => Err(CallError::Timeout),

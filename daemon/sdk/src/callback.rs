@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::body::Body;
 use crate::exit::{Exit, NotStarted};
 use crate::host;
 use crate::wait::Wait;
@@ -23,7 +24,7 @@ pub(crate) struct Done<S> {
     /// `None` if the process ends here.
     pub(crate) state: Option<Box<S>>,
     pub(crate) next: After,
-    pub(crate) reply: Option<Vec<u8>>,
+    pub(crate) reply: Option<Body>,
 }
 
 /// The next action of the process.
@@ -50,6 +51,9 @@ impl<S> Done<S> {
     }
 }
 
+/// The state of a callback after a poll.
+pub(crate) type Polled<S> = Poll<Result<Done<S>, Exit>>;
+
 /// How often a callback that wakes itself is polled again before other processes get their turn.
 const POLLS_IN_A_ROW: u32 = 16;
 
@@ -74,26 +78,20 @@ impl<S> Callback<S> {
     }
 
     /// Runs the callback as far as possible. `completed` holds the references that were answered
-    /// since the last poll.
-    pub(crate) fn poll(&mut self, completed: &[u64]) -> Poll<Result<Done<S>, Exit>> {
+    /// since the last poll. The result is written where the caller reads it, because it is large.
+    pub(crate) fn poll(&mut self, completed: &[u64], polled: &mut Polled<S>) {
         self.turn = None;
         self.wakers.wake(completed);
         let work = &mut self.work;
-        let mut polled = Poll::Pending;
-        if waker::lend(&mut self.wakers, |woken| poll_while_woken(work, woken, &mut polled)) {
+        if waker::lend(&mut self.wakers, |woken| poll_while_woken(work, woken, polled)) {
             self.turn = host::ask(|host| host.sleep(0)).and_then(|opened| opened).ok().map(Wait::new);
         }
-        polled
     }
 }
 
 /// Polls until the work ends or stops waking itself, at most [`POLLS_IN_A_ROW`] times. Returns
 /// whether the work has woken itself again in the last poll.
-fn poll_while_woken<S>(
-    work: &mut Work<S>,
-    woken: &Cell<bool>,
-    polled: &mut Poll<Result<Done<S>, Exit>>,
-) -> bool {
+fn poll_while_woken<S>(work: &mut Work<S>, woken: &Cell<bool>, polled: &mut Polled<S>) -> bool {
     let mut context = Context::from_waker(waker::root());
     for _ in 0..POLLS_IN_A_ROW {
         woken.set(false);

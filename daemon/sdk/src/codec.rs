@@ -6,10 +6,14 @@
 
 mod unread;
 
+use std::io;
+
 use reld_wire::reader;
 use rmp_serde::config::BytesMode;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
+
+use crate::body::Body;
 
 /// Some bytes could not be decoded as the requested type, or a value could not be encoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,12 +37,26 @@ pub(crate) const NOTHING: [u8; 1] = [0xc0];
 /// Encodes a value.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Undecodable> {
     let mut bytes = Vec::with_capacity(USUAL);
-    let mut serializer = rmp_serde::Serializer::new(&mut bytes)
+    write(value, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Encodes a value as the body of a message.
+///
+/// # Errors
+/// The value cannot be serialized.
+pub(crate) fn body<T: Serialize + ?Sized>(value: &T) -> Result<Body, Undecodable> {
+    let mut body = Body::with_room();
+    write(value, &mut body)?;
+    Ok(body)
+}
+
+fn write<T: Serialize + ?Sized>(value: &T, into: &mut impl io::Write) -> Result<(), Undecodable> {
+    let mut serializer = rmp_serde::Serializer::new(into)
         .with_bytes(BytesMode::ForceAll)
         .with_struct_map()
         .with_human_readable();
-    value.serialize(&mut serializer).map_err(|error| Undecodable(error.to_string()))?;
-    Ok(bytes)
+    value.serialize(&mut serializer).map_err(|error| Undecodable(error.to_string()))
 }
 
 /// Decodes a value. Unknown fields are skipped, because a newer sender may add some.

@@ -455,7 +455,7 @@ fn bytes<T: Serialize + ?Sized>(value: &T) -> Result<ByteBuf, Error> {
 
 /// Sends a request; the daemon answers before the call returns.
 fn ask<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
-    let body = codec::encode(request)?;
+    let body = codec::body(request)?;
     let reference = host::ask(|host| host.call(RequestKind::Table, Pid::NONE, body, reld_abi::INFINITY))??;
     match host::ask(|host| host.take(reference))?? {
         Some(Closed::Reply(reply)) => {

@@ -291,21 +291,23 @@ fn first_poll<B: Behaviour, N: Named>(
     occasion: Occasion<'_>,
     out: &mut Outcome,
 ) -> Verdict {
-    // It lives outside the fence, so that a panic drops it in a fence of its own.
-    let mut begun = None;
-    let polled = catch(|| {
-        let callback = match begin::<B>(state, occasion) {
-            Ok(work) => begun.insert(Callback::new(work)),
-            Err(exit) => return Poll::Ready(Err(exit)),
-        };
-        let polled = callback.poll(&[]);
-        // Most callbacks end here, leave nothing of the app behind and need no other fence.
-        if polled.is_ready() && callback.is_spent() {
-            begun = None;
+    // Both live outside the fence, so that a panic drops them in a fence of their own.
+    let (mut begun, mut polled) = (None, Poll::Pending);
+    let caught = catch(|| match begin::<B>(state, occasion) {
+        Ok(work) => {
+            let callback = begun.insert(Callback::new(work));
+            callback.poll(&[], &mut polled);
+            // Most callbacks end here, leave nothing of the app behind and need no other fence.
+            if polled.is_ready() && callback.is_spent() {
+                begun = None;
+            }
         }
-        polled
+        Err(exit) => polled = Poll::Ready(Err(exit)),
     });
-    match (polled.unwrap_or_else(|exit| Poll::Ready(Err(exit))), begun) {
+    if let Err(exit) = caught {
+        discard(std::mem::replace(&mut polled, Poll::Ready(Err(exit))));
+    }
+    match (polled, begun) {
         (Poll::Pending, Some(callback)) => park::<B, N>(Box::new(callback), out),
         (Poll::Pending, None) => reld_abi::VERDICT_CRASHED,
         (Poll::Ready(ended), None) => end::<B, N>(ended, out),
@@ -322,8 +324,11 @@ fn next_poll<B: Behaviour, N: Named>(
     completed: &[u64],
     out: &mut Outcome,
 ) -> Verdict {
-    let polled = catch(|| callback.poll(completed));
-    match polled.unwrap_or_else(|exit| Poll::Ready(Err(exit))) {
+    let mut polled = Poll::Pending;
+    if let Err(exit) = catch(|| callback.poll(completed, &mut polled)) {
+        discard(std::mem::replace(&mut polled, Poll::Ready(Err(exit))));
+    }
+    match polled {
         Poll::Pending => park::<B, N>(callback, out),
         Poll::Ready(ended) => {
             discard(callback);
@@ -351,7 +356,7 @@ fn end<B: Behaviour, N: Named>(ended: Result<Done<B::State>, Exit>, out: &mut Ou
     }
     if let Some(reply) = done.reply {
         out.has_reply = 1;
-        out.reply = give(reply);
+        out.reply = reply.give();
     }
     out.next = match done.next {
         After::Continue => reld_abi::NEXT_CONTINUE,

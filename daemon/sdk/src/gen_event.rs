@@ -362,7 +362,7 @@ pub async fn call<R: DeserializeOwned>(
 }
 
 async fn ask<T: DeserializeOwned>(manager: To, body: &Request, timeout: Duration) -> Result<T, EventError> {
-    let body = codec::encode(body)?;
+    let body = codec::body(body)?;
     let reply = request(RequestKind::Call, manager, body, timeout).await?;
     match read("manager's reply", &reply)? {
         Response::Ok(value) => Ok(value),

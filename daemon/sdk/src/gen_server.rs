@@ -340,7 +340,7 @@ async fn call<S: GenServer>(mut state: Box<S>, request: S::Call, from: From) -> 
         Answer::NoReply => (After::Continue, None),
         Answer::Stop { exit, reply } => (After::Stop(exit), reply),
     };
-    let reply = reply.as_ref().map(codec::encode).transpose().map_err(|error| error.of("reply"))?;
+    let reply = reply.as_ref().map(codec::body).transpose().map_err(|error| error.of("reply"))?;
     Ok(Done { state: Some(state), next, reply })
 }
 

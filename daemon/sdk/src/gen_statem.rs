@@ -20,8 +20,9 @@ pub use self::event::StatemEvent;
 pub(crate) use self::event::{Kept, TimeoutKind};
 pub use self::machine::Machine;
 use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, readable};
+use crate::body::Body;
 use crate::callback::{After, Done, Work};
-use crate::codec::{Undecodable, read};
+use crate::codec::{self, Undecodable, read};
 use crate::exit::{Exit, NotStarted};
 use crate::names::From;
 use crate::value::{State, Value};
@@ -149,7 +150,7 @@ pub trait GenStatem: Serialize + DeserializeOwned + Send + Sized + 'static {
 pub struct Transition<M: GenStatem> {
     pub(crate) to: Target<M::State>,
     pub(crate) postpone: bool,
-    pub(crate) replies: Vec<(From, Vec<u8>)>,
+    pub(crate) replies: Vec<(From, Body)>,
     pub(crate) timeouts: Vec<SetTimeout>,
     pub(crate) inserted: Vec<Kept>,
     /// The error of the first value that could not be serialized.
@@ -283,8 +284,8 @@ impl<M: GenStatem> Transition<M> {
         written.map_err(|error| self.failed.get_or_insert(error.of("event")).clone()).ok()
     }
 
-    fn written(&mut self, reply: &M::Reply) -> Option<Vec<u8>> {
-        let written = crate::codec::encode(reply);
+    fn written(&mut self, reply: &M::Reply) -> Option<Body> {
+        let written = codec::body(reply);
         written.map_err(|error| self.failed.get_or_insert(error.of("reply")).clone()).ok()
     }
 }

@@ -17,6 +17,7 @@ use reld_wire::told::Told;
 use self::book::Book;
 use self::recorder::Recorder;
 use crate::behaviour::Behaviour;
+use crate::body::Body;
 use crate::callback::Callback;
 use crate::ets::{self, Table};
 use crate::exit::Exit;
@@ -54,7 +55,7 @@ fn asked<R>(work: impl Future<Output = R>) -> Vec<u8> {
 
 /// Returns the result of `work` when the daemon answers with that entry.
 fn answered<R>(daemon: &Book, name: &str, work: impl Future<Output = R>) -> R {
-    run(Closed::Reply(daemon.bytes(name).to_vec()), work).1
+    run(Closed::Reply(Body::from(daemon.bytes(name))), work).1
 }
 
 fn pid() -> Pid {
@@ -208,8 +209,10 @@ fn exits() -> [Exit; 8] {
 fn init<B: Behaviour>(args: &impl serde::Serialize) -> Option<Vec<u8>> {
     let args = codec::encode(args).expect("encodes");
     let mut callback = Callback::new(B::init(&args).expect("it reads its argument"));
-    let Poll::Ready(Ok(done)) = callback.poll(&[]) else { panic!("init does not wait") };
-    done.reply
+    let mut polled = Poll::Pending;
+    callback.poll(&[], &mut polled);
+    let Poll::Ready(Ok(done)) = polled else { panic!("init does not wait") };
+    done.reply.map(|reply| reply.to_vec())
 }
 
 /// Decodes an entry that is the body of an event.

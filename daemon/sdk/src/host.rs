@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
+use crate::body::Body;
 use crate::daemon;
 use crate::exit::Exit;
 use crate::job::Job;
@@ -20,7 +21,7 @@ pub struct Refused;
 /// The result of an open request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Closed {
-    Reply(Vec<u8>),
+    Reply(Body),
     Timeout,
     Exit(Exit),
 }
@@ -28,13 +29,13 @@ pub(crate) enum Closed {
 /// A message that a task takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Mail {
-    Call(From, Vec<u8>),
-    Cast(Pid, Vec<u8>),
-    Info(Pid, Vec<u8>),
+    Call(From, Body),
+    Cast(Pid, Body),
+    Info(Pid, Body),
     Exit(Pid, Exit),
     Down(MonitorRef, Pid, Exit),
     /// An event of a port or table.
-    Told(Vec<u8>),
+    Told(Body),
 }
 
 /// The kind of a message without a reply.
@@ -68,26 +69,26 @@ pub(crate) enum RequestKind {
 /// The functions of a daemon. Bodies are MessagePack; times are in milliseconds.
 pub(crate) trait Host {
     fn self_pid(&self) -> Option<Pid>;
-    fn send(&self, kind: SendKind, to: Pid, body: Vec<u8>) -> Result<(), Refused>;
+    fn send(&self, kind: SendKind, to: Pid, body: Body) -> Result<(), Refused>;
     /// Inserts an event before all messages of the running process. For a task, sets the module and
     /// arguments to continue with.
-    fn continue_with(&self, body: Vec<u8>) -> Result<(), Refused>;
+    fn continue_with(&self, body: Body) -> Result<(), Refused>;
     /// Bounds the mailbox of the running process; 0 removes the bound.
     fn bound_mailbox(&self, messages: u64) -> Result<(), Refused>;
     /// Sets the receive time-out of the running process.
     fn receive_timeout(&self, after_ms: u64) -> Result<(), Refused>;
-    fn call(&self, kind: RequestKind, to: Pid, body: Vec<u8>, timeout_ms: u64) -> Result<u64, Refused>;
+    fn call(&self, kind: RequestKind, to: Pid, body: Body, timeout_ms: u64) -> Result<u64, Refused>;
     fn take(&self, reference: u64) -> Result<Option<Closed>, Refused>;
     fn forget(&self, reference: u64);
-    fn reply(&self, to: From, body: Vec<u8>) -> Result<(), Refused>;
-    fn send_after(&self, to: Pid, after_ms: u64, body: Vec<u8>) -> Result<Timer, Refused>;
-    fn send_interval(&self, to: Pid, every_ms: u64, body: Vec<u8>) -> Result<Timer, Refused>;
+    fn reply(&self, to: From, body: Body) -> Result<(), Refused>;
+    fn send_after(&self, to: Pid, after_ms: u64, body: Body) -> Result<Timer, Refused>;
+    fn send_interval(&self, to: Pid, every_ms: u64, body: Body) -> Result<Timer, Refused>;
     fn read_timer(&self, timer: Timer) -> Option<u64>;
     fn cancel_timer(&self, timer: Timer) -> bool;
     fn blocking(&self, job: Job) -> Result<u64, Refused>;
     fn sleep(&self, after_ms: u64) -> Result<u64, Refused>;
     fn recv(&self) -> Result<Option<Mail>, Refused>;
-    fn spawn(&self, module: &str, args: Vec<u8>, tie: Tie) -> Result<u64, Refused>;
+    fn spawn(&self, module: &str, args: Body, tie: Tie) -> Result<u64, Refused>;
     fn register(&self, name: &str) -> Result<(), Refused>;
     fn unregister(&self, name: &str) -> Result<(), Refused>;
     fn whereis(&self, name: &str) -> Option<Pid>;

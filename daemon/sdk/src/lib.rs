@@ -287,6 +287,7 @@ mod alloc;
 mod application;
 mod behaviour;
 mod blocking;
+mod body;
 mod bytes;
 mod call;
 mod callback;

@@ -87,7 +87,7 @@ pub fn send(to: impl Into<To>, message: &impl Serialize) -> Result<(), SendError
 }
 
 fn deliver(kind: SendKind, to: &To, message: &impl Serialize) -> Result<(), SendError> {
-    let body = codec::encode(message)?;
+    let body = codec::body(message)?;
     match receiver(to) {
         Some(pid) => Ok(ask(|host| host.send(kind, pid, body))?),
         None => Ok(()),
@@ -101,7 +101,7 @@ fn deliver(kind: SendKind, to: &To, message: &impl Serialize) -> Result<(), Send
 /// # Errors
 /// See [`SendError`]. Processes that are not gen_servers get [`Refused`] too.
 pub fn continue_with(argument: &impl Serialize) -> Result<(), SendError> {
-    let body = codec::encode(argument)?;
+    let body = codec::body(argument)?;
     Ok(ask(|host| host.continue_with(body))?)
 }
 
@@ -137,7 +137,7 @@ pub fn bound_mailbox(messages: usize) -> Result<(), Refused> {
 /// # Errors
 /// See [`SendError`].
 pub fn reply(to: From, reply: &impl Serialize) -> Result<(), SendError> {
-    let body = codec::encode(reply)?;
+    let body = codec::body(reply)?;
     Ok(ask(|host| host.reply(to, body))?)
 }
 
@@ -147,7 +147,7 @@ pub fn reply(to: From, reply: &impl Serialize) -> Result<(), SendError> {
 /// # Errors
 /// See [`SendError`].
 pub fn send_after(to: Pid, after: Duration, message: &impl Serialize) -> Result<Timer, SendError> {
-    let body = codec::encode(message)?;
+    let body = codec::body(message)?;
     Ok(ask(|host| host.send_after(to, milliseconds(after), body))?)
 }
 
@@ -158,7 +158,7 @@ pub fn send_after(to: Pid, after: Duration, message: &impl Serialize) -> Result<
 /// # Errors
 /// See [`SendError`].
 pub fn send_interval(to: Pid, every: Duration, message: &impl Serialize) -> Result<Timer, SendError> {
-    let body = codec::encode(message)?;
+    let body = codec::body(message)?;
     Ok(ask(|host| host.send_interval(to, milliseconds(every), body))?)
 }
 

@@ -231,7 +231,7 @@ fn bytes(value: &impl Serialize) -> Result<ByteBuf, Undecodable> {
 }
 
 async fn ask<T: DeserializeOwned>(supervisor: To, body: &Request) -> Result<T, SupervisorError> {
-    let body = codec::encode(body)?;
+    let body = codec::body(body)?;
     let reply = request(RequestKind::Supervisor, supervisor, body, INFINITY).await?;
     let reply: Reply<T, wire::Error<Word<Reason>>> = read("supervisor's reply", &reply)?;
     Result::from(reply).map_err(SupervisorError::from)
@@ -283,7 +283,7 @@ impl<S: Supervisor> Behaviour for Tree<S> {
         let args = read("start argument", args)?;
         Ok(Box::pin(async move {
             let spec = S::init(args);
-            let reply = codec::encode(&spec).map_err(|error| error.of("supervisor spec"))?;
+            let reply = codec::body(&spec).map_err(|error| error.of("supervisor spec"))?;
             Ok(Done { state: None, next: After::Continue, reply: Some(reply) })
         }))
     }

@@ -3,7 +3,8 @@
 
 use reld_abi::Host as Table;
 
-use crate::bytes::{give, give_exit, lend, read_exit, take};
+use crate::body::Body;
+use crate::bytes::{give_exit, lend, read_exit, take};
 use crate::codec;
 use crate::exit::Exit;
 use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind, Tie};
@@ -16,19 +17,19 @@ impl Host for Table {
         read_pid(unsafe { (self.self_pid)() })
     }
 
-    fn send(&self, kind: SendKind, to: Pid, body: Vec<u8>) -> Result<(), Refused> {
+    fn send(&self, kind: SendKind, to: Pid, body: Body) -> Result<(), Refused> {
         let kind = match kind {
             SendKind::Cast => reld_abi::EVENT_CAST,
             SendKind::Info => reld_abi::EVENT_INFO,
         };
         // SAFETY: as above; the body changes owner.
-        ok(unsafe { (self.send)(kind, give_pid(to), give(body)) })
+        ok(unsafe { (self.send)(kind, give_pid(to), body.give()) })
     }
 
-    fn continue_with(&self, body: Vec<u8>) -> Result<(), Refused> {
+    fn continue_with(&self, body: Body) -> Result<(), Refused> {
         let me = give_pid(Host::self_pid(self).ok_or(Refused)?);
         // SAFETY: as above; the body changes owner.
-        ok(unsafe { (self.send)(reld_abi::EVENT_CONTINUE, me, give(body)) })
+        ok(unsafe { (self.send)(reld_abi::EVENT_CONTINUE, me, body.give()) })
     }
 
     fn bound_mailbox(&self, messages: u64) -> Result<(), Refused> {
@@ -38,12 +39,12 @@ impl Host for Table {
 
     fn receive_timeout(&self, after_ms: u64) -> Result<(), Refused> {
         let me = give_pid(Host::self_pid(self).ok_or(Refused)?);
-        let body = codec::encode(&after_ms).map_err(|_| Refused)?;
+        let body = codec::body(&after_ms).map_err(|_| Refused)?;
         // SAFETY: as above; the body changes owner.
-        ok(unsafe { (self.send)(reld_abi::EVENT_TIMEOUT, me, give(body)) })
+        ok(unsafe { (self.send)(reld_abi::EVENT_TIMEOUT, me, body.give()) })
     }
 
-    fn call(&self, kind: RequestKind, to: Pid, body: Vec<u8>, timeout_ms: u64) -> Result<u64, Refused> {
+    fn call(&self, kind: RequestKind, to: Pid, body: Body, timeout_ms: u64) -> Result<u64, Refused> {
         let kind = match kind {
             RequestKind::Call => reld_abi::REQUEST_CALL,
             RequestKind::Supervisor => reld_abi::REQUEST_SUPERVISOR,
@@ -52,7 +53,7 @@ impl Host for Table {
             RequestKind::Table => reld_abi::REQUEST_TABLE,
         };
         // SAFETY: as above; the body changes owner.
-        opened(unsafe { (self.call)(kind, give_pid(to), give(body), timeout_ms) })
+        opened(unsafe { (self.call)(kind, give_pid(to), body.give(), timeout_ms) })
     }
 
     fn take(&self, reference: u64) -> Result<Option<Closed>, Refused> {
@@ -76,25 +77,25 @@ impl Host for Table {
         unsafe { (self.forget)(reference) }
     }
 
-    fn reply(&self, to: From, body: Vec<u8>) -> Result<(), Refused> {
+    fn reply(&self, to: From, body: Body) -> Result<(), Refused> {
         let to = reld_abi::From {
             caller: give_pid(to.caller),
             server: give_pid(to.server),
             reference: to.reference,
         };
         // SAFETY: as above; the body changes owner.
-        ok(unsafe { (self.reply)(to, give(body)) })
+        ok(unsafe { (self.reply)(to, body.give()) })
     }
 
-    fn send_after(&self, to: Pid, after_ms: u64, body: Vec<u8>) -> Result<Timer, Refused> {
+    fn send_after(&self, to: Pid, after_ms: u64, body: Body) -> Result<Timer, Refused> {
         // SAFETY: as above; the body changes owner.
-        let timer = unsafe { (self.send_after)(give_pid(to), after_ms, give(body)) };
+        let timer = unsafe { (self.send_after)(give_pid(to), after_ms, body.give()) };
         if timer.id == 0 { Err(Refused) } else { Ok(Timer { id: timer.id, at_ns: timer.at_ns }) }
     }
 
-    fn send_interval(&self, to: Pid, every_ms: u64, body: Vec<u8>) -> Result<Timer, Refused> {
+    fn send_interval(&self, to: Pid, every_ms: u64, body: Body) -> Result<Timer, Refused> {
         // SAFETY: as above; the body changes owner.
-        let timer = unsafe { (self.send_interval)(give_pid(to), every_ms, give(body)) };
+        let timer = unsafe { (self.send_interval)(give_pid(to), every_ms, body.give()) };
         if timer.id == 0 { Err(Refused) } else { Ok(Timer { id: timer.id, at_ns: timer.at_ns }) }
     }
 
@@ -138,14 +139,14 @@ impl Host for Table {
         read_message(self, message).map(Some)
     }
 
-    fn spawn(&self, module: &str, args: Vec<u8>, tie: Tie) -> Result<u64, Refused> {
+    fn spawn(&self, module: &str, args: Body, tie: Tie) -> Result<u64, Refused> {
         let link = match tie {
             Tie::None => 0,
             Tie::Link => 1,
             Tie::Child => 2,
         };
         // SAFETY: as above; the name is lent, the arguments change owner.
-        opened(unsafe { (self.spawn)(lend(module.as_bytes()), give(args), link) })
+        opened(unsafe { (self.spawn)(lend(module.as_bytes()), args.give(), link) })
     }
 
     fn register(&self, name: &str) -> Result<(), Refused> {
@@ -242,7 +243,7 @@ fn read_pid(pid: reld_abi::Pid) -> Option<Pid> {
 
 fn read_answer(answer: reld_abi::Answer) -> Closed {
     // SAFETY: the daemon gave us the answer's buffers.
-    let reply = unsafe { take(answer.reply) };
+    let reply = unsafe { Body::take(answer.reply) };
     // SAFETY: as above.
     let text = unsafe { take(answer.exit.text) };
     match answer.kind {
@@ -254,7 +255,7 @@ fn read_answer(answer: reld_abi::Answer) -> Closed {
 
 fn read_message(host: &Table, message: reld_abi::Message) -> Result<Mail, Refused> {
     // SAFETY: the daemon gave us the message's buffer.
-    let body = unsafe { take(message.body) };
+    let body = unsafe { Body::take(message.body) };
     let from = Pid::new(message.from.slot, message.from.generation);
     Ok(match message.kind {
         reld_abi::EVENT_CALL => {

@@ -131,7 +131,7 @@ pub async fn recv<M: DeserializeOwned>() -> Result<Message<M>, RecvError> {
 /// The module does not exist or is not a task, or this process is not a task.
 pub fn continue_with(module: &str, args: &impl Serialize) -> Result<(), Exit> {
     let args = codec::encode(args).map_err(|error| error.of("start argument"))?;
-    let entry = codec::encode(&Entry { module: module.to_owned(), args: ByteBuf::from(args) })?;
+    let entry = codec::body(&Entry { module: module.to_owned(), args: ByteBuf::from(args) })?;
     let asked = host::ask(|host| host.continue_with(entry)).and_then(|taken| taken);
     asked.map_err(|Refused| {
         Exit::error(format!(

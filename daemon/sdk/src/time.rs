@@ -8,7 +8,9 @@ pub const INFINITY: Duration = Duration::MAX;
 /// Converts to milliseconds, rounded up, so that no timer fires early. [`INFINITY`] becomes the
 /// boundary's value for it.
 pub(crate) fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(reld_abi::INFINITY)
+    let part = u64::from(time.subsec_nanos().div_ceil(1_000_000));
+    let whole = time.as_secs().checked_mul(1000);
+    whole.and_then(|whole| whole.checked_add(part)).unwrap_or(reld_abi::INFINITY)
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ impl Future for Wait {
         let asks = std::mem::replace(&mut self.asks, true);
         let ask = || host::ask(|host| host.take(self.reference)).and_then(|taken| taken);
         let taken = if asks { ask() } else { Ok(None) };
-        if taken == Ok(None) {
+        if matches!(taken, Ok(None)) {
             waker::park(self.reference, context.waker());
             return Poll::Pending;
         }

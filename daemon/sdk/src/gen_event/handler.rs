@@ -193,7 +193,7 @@ async fn answer<H: EventHandler>(
 }
 
 fn done<H>(state: Box<Hosted<H>>, handled: Handled, reply: Value) -> Result<Done<Hosted<H>>, Exit> {
-    let reply = codec::encode(&HandlerAnswer { handled, reply })?;
+    let reply = codec::body(&HandlerAnswer { handled, reply })?;
     let next = match handled {
         Handled::Keep => After::Continue,
         Handled::Remove => After::Stop(Exit::Normal),

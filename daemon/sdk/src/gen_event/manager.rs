@@ -9,6 +9,7 @@ use super::{
     EventError, GenEvent, Handled, HandlerAnswer, HandlerEnd, HandlerRow, HandlerSpec, HandlerStart, Order,
 };
 use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, readable};
+use crate::body::Body;
 use crate::call::{CallError, request, start};
 use crate::callback::{Done, Work};
 use crate::codec::{self, Undecodable, read};
@@ -196,7 +197,7 @@ impl Handlers {
 
     /// Gives the same order to all handlers, one after the other. Removes the handlers that end.
     async fn order_all(&mut self, order_: &Order) -> Result<(), Undecodable> {
-        let body = codec::encode(order_)?;
+        let body = codec::body(order_)?;
         let mut at = 0;
         while let Some(row) = self.handlers.get(at) {
             match send(row.pid, body.clone()).await {
@@ -208,7 +209,7 @@ impl Handlers {
         Ok(())
     }
 
-    async fn ask(&mut self, asked: Request, asker: Pid) -> Result<Vec<u8>, Undecodable> {
+    async fn ask(&mut self, asked: Request, asker: Pid) -> Result<Body, Undecodable> {
         match asked {
             Request::AddHandler(spec) => response(self.add(spec, StartAs::default(), None).await.map(drop)),
             Request::AddSupHandler(spec) => response(self.add(spec, StartAs::default(), Some(asker)).await),
@@ -239,18 +240,18 @@ impl Handlers {
     }
 }
 
-fn response<T: Serialize>(result: Result<T, Refusal>) -> Result<Vec<u8>, Undecodable> {
-    codec::encode(&match result {
+fn response<T: Serialize>(result: Result<T, Refusal>) -> Result<Body, Undecodable> {
+    codec::body(&match result {
         Ok(value) => Response::Ok(value),
         Err(refusal) => Response::Error(refusal),
     })
 }
 
 async fn order(pid: Pid, order: &Order) -> Result<HandlerAnswer, CallError> {
-    send(pid, codec::encode(order)?).await
+    send(pid, codec::body(order)?).await
 }
 
-async fn send(pid: Pid, body: Vec<u8>) -> Result<HandlerAnswer, CallError> {
+async fn send(pid: Pid, body: Body) -> Result<HandlerAnswer, CallError> {
     let reply = request(RequestKind::Call, To::Pid(pid), body, INFINITY).await?;
     Ok(read("handler's answer", &reply)?)
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
+use crate::body::Body;
 use crate::exit::Exit;
 use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind, Tie};
 use crate::job::Job;
@@ -16,13 +17,13 @@ pub(super) struct Recorder {
 }
 
 impl Host for Recorder {
-    fn call(&self, _: RequestKind, _: Pid, body: Vec<u8>, _: u64) -> Result<u64, Refused> {
-        self.asked.borrow_mut().push(body);
+    fn call(&self, _: RequestKind, _: Pid, body: Body, _: u64) -> Result<u64, Refused> {
+        self.asked.borrow_mut().push(body.to_vec());
         Ok(1)
     }
 
-    fn continue_with(&self, body: Vec<u8>) -> Result<(), Refused> {
-        self.asked.borrow_mut().push(body);
+    fn continue_with(&self, body: Body) -> Result<(), Refused> {
+        self.asked.borrow_mut().push(body.to_vec());
         Ok(())
     }
 
@@ -34,7 +35,7 @@ impl Host for Recorder {
         None
     }
 
-    fn send(&self, _: SendKind, _: Pid, _: Vec<u8>) -> Result<(), Refused> {
+    fn send(&self, _: SendKind, _: Pid, _: Body) -> Result<(), Refused> {
         Err(Refused)
     }
 
@@ -48,15 +49,15 @@ impl Host for Recorder {
 
     fn forget(&self, _: u64) {}
 
-    fn reply(&self, _: From, _: Vec<u8>) -> Result<(), Refused> {
+    fn reply(&self, _: From, _: Body) -> Result<(), Refused> {
         Err(Refused)
     }
 
-    fn send_after(&self, _: Pid, _: u64, _: Vec<u8>) -> Result<Timer, Refused> {
+    fn send_after(&self, _: Pid, _: u64, _: Body) -> Result<Timer, Refused> {
         Err(Refused)
     }
 
-    fn send_interval(&self, _: Pid, _: u64, _: Vec<u8>) -> Result<Timer, Refused> {
+    fn send_interval(&self, _: Pid, _: u64, _: Body) -> Result<Timer, Refused> {
         Err(Refused)
     }
 
@@ -80,7 +81,7 @@ impl Host for Recorder {
         Err(Refused)
     }
 
-    fn spawn(&self, _: &str, _: Vec<u8>, _: Tie) -> Result<u64, Refused> {
+    fn spawn(&self, _: &str, _: Body, _: Tie) -> Result<u64, Refused> {
         Err(Refused)
     }
 

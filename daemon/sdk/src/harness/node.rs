@@ -437,7 +437,9 @@ impl<B: Behaviour> Process<B> {
                 let mut callback = Callback::new(begin()?);
                 let mut completed = None;
                 loop {
-                    match callback.poll(completed.as_slice()) {
+                    let mut polled = Poll::Pending;
+                    callback.poll(completed.as_slice(), &mut polled);
+                    match polled {
                         Poll::Ready(ended) => return ended,
                         Poll::Pending => {
                             completed = Some(self.world.close_next().ok_or_else(waits_for_ever)?);

@@ -6,6 +6,7 @@ use reld_wire::Reply;
 use reld_wire::port::{self, Addresses, PortId, Reason, Request};
 use serde::Serialize;
 
+use crate::body::Body;
 use crate::codec;
 use crate::port::{Connection, Listener};
 
@@ -28,7 +29,7 @@ pub(super) struct Ports {
 
 impl Ports {
     /// Answers a request at once. `None` stands for a wait that never ends.
-    pub(super) fn ask(&mut self, request: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn ask(&mut self, request: &[u8]) -> Option<Body> {
         let request = codec::decode::<Request>(request).ok()?;
         if self.has_left(&request) {
             return answer::<()>(Err(port::Error::new(Reason::Closed, "the peer closed the connection")));
@@ -97,10 +98,10 @@ impl Ports {
     }
 }
 
-fn ok<T: Serialize>(value: T) -> Option<Vec<u8>> {
+fn ok<T: Serialize>(value: T) -> Option<Body> {
     answer(Ok(value))
 }
 
-fn answer<T: Serialize>(result: Result<T, port::Error>) -> Option<Vec<u8>> {
-    codec::encode(&Reply::from(result)).ok()
+fn answer<T: Serialize>(result: Result<T, port::Error>) -> Option<Body> {
+    codec::body(&Reply::from(result)).ok()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use reld_wire::supervisor::{Counts, Error, Reason, Reply, Request};
 
+use crate::body::Body;
 use crate::codec;
 use crate::names::Pid;
 
@@ -23,20 +24,20 @@ impl Supervisors {
         supervisor: Pid,
         request: &[u8],
         child: impl FnOnce() -> Pid,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<Body> {
         let children = self.0.get_mut(&supervisor)?;
         let answer = match codec::decode::<Request>(request).ok()? {
             Request::StartChildArgs(_) => {
                 *children += 1;
-                codec::encode(&Reply::Ok(Some(child().0)))
+                codec::body(&Reply::Ok(Some(child().0)))
             }
             Request::CountChildren => {
                 let (active, workers) = (*children, *children);
-                codec::encode(&Reply::Ok(Counts { specs: 1, active, supervisors: 0, workers }))
+                codec::body(&Reply::Ok(Counts { specs: 1, active, supervisors: 0, workers }))
             }
             _ => {
                 let text = "a supervisor of the harness starts and counts children only".to_owned();
-                codec::encode(&Reply::<()>::Error(Error::new(Reason::BadRequest, text)))
+                codec::body(&Reply::<()>::Error(Error::new(Reason::BadRequest, text)))
             }
         };
         answer.ok()

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_bytes::ByteBuf;
 
 use self::key::Key;
+use crate::body::Body;
 use crate::codec;
 
 /// A key and a value, as they were written.
@@ -39,7 +40,7 @@ struct Table {
 
 impl Tables {
     /// Answers a request of the process under test. `None` stands for a request that no SDK sends.
-    pub(super) fn ask(&mut self, request: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn ask(&mut self, request: &[u8]) -> Option<Body> {
         match codec::decode::<Request>(request).ok()? {
             Request::New(options) => answer(self.create(options, Owner::Me)),
             Request::Whereis { name } => answer(Ok(self.find(&name))),
@@ -198,6 +199,6 @@ impl Table {
     }
 }
 
-fn answer<T: Serialize>(result: Result<T, Error>) -> Option<Vec<u8>> {
-    codec::encode(&Reply::from(result)).ok()
+fn answer<T: Serialize>(result: Result<T, Error>) -> Option<Body> {
+    codec::body(&Reply::from(result)).ok()
 }

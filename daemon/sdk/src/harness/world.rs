@@ -10,6 +10,7 @@ use serde_bytes::ByteBuf;
 use super::ports::Ports;
 use super::supervisors::Supervisors;
 use super::tables::{Owner, Tables};
+use crate::body::Body;
 use crate::codec;
 use crate::exit::Exit;
 use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind, Tie};
@@ -40,7 +41,7 @@ pub enum Sent {
 
 /// A fired timer.
 pub(super) enum Fired {
-    Info(Vec<u8>),
+    Info(Body),
     /// The receive time-out of the process.
     Idle,
 }
@@ -64,7 +65,7 @@ struct Inner {
     open: BTreeMap<u64, (u64, Closed)>,
     closed: BTreeMap<u64, Closed>,
     timers: BTreeMap<u64, Pending>,
-    replies: BTreeMap<u64, Vec<u8>>,
+    replies: BTreeMap<u64, Body>,
     sent: Vec<Sent>,
     names: BTreeMap<String, Pid>,
     env: BTreeMap<String, Vec<u8>>,
@@ -74,7 +75,7 @@ struct Inner {
     supervisors: Supervisors,
     tables: Tables,
     trapping: bool,
-    continues: Option<Vec<u8>>,
+    continues: Option<Body>,
     /// The time at which the receive time-out fires.
     idle_until_ms: Option<u64>,
 }
@@ -86,7 +87,7 @@ struct Pending {
     /// The period, if the timer is an interval.
     every_ms: Option<u64>,
     to: Pid,
-    body: Vec<u8>,
+    body: Body,
 }
 
 impl Inner {
@@ -95,7 +96,7 @@ impl Inner {
         self.last
     }
 
-    fn begin(&mut self, after_ms: u64, every_ms: Option<u64>, to: Pid, body: Vec<u8>) -> Timer {
+    fn begin(&mut self, after_ms: u64, every_ms: Option<u64>, to: Pid, body: Body) -> Timer {
         let id = self.next();
         let at_ms = self.now_ms.saturating_add(after_ms);
         self.timers.insert(id, Pending { at_ms, every_ms, to, body });
@@ -145,7 +146,7 @@ impl World {
         From { caller: TESTER, server: ME, reference: self.inner.borrow_mut().next() }
     }
 
-    pub(super) fn take_reply(&self, to: From) -> Option<Vec<u8>> {
+    pub(super) fn take_reply(&self, to: From) -> Option<Body> {
         self.inner.borrow_mut().replies.remove(&to.reference)
     }
 
@@ -172,14 +173,14 @@ impl World {
     fn respond(&self, to: Pid, request: &[u8]) -> Closed {
         match self.responder.borrow_mut().as_mut() {
             Some(responder) => match responder(to, Value::from_bytes(request)) {
-                Ok(reply) => Closed::Reply(reply.bytes().to_vec()),
+                Ok(reply) => Closed::Reply(Body::from(reply.bytes())),
                 Err(exit) => Closed::Exit(exit),
             },
             None => Closed::Exit(Exit::Noproc),
         }
     }
 
-    fn ask(&self, answer: impl FnOnce(&mut Inner) -> Option<Vec<u8>>) -> Result<u64, Refused> {
+    fn ask(&self, answer: impl FnOnce(&mut Inner) -> Option<Body>) -> Result<u64, Refused> {
         let mut inner = self.inner.borrow_mut();
         let answer = answer(&mut inner).ok_or(Refused)?;
         let reference = inner.next();
@@ -224,7 +225,7 @@ impl World {
     }
 
     /// Takes the argument of the last `continue_with`.
-    pub(super) fn take_continue(&self) -> Option<Vec<u8>> {
+    pub(super) fn take_continue(&self) -> Option<Body> {
         self.inner.borrow_mut().continues.take()
     }
 
@@ -278,7 +279,7 @@ impl Host for World {
         Some(ME)
     }
 
-    fn send(&self, kind: SendKind, to: Pid, body: Vec<u8>) -> Result<(), Refused> {
+    fn send(&self, kind: SendKind, to: Pid, body: Body) -> Result<(), Refused> {
         let body = Value::from_bytes(&body);
         self.inner.borrow_mut().sent.push(match kind {
             SendKind::Cast => Sent::Cast(to, body),
@@ -287,7 +288,7 @@ impl Host for World {
         Ok(())
     }
 
-    fn continue_with(&self, body: Vec<u8>) -> Result<(), Refused> {
+    fn continue_with(&self, body: Body) -> Result<(), Refused> {
         self.inner.borrow_mut().continues = Some(body);
         Ok(())
     }
@@ -303,7 +304,7 @@ impl Host for World {
         Ok(())
     }
 
-    fn call(&self, kind: RequestKind, to: Pid, body: Vec<u8>, _: u64) -> Result<u64, Refused> {
+    fn call(&self, kind: RequestKind, to: Pid, body: Body, _: u64) -> Result<u64, Refused> {
         match kind {
             RequestKind::Port => return self.ask(|inner| inner.ports.ask(&body)),
             RequestKind::Table => return self.ask(|inner| inner.tables.ask(&body)),
@@ -331,16 +332,16 @@ impl Host for World {
         inner.closed.remove(&reference);
     }
 
-    fn reply(&self, to: From, body: Vec<u8>) -> Result<(), Refused> {
+    fn reply(&self, to: From, body: Body) -> Result<(), Refused> {
         self.inner.borrow_mut().replies.insert(to.reference, body);
         Ok(())
     }
 
-    fn send_after(&self, to: Pid, after_ms: u64, body: Vec<u8>) -> Result<Timer, Refused> {
+    fn send_after(&self, to: Pid, after_ms: u64, body: Body) -> Result<Timer, Refused> {
         Ok(self.inner.borrow_mut().begin(after_ms, None, to, body))
     }
 
-    fn send_interval(&self, to: Pid, every_ms: u64, body: Vec<u8>) -> Result<Timer, Refused> {
+    fn send_interval(&self, to: Pid, every_ms: u64, body: Body) -> Result<Timer, Refused> {
         let every_ms = every_ms.max(1);
         Ok(self.inner.borrow_mut().begin(every_ms, Some(every_ms), to, body))
     }
@@ -362,16 +363,16 @@ impl Host for World {
     fn sleep(&self, after_ms: u64) -> Result<u64, Refused> {
         let mut inner = self.inner.borrow_mut();
         let at_ms = inner.now_ms.saturating_add(after_ms);
-        Ok(inner.open(at_ms, Closed::Reply(Vec::new())))
+        Ok(inner.open(at_ms, Closed::Reply(Body::EMPTY)))
     }
 
     fn recv(&self) -> Result<Option<Mail>, Refused> {
         Err(Refused)
     }
 
-    fn spawn(&self, _: &str, _: Vec<u8>, _: Tie) -> Result<u64, Refused> {
+    fn spawn(&self, _: &str, _: Body, _: Tie) -> Result<u64, Refused> {
         let mut inner = self.inner.borrow_mut();
-        let pid = codec::encode(&inner.next_pid()).map_err(|_| Refused)?;
+        let pid = codec::body(&inner.next_pid()).map_err(|_| Refused)?;
         let now_ms = inner.now_ms;
         Ok(inner.open(now_ms, Closed::Reply(pid)))
     }

@@ -326,7 +326,7 @@ pub(super) fn addresses(port: PortId) -> Result<Addresses, Error> {
 }
 
 pub(super) fn open(request: &Request<'_>, timeout: Duration) -> Result<u64, Error> {
-    let body = codec::encode(request)?;
+    let body = codec::body(request)?;
     Ok(host::ask(|host| host.call(RequestKind::Port, Pid::NONE, body, milliseconds(timeout)))??)
 }
 
