@@ -11,6 +11,7 @@ pub(crate) mod debug;
 pub(crate) mod gate;
 pub(crate) mod link;
 pub(crate) mod mail;
+pub(crate) mod queue;
 pub(crate) mod registry;
 pub(crate) mod rows;
 pub(crate) mod shadow;

@@ -3,6 +3,7 @@
 use crate::look::inspect::{ProcessInfo, process};
 use crate::process::body::Body;
 use crate::process::mail::{Mail, RequestKind};
+use crate::process::queue::Queue;
 use crate::words::code::{BodyKind, Bytes, From, Ref, TimerRef};
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
@@ -82,10 +83,10 @@ fn timers_to(world: &World, pid: Pid) -> Vec<(TimerRef, Bytes)> {
 }
 
 impl Inside {
-    fn of<'a>(body: &'a Body, mail: impl IntoIterator<Item = &'a Mail>) -> Self {
+    fn of(body: &Body, mail: &Queue<Mail>) -> Self {
         let ties = body.ties.as_deref();
         Self {
-            mailbox: body.inbox.iter().chain(mail).filter_map(Letter::of).collect(),
+            mailbox: body.inbox.iter().chain(mail.iter()).filter_map(Letter::of).collect(),
             monitors: ties.map(|ties| ties.watching.clone()).unwrap_or_default(),
             // A process that awaits the exit is a watcher as well, but is not displayed as a
             // monitor.

@@ -1,7 +1,6 @@
 //! The body of a process: its state, its mail, and everything it is bound to.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use crate::process::card::Card;
 use crate::process::debug::Debug;
 use crate::process::gate::Round;
 use crate::process::mail::Mail;
+use crate::process::queue::Queue;
 use crate::process::shadow::Shadow;
 use crate::process::shown;
 use crate::process::slot::Kind;
@@ -25,36 +25,36 @@ impl Kind for Process {
     type Signal = Signal;
     type Card = Arc<Card>;
 
-    fn room_for_mail() -> VecDeque<Mail> {
+    fn room_for_mail() -> Queue<Mail> {
         SPARE_MAIL.take()
     }
 
-    fn room_for_signals() -> Vec<Signal> {
+    fn room_for_signals() -> Queue<Signal> {
         SPARE_SIGNALS.take()
     }
 }
 
 thread_local! {
     /// Buffers that processes on this thread have emptied. Most messages reuse one of these.
-    static SPARE_MAIL: Cell<VecDeque<Mail>> = const { Cell::new(VecDeque::new()) };
-    static SPARE_SIGNALS: Cell<Vec<Signal>> = const { Cell::new(Vec::new()) };
+    static SPARE_MAIL: Cell<Queue<Mail>> = const { Cell::new(Queue::EMPTY) };
+    static SPARE_SIGNALS: Cell<Queue<Signal>> = const { Cell::new(Queue::EMPTY) };
 }
 
 /// The capacity up to which a buffer is kept: a mailbox that was full once must not cost memory for
 /// ever.
 const SPARE_MAX: usize = 64;
 
-/// Keeps the empty buffer of a mailbox for the next mailbox that needs one.
-pub(crate) fn spare_mail(buffer: VecDeque<Mail>) {
-    if (1..=SPARE_MAX).contains(&buffer.capacity()) && buffer.is_empty() {
-        SPARE_MAIL.set(buffer);
+/// Keeps the buffer of an empty mailbox for the next mailbox that needs one.
+pub(crate) fn spare_mail(mail: Queue<Mail>) {
+    if let Some(spare) = mail.spare(SPARE_MAX) {
+        SPARE_MAIL.set(spare);
     }
 }
 
-/// Keeps an empty buffer of signals for the next process that needs one.
-pub(crate) fn spare_signals(buffer: Vec<Signal>) {
-    if (1..=SPARE_MAX).contains(&buffer.capacity()) && buffer.is_empty() {
-        SPARE_SIGNALS.set(buffer);
+/// Keeps the buffer of handled signals for the next process that needs one.
+pub(crate) fn spare_signals(signals: Queue<Signal>) {
+    if let Some(spare) = signals.spare(SPARE_MAX) {
+        SPARE_SIGNALS.set(spare);
     }
 }
 
@@ -179,21 +179,24 @@ pub(crate) enum Actor {
 /// The purpose of the callback under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum During {
-    /// Init. Holds the process that waits for the result, with the reference of its request.
-    Init(Option<(Pid, Ref)>),
+    /// Init. Holds the process that waits for the result.
+    Init(Option<Asker>),
     /// A call that the outcome may answer.
-    Call(From),
+    Call(Asker),
     /// `prep_stop`, `start_phase` or `config_change`. The request is answered when the callback
     /// ends.
-    Notice(From),
+    Notice(Asker),
     /// A message without a reply, such as a cast, info, exit or down.
     Message,
     /// `prep_stop` of an application after its tree has ended with this reason. The callback `stop`
     /// comes next.
     PrepStop(Box<Exit>),
     /// The last callback. The process then exits with this reason.
-    Terminate(Exit),
+    Terminate(Box<Exit>),
 }
+
+/// A process that waits for this one, and the reference of its request.
+pub(crate) type Asker = (Pid, Ref);
 
 /// A callback that did not return at once, or that crashed.
 #[derive(Debug)]
@@ -214,7 +217,7 @@ pub(crate) struct Body {
     /// The callback under way, if it is parked.
     pub(crate) under_way: Option<Box<UnderWay>>,
     /// Mail that the claimer has taken from the slot and not handled yet.
-    pub(crate) inbox: VecDeque<Mail>,
+    pub(crate) inbox: Queue<Mail>,
     /// Whether the mailbox has a bound. Its slot then counts the messages in the inbox too.
     pub(crate) is_bounded: bool,
     pub(crate) requests: Option<Box<Requests>>,
@@ -308,14 +311,14 @@ impl Requests {
 }
 
 impl Body {
-    pub(crate) fn new(pid: Pid, card: Arc<Card>, args: Bytes, starter: Option<(Pid, Ref)>) -> Self {
+    pub(crate) fn new(pid: Pid, card: Arc<Card>, args: Bytes, starter: Option<Asker>) -> Self {
         Self {
             pid,
             card,
             actor: Actor::Unborn(args),
             during: During::Init(starter),
             under_way: None,
-            inbox: VecDeque::new(),
+            inbox: Queue::EMPTY,
             is_bounded: false,
             requests: None,
             trap_exit: false,
@@ -423,7 +426,7 @@ impl Body {
 
     /// Removes a call that was answered from the unanswered calls.
     pub(crate) fn settle(&mut self, from: From) {
-        if self.during == During::Call(from) {
+        if self.during == During::Call((from.caller, from.reference)) {
             // The outcome of the callback must not answer the call again.
             self.during = During::Message;
         }
@@ -442,8 +445,8 @@ mod tests {
     fn body_and_slot_have_the_documented_sizes() {
         let sizes = (size_of::<Body>(), size_of::<Slot<Process>>());
         assert!(
-            sizes.0 <= 160 && sizes.1 <= 112,
-            "body and slot have {sizes:?} bytes; DECISIONS.md says 160 and 112"
+            sizes.0 <= 128 && sizes.1 <= 72,
+            "body and slot have {sizes:?} bytes; DECISIONS.md says 128 and 72"
         );
     }
 }

@@ -15,10 +15,10 @@
 //! schedule by themselves: they return [`Wake`] and the caller acts on it, so loom can check the
 //! protocol without a scheduler.
 
-use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::ops::{BitOr, BitOrAssign};
 
+use crate::process::queue::Queue;
 use crate::words::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 
 /// The types that make up a process.
@@ -33,13 +33,13 @@ pub(crate) trait Kind {
     type Card: Clone;
 
     /// Makes room for the first mail of an empty mailbox.
-    fn room_for_mail() -> VecDeque<Self::Mail> {
-        VecDeque::new()
+    fn room_for_mail() -> Queue<Self::Mail> {
+        Queue::EMPTY
     }
 
     /// Makes room for the first signal.
-    fn room_for_signals() -> Vec<Self::Signal> {
-        Vec::new()
+    fn room_for_signals() -> Queue<Self::Signal> {
+        Queue::EMPTY
     }
 }
 
@@ -106,8 +106,8 @@ struct Inner<K: Kind> {
 struct Live<K: Kind> {
     body: Option<K::Body>,
     card: K::Card,
-    mail: VecDeque<K::Mail>,
-    signals: Vec<K::Signal>,
+    mail: Queue<K::Mail>,
+    signals: Queue<K::Signal>,
     scheduled: bool,
     hold: Hold,
     bound: Option<Box<Bound>>,
@@ -148,8 +148,8 @@ pub(crate) enum Unposted<M> {
 /// A body that was taken out, with the mail and signals that had arrived for it.
 pub(crate) struct Claim<K: Kind> {
     pub(crate) body: K::Body,
-    pub(crate) mail: VecDeque<K::Mail>,
-    pub(crate) signals: Vec<K::Signal>,
+    pub(crate) mail: Queue<K::Mail>,
+    pub(crate) signals: Queue<K::Signal>,
 }
 
 /// The reason why a process could not be claimed.
@@ -214,8 +214,8 @@ impl<K: Kind> Slot<K> {
         inner.live = Some(Live {
             body: Some(body(generation)),
             card,
-            mail: VecDeque::new(),
-            signals: Vec::new(),
+            mail: Queue::EMPTY,
+            signals: Queue::EMPTY,
             scheduled: true,
             hold: Hold::NONE,
             bound: None,
@@ -241,7 +241,7 @@ impl<K: Kind> Slot<K> {
             bound.refused += 1;
             return Err(Unposted::Full(mail, bound.refused));
         }
-        if live.mail.capacity() == 0 {
+        if !live.mail.has_buffer() {
             live.mail = K::room_for_mail();
         }
         live.mail.push_back(mail);
@@ -251,10 +251,10 @@ impl<K: Kind> Slot<K> {
     /// Appends a signal, or returns it when the process has ended.
     pub(crate) fn push_signal(&self, generation: u32, signal: K::Signal) -> Result<Wake, K::Signal> {
         let Some(mut live) = self.live(generation) else { return Err(signal) };
-        if live.signals.capacity() == 0 {
+        if !live.signals.has_buffer() {
             live.signals = K::room_for_signals();
         }
-        live.signals.push(signal);
+        live.signals.push_back(signal);
         self.attention.store(true, Ordering::Release);
         Ok(live.schedule())
     }
@@ -281,7 +281,7 @@ impl<K: Kind> Slot<K> {
     }
 
     /// Takes the signals that have arrived since the claim. Only the claimer calls this.
-    pub(crate) fn more_signals(&self) -> Vec<K::Signal> {
+    pub(crate) fn more_signals(&self) -> Queue<K::Signal> {
         let mut guard = self.inner.lock();
         self.attention.store(false, Ordering::Release);
         guard.live.as_mut().map(|live| std::mem::take(&mut live.signals)).unwrap_or_default()
@@ -337,7 +337,7 @@ impl<K: Kind> Slot<K> {
 
     /// Ends a claim and the process. Returns the mail and signals that were not handled any more,
     /// and the gate that had counted the process.
-    pub(crate) fn close(&self) -> (VecDeque<K::Mail>, Vec<K::Signal>, Option<GateNumber>) {
+    pub(crate) fn close(&self) -> (Queue<K::Mail>, Queue<K::Signal>, Option<GateNumber>) {
         let live = self.inner.lock().live.take();
         live.map_or_else(Default::default, |live| (live.mail, live.signals, live.counted))
     }
@@ -413,7 +413,7 @@ impl<K: Kind> Slot<K> {
     pub(crate) fn glance<R>(
         &self,
         generation: u32,
-        look: impl FnOnce(&K::Body, &VecDeque<K::Mail>) -> R,
+        look: impl FnOnce(&K::Body, &Queue<K::Mail>) -> R,
     ) -> Option<(Glance<K>, Option<R>)> {
         let live = self.live(generation)?;
         Some((Glance::of(&live), live.body.as_ref().map(|body| look(body, &live.mail))))

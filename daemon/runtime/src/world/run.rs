@@ -34,6 +34,7 @@ use crate::process::body::{Actor, Body, During, Process, Signal, spare_mail};
 use crate::process::current;
 use crate::process::gate::{Admission, Entrant, Round};
 use crate::process::mail::Mail;
+use crate::process::queue::Queue;
 use crate::process::slot::{GateNumber, Hold, Slot};
 use crate::words::code::{Behaviour, Event, From};
 use crate::words::contain::{Panicked, contained};
@@ -90,7 +91,7 @@ fn activate_for(world: &Arc<World>, number: u32, messages: usize) {
         body.inbox = claim.mail;
     } else {
         let before = body.inbox.len();
-        body.inbox.extend(claim.mail);
+        body.inbox.append(claim.mail);
         world.counters.mailbox(body.pid, before, body.inbox.len());
     }
     let pid = body.pid;
@@ -168,7 +169,7 @@ impl Entrant for Run<'_> {
 impl Run<'_> {
     /// Runs signals and callbacks until the budget or the work is used up. After an `Err` the
     /// process ends, unless its body was taken away.
-    fn turn(&mut self, signals: Vec<Signal>, mut messages: usize) -> Result<Hold, Exit> {
+    fn turn(&mut self, signals: Queue<Signal>, mut messages: usize) -> Result<Hold, Exit> {
         self.settle_shadow();
         self.react(signals)?;
         for _ in 0..BUDGET {
@@ -209,7 +210,7 @@ impl Run<'_> {
     }
 
     /// Handles signals, and what follows from them.
-    fn react(&mut self, signals: Vec<Signal>) -> Result<(), Exit> {
+    fn react(&mut self, signals: Queue<Signal>) -> Result<(), Exit> {
         self.signals(signals)?;
         self.resume()?;
         self.run_continues()
@@ -250,9 +251,8 @@ impl Run<'_> {
     /// Moves the call that a draining member waits for to the front of the inbox.
     fn bring_forward(&mut self, from: From) {
         let is_it = |mail: &Mail| matches!(mail, Mail::Call(_, f, _) if *f == from);
-        if let Some(at) = self.inbox.iter().position(is_it)
-            && let Some(mail) = self.inbox.remove(at)
-        {
+        let at = self.inbox.iter().position(is_it);
+        if let Some(mail) = at.and_then(|at| self.inbox.remove(at)) {
             self.inbox.push_front(mail);
         }
     }

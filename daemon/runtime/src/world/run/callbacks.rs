@@ -129,22 +129,23 @@ impl Run<'_> {
             self.world.answer(from.caller, from.reference, Answer::Exit(Exit::Error(text)));
             return Ok(());
         }
+        let asker = (from.caller, from.reference);
         match kind {
             RequestKind::PrepStop => {
                 let (root, cause) = term::decode(body).unwrap_or_default();
-                self.callback(During::Notice(from), &Event::PrepStop(root, cause))
+                self.callback(During::Notice(asker), &Event::PrepStop(root, cause))
             }
-            RequestKind::StartPhase => self.callback(During::Notice(from), &Event::StartPhase(body)),
-            RequestKind::ConfigChange => self.callback(During::Notice(from), &Event::ConfigChange(body)),
+            RequestKind::StartPhase => self.callback(During::Notice(asker), &Event::StartPhase(body)),
+            RequestKind::ConfigChange => self.callback(During::Notice(asker), &Event::ConfigChange(body)),
             RequestKind::Call | RequestKind::Supervisor => {
-                self.callback(During::Call(from), &Event::Call(from, body))
+                self.callback(During::Call(asker), &Event::Call(from, body))
             }
         }
     }
 
     pub(super) fn terminate(&mut self, exit: Exit) -> Result<(), Exit> {
         if matches!(self.actor, Actor::Resting(_)) {
-            self.callback(During::Terminate(exit.clone()), &Event::Terminate(&exit))
+            self.callback(During::Terminate(Box::new(exit.clone())), &Event::Terminate(&exit))
         } else {
             Err(exit)
         }

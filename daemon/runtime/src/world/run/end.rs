@@ -62,10 +62,10 @@ pub(super) fn end(world: &Arc<World>, slot: &Slot<Process>, mut body: Box<Body>,
 /// Notifies the linked, monitoring and waiting processes that a process has ended.
 fn notify(world: &World, body: &mut Body, exit: &Exit) {
     let pid = body.pid;
-    if let During::Call(from) | During::Notice(from) = &body.during {
-        world.answer(from.caller, from.reference, Answer::Exit(exit.clone()));
+    if let During::Call((caller, reference)) | During::Notice((caller, reference)) = body.during {
+        world.answer(caller, reference, Answer::Exit(exit.clone()));
     }
-    for mail in body.inbox.drain(..) {
+    for mail in std::mem::take(&mut body.inbox) {
         world.refuse_mail(mail, exit);
     }
     let Ties { links, watchers, watching, unanswered } =

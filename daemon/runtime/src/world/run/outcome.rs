@@ -1,10 +1,9 @@
 //! Handling the outcome of a callback.
 
 use super::Run;
-use crate::process::body::{Actor, Answer, During};
-use crate::words::code::{Behaviour, Bytes, From, Next, Outcome, Ref, Step};
+use crate::process::body::{Actor, Answer, Asker, During};
+use crate::words::code::{Behaviour, Bytes, From, Next, Outcome, Step};
 use crate::words::exit::Exit;
-use crate::words::pid::Pid;
 use crate::words::term;
 use crate::world::applications::PREP_STOP;
 use crate::world::{Fire, change};
@@ -49,11 +48,11 @@ impl Run<'_> {
         }
         match std::mem::replace(&mut self.during, During::Message) {
             During::Init(starter) => self.born(starter, &next, reply)?,
-            During::Call(from) => self.replied(from, reply),
+            During::Call(asker) => self.replied(asker, reply),
             // After a crash, the end of the process answers the request.
-            During::Notice(from) => {
+            During::Notice(asker) => {
                 let taken = !matches!(next, Next::Crash(_));
-                self.replied(from, taken.then(|| reply.unwrap_or_else(|| term::encode(&()))));
+                self.replied(asker, taken.then(|| reply.unwrap_or_else(|| term::encode(&()))));
             }
             During::Message => {}
             During::PrepStop(exit) => {
@@ -62,7 +61,7 @@ impl Run<'_> {
                 }
                 return self.terminate(*exit);
             }
-            During::Terminate(exit) => return Err(if let Next::Crash(crash) = next { crash } else { exit }),
+            During::Terminate(exit) => return Err(if let Next::Crash(crash) = next { crash } else { *exit }),
         }
         match next {
             Next::Crash(exit) => Err(exit),
@@ -95,7 +94,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn born(&mut self, starter: Option<(Pid, Ref)>, next: &Next, reply: Option<Bytes>) -> Result<(), Exit> {
+    fn born(&mut self, starter: Option<Asker>, next: &Next, reply: Option<Bytes>) -> Result<(), Exit> {
         let behaviour = self.card.code.behaviour();
         let answer = match (next, behaviour) {
             (Next::Ignore, _) => Answer::Started(None),
@@ -127,16 +126,20 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn replied(&mut self, from: From, reply: Option<Bytes>) {
+    pub(super) fn replied(&mut self, asker: Asker, reply: Option<Bytes>) {
+        let (caller, reference) = asker;
         match reply {
             Some(reply) => {
                 if let Some(debug) = &mut self.debug {
-                    debug.sent("reply", from.caller, &reply);
+                    debug.sent("reply", caller, &reply);
                 }
-                self.world.tracer.reply(from.server, from.caller, &reply);
-                self.answer_waiting((from.caller, from.reference), Answer::Reply(reply));
+                self.world.tracer.reply(self.pid, caller, &reply);
+                self.answer_waiting(asker, Answer::Reply(reply));
             }
-            None => self.ties().unanswered.push(from),
+            None => {
+                let from = From { caller, server: self.pid, reference };
+                self.ties().unanswered.push(from);
+            }
         }
     }
 }

@@ -14,7 +14,7 @@
 use super::{Run, Served};
 use crate::process::body::{Actor, Body, During};
 use crate::process::mail::{Mail, RequestKind};
-use crate::words::code::{Behaviour, Bytes, Event, Instance, Next, Outcome, Step};
+use crate::words::code::{Behaviour, Bytes, Event, From, Instance, Next, Outcome, Step};
 use crate::words::exit::Exit;
 
 impl Run<'_> {
@@ -35,7 +35,10 @@ impl Run<'_> {
         };
         world.scheduler.note_handled();
         let instance = body.take_instance(&event)?;
-        body.during = if let Event::Call(from, _) = event { During::Call(from) } else { During::Message };
+        body.during = match event {
+            Event::Call(From { caller, reference, .. }, _) => During::Call((caller, reference)),
+            _ => During::Message,
+        };
         let step = self.inside(|| instance.callback(&event))?;
         match step {
             Step::Ready(Outcome { instance: Some(instance), next: Next::Continue, reply }) => {
@@ -55,8 +58,8 @@ impl Run<'_> {
         self.actor = Actor::Resting(instance);
         self.forget_requests();
         // The callback may have answered the call itself.
-        if let During::Call(from) = std::mem::replace(&mut self.during, During::Message) {
-            self.replied(from, reply);
+        if let During::Call(asker) = std::mem::replace(&mut self.during, During::Message) {
+            self.replied(asker, reply);
         }
     }
 }

@@ -7,6 +7,7 @@ use super::end::cancel_alarm;
 use crate::process::body::{Answer, Due, During, Signal, Wait, spare_signals};
 use crate::process::link::{OnExit, on_exit};
 use crate::process::mail::Mail;
+use crate::process::queue::Queue;
 use crate::words::code::Bytes;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
@@ -16,14 +17,14 @@ use crate::world::applications::PREP_STOP;
 impl Run<'_> {
     /// Handles all signals, even after one that ends the process: a process that begins to monitor
     /// or link at the moment of the end must be notified too.
-    pub(super) fn signals(&mut self, mut signals: Vec<Signal>) -> Result<(), Exit> {
+    pub(super) fn signals(&mut self, mut signals: Queue<Signal>) -> Result<(), Exit> {
         let handled = match signals.len() {
             0 => return Ok(()),
             // Nearly all signals come alone.
-            1 => signals.pop().map_or(Ok(()), |signal| self.signal(signal)),
+            1 => signals.pop_front().map_or(Ok(()), |signal| self.signal(signal)),
             _ => {
                 let mut first = Ok(());
-                for signal in signals.drain(..) {
+                while let Some(signal) = signals.pop_front() {
                     first = first.and(self.signal(signal));
                 }
                 first

@@ -51,8 +51,10 @@ struct Chain {
 
 impl Chain {
     fn new() -> Arc<Self> {
-        let chain =
-            Self { houses: [(); HELD_MAX].map(|()| House::new()), held: [(); HELD_MAX].map(|()| Custody::default()) };
+        let chain = Self {
+            houses: [(); HELD_MAX].map(|()| House::new()),
+            held: [(); HELD_MAX].map(|()| Custody::default()),
+        };
         for (house, held) in chain.houses.iter().zip(&chain.held) {
             held.enter(house.handle(house.slot.claim_any().expect("no other thread runs yet")));
         }
