@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::Run;
 use crate::process::body::{Actor, Answer, During, Idle};
 use crate::process::current;
@@ -20,21 +18,24 @@ impl Run<'_> {
             return Ok(());
         }
         let mail = self.card.code.behaviour() == Behaviour::Task && !self.inbox.is_empty();
-        let answered = self.requests.as_ref().is_some_and(|requests| !requests.answers.is_empty());
-        if !answered && !mail {
-            return Ok(());
-        }
+        let answers = self.requests.as_ref().map_or(&[][..], |requests| &requests.answers);
+        let (one, many);
+        let completed: &[Ref] = match (answers, mail) {
+            ([], false) => return Ok(()),
+            ([], true) => &[context::MAIL],
+            ([(reference, _)], false) => {
+                one = [*reference];
+                &one
+            }
+            _ => {
+                let mail = mail.then_some(context::MAIL);
+                many = answers.iter().map(|(reference, _)| *reference).chain(mail).collect::<Vec<_>>();
+                &many
+            }
+        };
         let Actor::Waiting(mut callback) = std::mem::replace(&mut self.actor, Actor::Running) else {
             return Ok(());
         };
-        let mut completed = SmallVec::<[Ref; 4]>::new();
-        for (reference, _) in self.requests.iter().flat_map(|requests| &requests.answers) {
-            completed.push(*reference);
-        }
-        if mail {
-            completed.push(context::MAIL);
-        }
-        let completed = &*completed;
         let step = self.inside(move || match callback.poll(completed) {
             Some(outcome) => Step::Ready(outcome),
             None => Step::Pending(callback),
