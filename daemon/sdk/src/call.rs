@@ -47,7 +47,8 @@ impl From<CallError> for Exit {
 /// Calls a gen_server or a task, and waits for the reply. Unlike OTP, a failed call returns an
 /// error and does not end the caller.
 ///
-/// Nothing is sent before the first poll. Dropping the future gives the call up. `[callback]`
+/// Nothing is sent before the first poll, and the time-out begins when the callback waits. Dropping
+/// the future gives the call up. `[callback]`
 ///
 /// # Errors
 /// See [`CallError`].
