@@ -90,6 +90,8 @@ pub enum Deciding {
     Go,
     /// Go back.
     No(Decision),
+    /// Two later rounds have begun, so the decision of this one is no longer kept.
+    Over,
 }
 
 impl Meeting {
@@ -199,6 +201,7 @@ impl Meeting {
     ///
     /// | the round | step |
     /// |---|---|
+    /// | has no keys any more | it is over |
     /// | is decided | go, or go back |
     /// | this node has not written `ready`, all others have | write it, and `go` |
     /// | this node has not written `ready` | write it |
@@ -210,8 +213,7 @@ impl Meeting {
     pub fn decide(&self, number: u64, entries: &[Entry]) -> Result<Deciding, Unreadable> {
         let record = Record::read(&self.prefix, entries)?;
         let Some(round) = record.rounds().find(|round| round.number == number) else {
-            // Two later rounds have begun, so this one is decided, but the decision is gone.
-            return Ok(Deciding::Missing(Vec::new()));
+            return Ok(Deciding::Over);
         };
         if let Some(decision) = &round.decision {
             return Ok(match decision.verdict {
@@ -231,25 +233,17 @@ impl Meeting {
         })
     }
 
-    /// Returns the refusal of a round; `None` if it is decided.
+    /// Returns the refusal of the round that waits for this node, joined or not; `None` if there is
+    /// none.
     ///
     /// # Errors
     /// A key has a value that is none of this protocol.
-    pub fn refuse(&self, number: u64, why: &str, entries: &[Entry]) -> Result<Option<Txn>, Unreadable> {
+    pub fn refuse(&self, why: &str, entries: &[Entry]) -> Result<Option<Txn>, Unreadable> {
         let record = Record::read(&self.prefix, entries)?;
-        let round = record.latest().filter(|(round, _)| round.number == number);
-        let is_open = round.is_some_and(|(round, _)| round.decision.is_none());
-        Ok(is_open.then(|| self.no(&record, number, why)))
-    }
-
-    /// Returns the round that this attempt has joined and can still refuse.
-    ///
-    /// # Errors
-    /// A key has a value that is none of this protocol.
-    pub fn joined(&self, entries: &[Entry]) -> Result<Option<u64>, Unreadable> {
-        let record = Record::read(&self.prefix, entries)?;
-        let own = record.rounds().find(|round| round.prepared.is_by(&self.node, &self.attempt));
-        Ok(own.map(|round| round.number))
+        let waits =
+            |(round, nodes): &(&Round, &[Name])| round.decision.is_none() && nodes.contains(&self.node);
+        let open = record.latest().filter(waits);
+        Ok(open.map(|(round, _)| self.no(&record, round.number, why)))
     }
 
     /// Returns the record that this node has switched in a round; `None` if it is there, or if a

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! precopy ---> join ---> raise, convert, compare ---> decide ---> SWITCH
-//!               |              | a failed step          |
-//!               |              v                        | no, late, or in doubt
-//!               |           refuse                      v
-//!               +--------------+------------------> roll back
+//!   | a failed step            | a failed step          |
+//!   +------------+-------------+                        | no, late, or in doubt
+//!                v                                      v
+//!             refuse -------------------------------> roll back
 //! ```
 //!
 //! Unlike OTP, where nodes only wait for each other, all nodes of a meeting switch, or none.
@@ -109,8 +109,9 @@ pub trait Meetings: fmt::Debug + Send + Sync {
     /// The node must not switch. [`Unmet::InDoubt`] if others may.
     fn decide(&self, joined: &Joined, deadline: Instant) -> Result<(), Unmet>;
 
-    /// Refuses the switch, because a step failed. Returns at once.
-    fn refuse(&self, joined: Joined, why: String);
+    /// Refuses the switch, because a step failed before this node was to decide. The node may not
+    /// have joined the meeting yet. Returns at once.
+    fn refuse(&self, meeting: &Meeting, why: String);
 
     /// Records that this node has switched. Returns at once.
     fn gone(&self, joined: Joined);

@@ -117,6 +117,15 @@ fn a_step_that_fails_inside_the_pause_refuses_the_switch_with_its_reason() {
     assert_eq!(*refuse, format!("refuse: {}", report.failure.unwrap().cause));
 }
 
+#[test]
+fn a_step_that_fails_before_the_node_joins_refuses_the_switch_too() {
+    let (mut fake, meetings) = (shop(), FakeMeetings::new(Course::Go));
+    fake.failing = [0].into();
+    let report = run_with(&mut fake, &up(), Some(&meetings));
+    assert_eq!(report.outcome, Outcome::RolledBack, "{report}");
+    assert_eq!(meetings.calls(), [format!("refuse: {}", report.failure.unwrap().cause)]);
+}
+
 /// Returns a node of a fleet that runs 1.0.0, and its unpacked 1.1.0 with these instructions.
 fn site(instructions: &str, course: Course) -> (Site, ReleaseHandler<Fake>, Arc<FakeMeetings>) {
     let site = Site::new();
@@ -161,6 +170,18 @@ fn each_window_has_its_own_meeting() {
     assert_eq!(report.meetings.len(), 2);
     let expected = ["join \"all\" up", "decide", "gone 1", "join \"till\" up", "decide", "gone 1"];
     assert_eq!(meetings.calls(), expected);
+}
+
+#[test]
+fn a_failed_window_refuses_the_meetings_of_later_windows() {
+    let instructions = format!("{{ update = \"counter\" }}, {MEETING}, {{ update = \"till\" }}");
+    let (_site, mut handler, meetings) = site(&instructions, Course::Go);
+    let begun = handler.node().calls.len();
+    handler.fail([begun]);
+    let by_group = InstallOptions { windows: Windows::Group, ..options() };
+    let report = handler.upgrade(&Target::Version(vsn(1)), by_group, &mut |_| ()).unwrap();
+    assert_eq!(report.outcome, Outcome::RolledBack, "{report}");
+    assert_eq!(meetings.calls(), [format!("refuse: {}", report.failure.unwrap().cause)]);
 }
 
 /// Expects that the check refuses these instructions, with this remedy.

@@ -69,8 +69,7 @@ pub(crate) fn run<N: Node>(
         interrupt,
         crashes,
         meetings,
-        joined: None,
-        met: None,
+        attendance: Attendance::Ahead,
         report,
         observer,
         images: BTreeMap::new(),
@@ -94,6 +93,17 @@ enum Halt {
     Torn,
 }
 
+/// The place of a saga in its meeting with other nodes.
+enum Attendance {
+    /// The meeting is ahead.
+    Ahead,
+    Joined(Joined),
+    /// All nodes switch.
+    Met(Joined),
+    /// The meeting has ended for this node.
+    Over,
+}
+
 struct Saga<'a, N> {
     node: &'a mut N,
     program: &'a Program,
@@ -101,10 +111,7 @@ struct Saga<'a, N> {
     interrupt: &'a Interrupt,
     crashes: Crashes<'a, N>,
     meetings: Option<&'a dyn Meetings>,
-    /// The meeting that the node has joined, as long as it can refuse the switch.
-    joined: Option<Joined>,
-    /// The meeting that was decided.
-    met: Option<Joined>,
+    attendance: Attendance,
     report: &'a mut Report,
     observer: Steps<'a>,
     images: BTreeMap<AppName, Image>,

@@ -70,6 +70,8 @@ enum Phase {
     Held(u64),
     /// It has left this round and tries to refuse it.
     Refusing(u64),
+    /// It has left before it was held, and tries to refuse the round that waits for it.
+    Declining,
     /// It runs the old release. Holds the round that it may have voted `ready` in.
     Back(Option<u64>),
     Switched(u64),
@@ -204,16 +206,19 @@ impl World {
                 }
                 Deciding::Missing(_) => {}
                 Deciding::Go => node.phase = Phase::Switched(number),
-                Deciding::No(_) => node.phase = Phase::Back(None),
+                Deciding::No(_) | Deciding::Over => node.phase = Phase::Back(None),
             },
-            Phase::Refusing(number) => match meeting.refuse(number, "late", &entries).unwrap() {
-                Some(txn) => node.pending = Some(txn),
-                // A node that has voted and finds a `go` has reached its deadline just after it.
-                None if node.has_voted => match meeting.decide(number, &entries).unwrap() {
-                    Deciding::Go => node.phase = Phase::Switched(number),
-                    _ => node.phase = Phase::Back(None),
-                },
+            Phase::Refusing(number) => match meeting.decide(number, &entries).unwrap() {
+                // A node that has voted may reach its deadline just before it sees the decision.
+                Deciding::Go => node.phase = Phase::Switched(number),
+                Deciding::No(_) | Deciding::Over => node.phase = Phase::Back(None),
+                Deciding::Write(_) | Deciding::Missing(_) => {
+                    node.pending = meeting.refuse("late", &entries).unwrap();
+                }
+            },
+            Phase::Declining => match meeting.refuse("it has failed", &entries).unwrap() {
                 None => node.phase = Phase::Back(None),
+                txn => node.pending = txn,
             },
             Phase::Switched(number) => node.pending = meeting.gone(number, &entries).unwrap(),
             Phase::Back(_) => {}
@@ -222,16 +227,15 @@ impl World {
 
     /// Leaves the meeting: after a failure of its own, or at its deadline.
     fn leave(&mut self, at: usize, is_deadline: bool) {
-        let meeting = self.meeting(at);
-        let entries = self.store.read(meeting.prefix());
         let node = &mut self.nodes[at];
         node.phase = match node.phase {
             // A node that has voted does not fail any more: it waits for the decision.
             Phase::Held(_) if node.has_voted && !is_deadline => return,
             Phase::Held(number) => Phase::Refusing(number),
             Phase::Joining if node.is_cut => Phase::Back(None),
-            Phase::Joining => meeting.joined(&entries).unwrap().map_or(Phase::Back(None), Phase::Refusing),
+            Phase::Joining => Phase::Declining,
             // The deadline of the refusal itself.
+            Phase::Declining if is_deadline => Phase::Back(None),
             Phase::Refusing(number) if is_deadline => Phase::Back(node.has_voted.then_some(number)),
             other => other,
         };

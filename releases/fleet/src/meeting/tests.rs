@@ -51,7 +51,7 @@ impl Store {
                 joining => return joining,
             }
         }
-        panic!("{:?} writes without an end", meeting)
+        panic!("{meeting:?} writes without an end")
     }
 
     #[track_caller]
@@ -62,7 +62,7 @@ impl Store {
                 deciding => return deciding,
             }
         }
-        panic!("{:?} writes without an end", meeting)
+        panic!("{meeting:?} writes without an end")
     }
 
     fn go(&mut self, attempt: &str, round: u64) {
@@ -81,8 +81,8 @@ impl Store {
         assert_eq!(meeting.gone(round, &self.0), Ok(None));
     }
 
-    fn refuse(&mut self, meeting: &Meeting, round: u64, why: &str) {
-        let txn = meeting.refuse(round, why, &self.0).unwrap().unwrap();
+    fn refuse(&mut self, meeting: &Meeting, why: &str) {
+        let txn = meeting.refuse(why, &self.0).unwrap().unwrap();
         self.write(&txn);
     }
 }
@@ -100,7 +100,7 @@ fn nodes_that_are_prepared_and_ready_go() {
     assert_eq!(last.puts.len(), 2, "the last vote and the decision are one transaction");
     store.write(&last);
     assert_eq!((store.decide(&n1, 1), store.decide(&n2, 1)), (Deciding::Go, Deciding::Go));
-    assert_eq!(n1.refuse(1, "late", &store.0), Ok(None));
+    assert_eq!(n1.refuse("late", &store.0), Ok(None));
 }
 
 #[test]
@@ -110,13 +110,23 @@ fn a_refused_round_is_refused_for_all_and_the_next_attempt_begins_another_one() 
     store.join(&n1);
     store.join(&n2);
     store.decide(&n1, 1);
-    assert_eq!(n2.joined(&store.0), Ok(Some(1)));
-    store.refuse(&n2, 1, "its state is damaged");
+    store.refuse(&n2, "its state is damaged");
     let Deciding::No(no) = store.decide(&n1, 1) else { panic!("n1 goes") };
     assert_eq!((no.verdict, no.by.as_str()), (Verdict::No, "n2"));
     assert_eq!(no.to_string(), "node n2 has refused: its state is damaged");
     assert_eq!(store.join(&n2), Joining::Refused(no));
     store.go("c", 2);
+}
+
+#[test]
+fn a_node_that_has_failed_before_it_joins_refuses_the_round_that_waits_for_it() {
+    let mut store = Store::default();
+    let (n1, n2) = (meeting("n1", "a"), meeting("n2", "b"));
+    assert_eq!(n2.refuse("it has failed", &store.0), Ok(None));
+    store.join(&n1);
+    assert_eq!(of("n3", "c", &["n3"]).refuse("it has failed", &store.0), Ok(None));
+    store.refuse(&n2, "it has failed");
+    assert!(matches!(store.join(&n1), Joining::Refused(_)));
 }
 
 #[test]
@@ -148,7 +158,7 @@ fn the_keys_of_the_two_latest_rounds_stay() {
     }
     let begins = |part: &str| store.0.iter().any(|entry| entry.key.contains(&format!("/\"a/b\"/{part}/")));
     assert_eq!([1, 2, 3, 4].map(|round| begins(&round.to_string())), [false, false, true, true]);
-    assert_eq!(meeting("n1", "1").decide(1, &store.0), Ok(Deciding::Missing(Vec::new())));
+    assert_eq!(meeting("n1", "1").decide(1, &store.0), Ok(Deciding::Over));
 }
 
 #[test]
@@ -157,11 +167,10 @@ fn a_write_that_arrives_late_brings_no_old_round_back() {
     store.join(&meeting("n1", "a"));
     let again = meeting("n1", "b");
     let Joining::Write(late) = again.join(&store.0).unwrap() else { panic!("n1 refuses") };
-    store.refuse(&meeting("n1", "a"), 1, "aborted");
-    for round in 2..=3 {
-        let attempt = round.to_string();
-        store.join(&meeting("n1", &attempt));
-        store.refuse(&meeting("n1", &attempt), round, "aborted");
+    store.refuse(&meeting("n1", "a"), "aborted");
+    for attempt in ["2", "3"] {
+        store.join(&meeting("n1", attempt));
+        store.refuse(&meeting("n1", attempt), "aborted");
     }
     store.join(&meeting("n1", "4"));
     assert!(late.compares.iter().any(|compare| {

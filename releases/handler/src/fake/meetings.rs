@@ -80,7 +80,7 @@ impl Meetings for FakeMeetings {
         }
     }
 
-    fn refuse(&self, _: Joined, why: String) {
+    fn refuse(&self, _: &Meeting, why: String) {
         self.note(format!("refuse: {why}"));
     }
 

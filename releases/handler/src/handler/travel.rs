@@ -156,10 +156,21 @@ impl<N: Node> ReleaseHandler<N> {
                 // release to go back to.
                 Outcome::Installed if !has_failed || direction == Direction::Back => {}
                 Outcome::Installed => return number,
-                _ => return number - 1,
+                _ => {
+                    self.refuse(&programs[number..], report);
+                    return number - 1;
+                }
             }
         }
         programs.len()
+    }
+
+    /// Refuses the meetings of windows that are not carried out.
+    fn refuse(&self, programs: &[Program], report: &Report) {
+        let why = report.failure.as_ref().map(|failure| failure.cause.clone()).unwrap_or_default();
+        for meeting in programs.iter().filter_map(|program| program.meeting.as_ref()) {
+            self.meetings.iter().for_each(|meetings| meetings.refuse(&meeting.what, why.clone()));
+        }
     }
 
     /// Returns crashed processes of the release's apps, except those that the upgrade itself

@@ -1,9 +1,10 @@
 //! The steps of a saga that meet other nodes.
 
+use std::mem::replace;
 use std::time::Instant;
 
 use super::cause::Cause;
-use super::{Failed, Saga, micros};
+use super::{Attendance, Failed, Saga, micros};
 use crate::guard::guarded;
 use crate::limits::deadline;
 use crate::meeting::{MeetingReport, Unmet, Verdict};
@@ -15,6 +16,8 @@ impl<N: Node> Saga<'_, N> {
         let (Some(meeting), Some(meetings)) = (&self.program.meeting, self.meetings) else { return Ok(()) };
         self.attempt(meeting.step, &meeting.what.to_string(), |saga| {
             let begin = Instant::now();
+            // A failed join refuses by itself.
+            saga.attendance = Attendance::Over;
             let joined = meetings.join(&meeting.what, deadline(saga.limits.join), saga.interrupt)?;
             saga.report.meetings.push(MeetingReport {
                 id: meeting.what.id.clone(),
@@ -24,7 +27,7 @@ impl<N: Node> Saga<'_, N> {
                 joined_us: micros(begin),
                 held_us: 0,
             });
-            saga.joined = Some(joined);
+            saga.attendance = Attendance::Joined(joined);
             Ok(())
         })
     }
@@ -33,7 +36,9 @@ impl<N: Node> Saga<'_, N> {
     pub(super) fn decide(&mut self) -> Result<(), Failed> {
         let (Some(meeting), Some(meetings)) = (&self.program.meeting, self.meetings) else { return Ok(()) };
         self.attempt(meeting.step, &format!("{}: the decision", meeting.what), |saga| {
-            let Some(joined) = saga.joined.take() else { return Ok(()) };
+            let Attendance::Joined(joined) = replace(&mut saga.attendance, Attendance::Over) else {
+                return Ok(());
+            };
             let begin = Instant::now();
             let decided = match joined.follows {
                 true => Ok(Verdict::Follows),
@@ -48,21 +53,24 @@ impl<N: Node> Saga<'_, N> {
                 };
             }
             decided?;
-            saga.met = Some(joined);
+            saga.attendance = Attendance::Met(joined);
             Ok(())
         })
     }
 
-    /// Refuses the switch, if the node has joined a meeting that is undecided.
+    /// Refuses the switch for all nodes of the meeting, because a step failed.
     pub(super) fn refuse(&mut self, cause: &Cause) {
-        if let (Some(meetings), Some(joined)) = (self.meetings, self.joined.take()) {
-            self.tolerate(|| meetings.refuse(joined, cause.to_string()));
+        let is_open = matches!(self.attendance, Attendance::Ahead | Attendance::Joined(_));
+        if let (Some(meeting), Some(meetings), true) = (&self.program.meeting, self.meetings, is_open) {
+            self.attendance = Attendance::Over;
+            self.tolerate(|| meetings.refuse(&meeting.what, cause.to_string()));
         }
     }
 
     /// Records that the node has switched after a meeting.
     pub(super) fn record_switch(&mut self) {
-        if let (Some(meetings), Some(joined)) = (self.meetings, self.met.take()) {
+        let attendance = replace(&mut self.attendance, Attendance::Over);
+        if let (Some(meetings), Attendance::Met(joined)) = (self.meetings, attendance) {
             self.tolerate(|| meetings.gone(joined));
         }
     }
