@@ -66,6 +66,7 @@ mod signals;
 mod single_app;
 mod store;
 mod strangers;
+mod sync_nodes;
 mod tables;
 mod tidy;
 mod tour;

@@ -22,7 +22,7 @@ use crate::alarms::Alarms;
 use crate::api_server::{self, Api, Peer};
 use crate::config;
 use crate::environment::Environment;
-use crate::fleet::{self, Fleet, Membership};
+use crate::fleet::{self, Fleet, Meetings, Membership};
 use crate::gate::Gate;
 use crate::handed::Handed;
 use crate::history::Records;
@@ -118,11 +118,19 @@ async fn serve(
     let node = RuntimeNode::new(runtime.clone(), Arc::clone(&loader), Arc::clone(&shared), uploads.clone());
     let records = Records::new(store.history());
     let (root, health) = (store.root().clone(), store.health());
-    let handler = Handler::new(node, store, platform.clone(), Limits::default());
+    let limits = membership.as_ref().map_or_else(Limits::default, |membership| membership.limits);
+    let mut handler = Handler::new(node, store, platform.clone(), limits);
+    let meetings = membership.as_ref().map(Meetings::new).transpose()?;
+    if let Some(meetings) = &meetings {
+        handler.meet_by(Arc::new(meetings.clone()));
+    }
     let interrupt = handler.interrupt();
     runtime.end_waits_when(move || interrupt.is_given_up());
     let (next, mut life) = watch::channel(Next::Serve);
     let operator = Operator::start(handler, records, next.clone())?.behind(gate.clone());
+    if let Some(meetings) = &meetings {
+        meetings.follow_by(operator.clone());
+    }
     // The boot is queued before the socket opens, so that it precedes every order.
     let boot = boot(operator.boot(), operator.clone(), alarms.clone());
     if let Some(gate) = gate {

@@ -13,6 +13,7 @@ mod agent;
 mod facts;
 mod kept;
 mod link;
+mod meeting;
 mod membership;
 mod order;
 mod presence;
@@ -31,6 +32,7 @@ use reld_fleet::ledger::{Keys, Name, Txn, View};
 use tokio::sync::oneshot;
 
 use self::agent::Agent;
+pub(crate) use self::meeting::Meetings;
 pub(crate) use self::membership::Membership;
 pub(crate) use self::order::Daemon;
 pub(crate) use self::shared::Fault;

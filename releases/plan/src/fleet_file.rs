@@ -1,10 +1,12 @@
 //! `fleet.toml`: the membership of a node in a fleet.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::doc_error::DocError;
 use crate::keys;
 use crate::read::{self, Fault, Fields, Node};
+use crate::rollout::duration;
 
 /// The membership of a node in a fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,10 @@ pub struct FleetFile {
     pub login: Option<[String; 2]>,
     /// Whether the node joins although it accepts unsigned releases.
     pub allow_unsigned: bool,
+    /// The longest wait for the other nodes of a `sync_nodes`, before any process is held.
+    pub sync_timeout: Option<Duration>,
+    /// The longest wait for their decision, while processes are held.
+    pub sync_pause: Option<Duration>,
     /// The commands that a rollout may name as its probe.
     pub probes: BTreeMap<String, String>,
 }
@@ -52,6 +58,8 @@ impl FleetFile {
             certificate: pair(&mut fields, ["cert", "key"])?,
             login: pair(&mut fields, ["user", "password_file"])?,
             allow_unsigned: fields.or_default("allow_unsigned", read::yes_or_no)?,
+            sync_timeout: fields.optional("sync_timeout", duration)?,
+            sync_pause: fields.optional("sync_pause", duration)?,
             probes: fields.or_default("probes", texts)?,
         })
     }
@@ -100,6 +108,7 @@ mod tests {
         check_refused(&format!("{least}user = 'reld'"), "`user` needs `password_file`");
         check_refused(&format!("{least}password_file = 'p'"), "`password_file` needs `user`");
         check_refused(&format!("{least}labels = {{ zone = 1 }}"), "expected a string");
+        check_refused(&format!("{least}sync_pause = 2"), "expected a string");
         check_refused(&format!("{least}probes = ['smoke']"), "expected a table");
     }
 }

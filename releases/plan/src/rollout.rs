@@ -145,7 +145,7 @@ fn failures(node: Node<'_>, max_unavailable: usize) -> Result<usize, Fault> {
     number(node).and_then(|number| if number < max_unavailable { Ok(number) } else { Err(beyond) })
 }
 
-fn duration(node: Node<'_>) -> Result<Duration, Fault> {
+pub(crate) fn duration(node: Node<'_>) -> Result<Duration, Fault> {
     let text = read::string(node.clone())?;
     humantime::parse_duration(&text)
         .map_err(|_| Fault::at(&node, "expected a duration, such as \"30s\", \"5m\" or \"1h 30m\""))

@@ -1,7 +1,6 @@
 //! The thread that carries out the steps of the ledger.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -19,7 +18,7 @@ use super::kept::{Kept, Part};
 use super::link::Link;
 use super::order::{Daemon, Order};
 use super::presence::Stay;
-use super::shared::{Fault, Shared, Wake, now};
+use super::shared::{Fault, Shared, Wake, now, random_name};
 
 /// The time after which the agent looks without being woken. The watch usually wakes it first.
 const LOOK: Duration = Duration::from_secs(3);
@@ -48,8 +47,7 @@ pub(super) struct Agent {
 impl Agent {
     /// Starts the thread. It runs as long as the daemon.
     pub(super) fn start(shared: Arc<Shared>, daemon: Daemon, woken: Receiver<Wake>) -> anyhow::Result<()> {
-        let life = fs::read_to_string("/proc/sys/kernel/random/uuid").context("cannot make a random name")?;
-        let life = life.trim().to_owned();
+        let life = random_name()?;
         let agent = Self {
             handle: Handle::current(),
             kept: Arc::new(Mutex::new(Kept::read(daemon.root.clone()))),

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use reld_etcd::{Login, Settings, Tls};
 use reld_fleet::ledger::Name;
-use reld_handler::{Keys, PolicyFile, Require};
+use reld_handler::{Keys, Limits, PolicyFile, Require};
 use reld_plan::FleetFile;
 
 /// The membership of the node.
@@ -20,6 +20,8 @@ pub(crate) struct Membership {
     pub(super) follows: bool,
     pub(super) probes: BTreeMap<String, String>,
     pub(super) etcd: Settings,
+    /// The limits of upgrades.
+    pub(crate) limits: Limits,
     allow_unsigned: bool,
     policy: PolicyFile,
 }
@@ -59,6 +61,11 @@ impl Membership {
                 endpoints: document.endpoints,
                 tls: Tls { authorities, certificate, key },
                 login: document.login.as_ref().map(login).transpose()?,
+            },
+            limits: Limits {
+                join: document.sync_timeout.unwrap_or(Limits::default().join),
+                decide: document.sync_pause.unwrap_or(Limits::default().decide),
+                ..Limits::default()
             },
             allow_unsigned: document.allow_unsigned,
             policy: policy.clone(),

@@ -1,12 +1,14 @@
 //! The parts of the membership that all its threads use: the client of etcd, and the last look.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::SystemTime;
 
+use anyhow::Context as _;
 use parking_lot::Mutex;
-use reld_etcd::{Client, Committed};
+use reld_etcd::{Client, Committed, KeyValue};
 use reld_fleet::ledger::{self, Entry, Keys, Name, Txn, Unreadable, View};
 use tokio::sync::oneshot;
 
@@ -77,9 +79,7 @@ impl Shared {
     pub(super) fn look(&self) -> Result<(Vec<Entry>, View), Fault> {
         let range = self.client.range(self.keys.prefix())?;
         self.revision.store(range.revision, Ordering::Relaxed);
-        let entry =
-            |kv: reld_etcd::KeyValue| Entry { key: kv.key, value: kv.value, revision: kv.mod_revision };
-        let entries: Vec<_> = range.keys.into_iter().map(entry).collect();
+        let entries = of_etcd(range.keys);
         let view = View::read(self.keys.clone(), &entries)?;
         Ok((entries, view))
     }
@@ -97,8 +97,14 @@ pub(super) fn is_written(txn: &Txn, entries: &[Entry]) -> bool {
     txn.puts.iter().all(|put| is_there(&put.key, &put.value))
 }
 
+/// Translates keys of etcd.
+pub(super) fn of_etcd(keys: Vec<KeyValue>) -> Vec<Entry> {
+    let entry = |kv: KeyValue| Entry { key: kv.key, value: kv.value, revision: kv.mod_revision };
+    keys.into_iter().map(entry).collect()
+}
+
 /// Translates a transaction of the ledger.
-fn in_etcd(txn: &Txn) -> reld_etcd::Txn {
+pub(super) fn in_etcd(txn: &Txn) -> reld_etcd::Txn {
     use reld_etcd::{Compare, Delete, Put};
     let compare = |compare: &ledger::Compare| Compare::at(&*compare.key, compare.revision);
     let put = |put: &ledger::Put| Put { key: put.key.clone(), value: put.value.clone(), lease: None };
@@ -111,6 +117,12 @@ fn in_etcd(txn: &Txn) -> reld_etcd::Txn {
         puts: txn.puts.iter().map(put).collect(),
         deletes: txn.deletes.iter().map(delete).collect(),
     }
+}
+
+/// Returns a random name.
+pub(super) fn random_name() -> anyhow::Result<String> {
+    let name = fs::read_to_string("/proc/sys/kernel/random/uuid").context("cannot make a random name")?;
+    Ok(name.trim().to_owned())
 }
 
 /// Returns the present time in RFC 3339 format.

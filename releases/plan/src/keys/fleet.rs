@@ -91,6 +91,21 @@ pub(crate) const FLEET: Table = Table {
             "Whether the node joins although its policy of signatures accepts unsigned releases.",
         ),
         Key::optional(
+            "sync_timeout",
+            "duration",
+            "\"5m\"",
+            "\"1h\"",
+            "The longest wait for the other nodes of a sync_nodes, before any process is held.",
+        ),
+        Key::optional(
+            "sync_pause",
+            "duration",
+            "\"2s\"",
+            "\"500ms\"",
+            "The longest wait for their decision, while processes are held. A node that loses etcd meanwhile goes back, \
+             and follows the others when it sees their decision.",
+        ),
+        Key::optional(
             "probes",
             "table of strings",
             "{}",
