@@ -42,7 +42,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &["quest-bot", "reld-api", "reld-fleet", "reld-plan", "reld-source", "reld-store", "reld-trust"],
     ),
     ("reld-tests", &["reld-api"]),
-    ("reld-bench", &["quest-bot", "reld-api", "reld-tests"]),
+    ("reld-bench", &["quest-bot", "reld-api", "reld-etcd", "reld-fleet", "reld-plan", "reld-tests"]),
 ];
 
 #[test]

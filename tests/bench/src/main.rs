@@ -24,6 +24,7 @@ mod rollout;
 mod scrape;
 mod soak;
 mod steady;
+mod sync;
 mod timers;
 mod unpack;
 mod upgrade;
@@ -44,6 +45,9 @@ struct Args {
     /// Number of repetitions of each figure.
     #[arg(long, default_value_t = 5)]
     reps: usize,
+    /// Number of meetings over etcd.
+    #[arg(long, default_value_t = 200)]
+    barriers: usize,
     /// Number of processes in upgrade, purge and scrape.
     #[arg(long, value_delimiter = ',', default_value = "1,100,1000,10000,100000")]
     n: Vec<u64>,
@@ -141,6 +145,9 @@ enum Section {
     Unpack,
     /// Measure a rollout over three nodes, and three upgrades by hand.
     Rollout,
+    /// Measure meetings of three nodes over etcd, a third of them refused, and check that each has
+    /// one decision.
+    Sync,
     /// Measure purges of old code with many processes.
     Purge,
     /// Measure timers that pend while their servers are upgraded.
@@ -208,6 +215,9 @@ fn main() -> ExitCode {
     }
     if wanted(Section::Rollout) {
         if args.fleet { rollout::over_fleet(args.reps) } else { rollout::over_ssh(args.reps) }
+    }
+    if wanted(Section::Sync) {
+        sync::run(args.barriers);
     }
     if wanted(Section::Purge) {
         args.n.iter().for_each(|n| purge::run(args.reps, *n));
