@@ -10,13 +10,14 @@ use anyhow::{Context, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use parking_lot::Mutex;
 use reld_api::ErrorReport;
-use reld_handler::{Abi, Limits, Platform, Store};
+use reld_handler::{Abi, Limits, Platform, PolicyFile, Store};
 use reld_loader::Loader;
 use reld_runtime::{Runtime, contained, contained_task};
 use reld_store::make_folder;
 use reld_wire::application::StopCause;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::alarms::Alarms;
 use crate::api_server::{self, Api, Peer};
@@ -33,6 +34,7 @@ use crate::operator::{Board, Booted, Operator};
 use crate::panics::lasting;
 use crate::program::program;
 use crate::service::Manager;
+use crate::socket_file::SocketFile;
 use crate::{sockets, threads};
 
 /// The time limit for stopping all apps. It is shorter than systemd's stop timeout.
@@ -101,11 +103,8 @@ async fn serve(
     let membership = config.fleet.as_deref().map(|file| Membership::read(file, &policy)).transpose()?;
     let gate = config.lock()?.map(|lock| Gate::new(lock, alarms.clone()));
     config.make_private_folders()?;
-    let mut store = Store::open(&config.root)
-        .with_context(|| format!("cannot use the node's root {}", config.root.display()))?;
-    // The store now holds the lock on the root.
-    store.override_config(config.environment());
-    store.trust(policy.clone());
+    // The store holds the lock on the root.
+    let store = open_store(config, policy.clone())?;
     let runtime = Runtime::new(pool_width(config));
     let sockets = sockets::Tokio::current(handed.clone());
     runtime.supply_sockets(sockets.clone());
@@ -133,12 +132,7 @@ async fn serve(
     }
     // The boot is queued before the socket opens, so that it precedes every order.
     let boot = boot(operator.boot(), operator.clone(), alarms.clone());
-    if let Some(gate) = gate {
-        let board = operator.clone();
-        tokio::spawn(
-            async move { lasting("gate", || gate.give_back(board.follow(), Board::is_at_rest)).await },
-        );
-    }
+    gate.into_iter().for_each(|gate| give_back(gate, operator.clone()));
     let (listener, socket) = api_server::bind(&config.socket)
         .with_context(|| format!("cannot open the socket {}", config.socket.display()))?;
     let join = |membership| {
@@ -167,12 +161,7 @@ async fn serve(
     };
     let served = tokio::spawn(api_server::serve(listener, api, next.clone()));
     tokio::spawn(go_down(next, application_down(runtime.clone(), operator.clone())));
-    let (board, pool) = (operator.clone(), runtime.clone());
-    let (status, watchdog) = (manager.clone(), manager.clone());
-    tokio::spawn(async move { lasting("service.status", || status.clone().status(board.clone())).await });
-    tokio::spawn(
-        async move { lasting("service.watchdog", || watchdog.clone().watchdog(pool.clone())).await },
-    );
+    inform(manager, &operator, &runtime);
     let mut end = std::pin::pin!(end_of(signals, &mut life));
     let next = tokio::select! {
         booted = boot => match booted? {
@@ -188,33 +177,77 @@ async fn serve(
         },
         next = &mut end => next?,
     };
-    tracing::info!(name: "daemon.stopping", "the node stops");
-    match next {
-        Next::Restart => manager.restarting(),
-        Next::Serve | Next::Stop | Next::Fail => manager.stopping(),
-    }
-    // First end the upgrade under way. Otherwise it would see its processes stop, and report
-    // failures.
-    if tokio::time::timeout(LEAVE, operator.stop()).await.is_err() {
-        tracing::error!(name: "daemon.stop", "the upgrade under way did not end in time");
-    }
-    let leave = async {
-        if let Some(fleet) = &fleet {
-            fleet.leave().await;
-        }
-    };
-    tokio::join!(stop(runtime, next), leave);
-    // Unload the libraries here and not at process exit, because a library's destructor may never
-    // return.
-    let _ = tokio::task::spawn_blocking(move || libraries.finish()).await;
-    // All processes have ended and closed their ports; only queued bytes remain to be sent.
-    sockets.all_sent().await;
-    served.abort();
-    // Without the socket file, clients find out sooner that the daemon is gone.
-    if let Err(error) = socket.remove() {
-        tracing::debug!(name: "daemon.unlink", %error, "cannot remove the socket file");
-    }
+    let up = Up { runtime, operator, fleet, sockets, libraries, served, socket };
+    up.stop(manager, next).await;
     Ok(next)
+}
+
+/// The parts of a daemon that have to stop.
+struct Up {
+    runtime: Runtime,
+    operator: Operator,
+    fleet: Option<Fleet>,
+    sockets: sockets::Tokio,
+    libraries: Arc<Loader>,
+    served: JoinHandle<()>,
+    socket: SocketFile,
+}
+
+impl Up {
+    async fn stop(self, manager: &Manager, next: Next) {
+        tracing::info!(name: "daemon.stopping", "the node stops");
+        match next {
+            Next::Restart => manager.restarting(),
+            Next::Serve | Next::Stop | Next::Fail => manager.stopping(),
+        }
+        // First end the upgrade under way. Otherwise it would see its processes stop, and report
+        // failures.
+        if tokio::time::timeout(LEAVE, self.operator.stop()).await.is_err() {
+            tracing::error!(name: "daemon.stop", "the upgrade under way did not end in time");
+        }
+        let leave = async {
+            if let Some(fleet) = &self.fleet {
+                fleet.leave().await;
+            }
+        };
+        tokio::join!(stop(self.runtime, next), leave);
+        // Unload the libraries here and not at process exit, because a library's destructor may
+        // never return.
+        let libraries = self.libraries;
+        let _ = tokio::task::spawn_blocking(move || libraries.finish()).await;
+        // All processes have ended and closed their ports; only queued bytes remain to be sent.
+        self.sockets.all_sent().await;
+        self.served.abort();
+        // Without the socket file, clients find out sooner that the daemon is gone.
+        if let Err(error) = self.socket.remove() {
+            tracing::debug!(name: "daemon.unlink", %error, "cannot remove the socket file");
+        }
+    }
+}
+
+fn open_store(config: &config::Daemon, policy: PolicyFile) -> anyhow::Result<Store> {
+    let mut store = Store::open(&config.root)
+        .with_context(|| format!("cannot use the node's root {}", config.root.display()))?;
+    store.override_config(config.environment());
+    store.trust(policy);
+    Ok(store)
+}
+
+/// Gives the lock of the node back whenever the node is at rest.
+fn give_back(gate: Gate, operator: Operator) {
+    tokio::spawn(async move {
+        lasting("gate", || gate.give_back(operator.follow(), Board::is_at_rest)).await;
+    });
+}
+
+/// Keeps the service manager informed.
+fn inform(manager: &Manager, operator: &Operator, runtime: &Runtime) {
+    let (status, board) = (manager.clone(), operator.clone());
+    tokio::spawn(async move { lasting("service.status", || status.clone().status(board.clone())).await });
+    let (watchdog, pool) = (manager.clone(), runtime.clone());
+    tokio::spawn(
+        async move { lasting("service.watchdog", || watchdog.clone().watchdog(pool.clone())).await },
+    );
 }
 
 /// Waits for the boot, and repeats it as long as the machine lacks resources.
