@@ -6,8 +6,10 @@ mod fleet;
 mod history;
 mod keys;
 mod look;
+mod meeting;
 mod release;
 mod touch;
+mod trial;
 
 pub use env::{ChangedEnv, EnvChanged, EnvList, EnvOrigin, EnvValue};
 pub use events::{Event, Followed, LogLevel, LogLine, LogList, What};
@@ -24,12 +26,14 @@ pub use look::{
     ProcessStatistics, ProcessStatus, Progress, Resident, RunningRelease, StuckCode, SysStatus, Table,
     TableList, TopList, TopProcess, TreeNode, WaitingOrder,
 };
+pub use meeting::{Meeting, Verdict};
 pub use release::{
-    Checked, Committed, DamagedFile, Ended, Harm, Lingerer, Meeting, NotTried, Outcome, Pauses, Probed,
-    Pruned, PrunedRelease, Rebooting, ReleaseList, ReleaseRow, ReleaseStatus, Removed, Report, Settled,
-    Started, Step, StepRun, Trial, Unpacked, Verdict, Verified, VerifiedRelease, Window,
+    Checked, Committed, DamagedFile, Ended, Harm, Lingerer, Outcome, Pauses, Probed, Pruned, PrunedRelease,
+    Rebooting, ReleaseList, ReleaseRow, ReleaseStatus, Removed, Report, Settled, Started, Step, StepRun,
+    Unpacked, Verified, VerifiedRelease, Window,
 };
 pub use touch::{
     AppStarted, AppStopped, ChildDeleted, ChildStarted, ChildTerminated, CodeChanged, ExitSent, LinkEvent,
     Loaded, Party, Purged, Replied, Resumed, Sent, SoftPurged, Spawned, Suspended, SysDone, Told, TraceEvent,
 };
+pub use trial::{NotTried, Trial};

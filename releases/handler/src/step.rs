@@ -112,7 +112,8 @@ pub(crate) struct Program {
     pub(crate) staged: Vec<Numbered<Effect>>,
     /// `None` if the window has no members.
     pub(crate) gate: Option<Numbered<Precopy>>,
-    /// The meeting with other nodes, joined before the gate is raised and decided before the switch.
+    /// The meeting with other nodes. It is joined before the gate is raised, and decided before the
+    /// switch.
     pub(crate) meeting: Option<Numbered<Meeting>>,
     pub(crate) held: Vec<Numbered<Inside>>,
     /// The step number of the switch.

@@ -6,6 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::meeting::Meeting;
+use super::trial::Trial;
+
 /// A release was unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unpacked {
@@ -131,58 +134,6 @@ pub struct Window {
     pub pauses: Pauses,
     /// The number of states that were converted.
     pub converted: u64,
-}
-
-/// A meeting of nodes before a switch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Meeting {
-    /// The id of the `sync_nodes`.
-    pub id: Value,
-    /// The nodes that met.
-    pub nodes: Vec<String>,
-    /// The number of the round.
-    pub round: u64,
-    /// The decision.
-    pub verdict: Verdict,
-    /// The wait for the other nodes before any process was paused.
-    pub joined_us: u64,
-    /// The part of the pause that the decision took.
-    pub held_us: u64,
-}
-
-/// The decision of a meeting, as the node knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// All nodes switch.
-    Go,
-    /// No node switches.
-    No,
-    /// The node lost the others after its vote, and they may switch.
-    InDoubt,
-    /// The others had switched before, and the node follows them.
-    Follows,
-}
-
-/// The trial conversion of new states back to the previous version. It does not cover states that
-/// the new code produces after the switch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trial {
-    /// The number of states that were converted back by the code that will be replaced.
-    pub tried: u64,
-    /// The states that were not tried.
-    pub not_tried: Vec<NotTried>,
-    /// The total time for all states.
-    pub took_us: u64,
-}
-
-/// A group of states that were not converted back in the trial.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NotTried {
-    /// The number of processes with such a state.
-    pub processes: u64,
-    /// The reason why they were not tried.
-    pub why: String,
 }
 
 /// The checks of a release before it was committed or taken back.

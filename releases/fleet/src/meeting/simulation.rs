@@ -1,6 +1,6 @@
 //! Simulations of meetings: nodes that look and write in any order, crash, are cut off, fail, come
-//! late, and give up writes that arrive all the same. Every round has one decision, no node switches against it, and every node
-//! ends.
+//! late, and give up writes that arrive all the same. Every round has one decision, no node
+//! switches against it, and every node ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 

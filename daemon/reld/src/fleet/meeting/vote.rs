@@ -66,8 +66,8 @@ impl Vote {
         }
     }
 
-    /// Begins to vote. Returns false if the operator's thread has left: a vote would bind a node that
-    /// has gone back.
+    /// Begins to vote. Returns false if the operator's thread has left: a vote would bind a node
+    /// that has gone back.
     fn begin(&self) -> bool {
         let mut state = self.state.lock();
         state.has_voted |= !state.is_left;
