@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use reld_etcd::{Client, Settings, Txn};
-use reld_tests::{Etcd, Node, Run, assert_contains, eventually};
+use reld_tests::{Etcd, Fleet, Node, Run, assert_contains, eventually, release};
 use serde_json::Value;
 
 const PRESENCE: &str = "/reld/shop/nodes/n1";
@@ -94,4 +94,31 @@ fn a_node_that_accepts_unsigned_releases_joins_no_fleet_unless_that_is_written()
     let refused = Run::of(reld.arg("--trust").arg(&policy)).expect(1).stderr;
     assert_contains(&refused, &["error: cannot join fleet shop: ", "allow_unsigned = true"]);
     assert!(!folder.path().join("root").exists(), "nothing is done before");
+}
+
+#[test]
+fn a_failure_outlives_its_daemon_while_etcd_is_away_and_is_not_tried_again() {
+    let Some(mut fleet) = Fleet::start(&release("stage-1.0.0")) else { return };
+    let start = |probe: &str, code: i32| {
+        let policy = fleet.policy(&release("stage-2.0.0"), &format!("probe = '{probe}'"));
+        fleet.run(&["start", &policy, "--fleet"]).expect(code).stdout
+    };
+    assert_contains(&start("sh -c true", 1), &["this node has no probe \\\"sh -c true\\\""]);
+    let missing = "release 2.0.0 has no file lib/stage-2.0.0/smoke";
+    assert_contains(&start("release:lib/stage-2.0.0/smoke", 4), &[missing]);
+    fleet.write("n1.bad", "");
+    fleet.write("hold", "");
+    let policy = fleet.policy(&release("stage-2.0.0"), "probe = 'smoke'");
+    fleet.run(&["start", &policy, "--fleet", "--no-wait"]).expect(0);
+    eventually("n1 is under way", || (fleet.log() == ["n1 begins"]).then_some(()));
+    fleet.etcd.pause();
+    fleet.remove("hold");
+    let kept = fleet.nodes[0].root().join("fleet.json");
+    let is_kept = || fs::read_to_string(&kept).is_ok_and(|text| text.contains("\"failed\"")).then_some(());
+    eventually("the result is on disk", is_kept);
+    fleet.nodes[0].kill_9_and_restart();
+    fleet.etcd.resume();
+    fleet.run(&["status", "--wait"]).expect(4);
+    assert_eq!(fleet.log(), ["n1 begins", "n1 ends"]);
+    assert_eq!(fleet.versions(), ["1.0.0"; 3]);
 }
