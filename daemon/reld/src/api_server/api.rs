@@ -26,7 +26,6 @@ use crate::operator::{Entry, Operator};
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     /// The membership of the node in a fleet, if it has one.
-    #[allow(dead_code, reason = "the routes of a fleet use it")]
     pub(crate) fleet: Option<Fleet>,
     pub(crate) runtime: Runtime,
     pub(crate) operator: Operator,
