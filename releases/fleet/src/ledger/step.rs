@@ -74,7 +74,7 @@ impl View {
     ///
     /// | the node and the rollout | step |
     /// |---|---|
-    /// | the node holds a slot | [see](Self::go_on) |
+    /// | the node holds a slot | see the table of `go_on` |
     /// | the rollout is over; the node follows it and has missed it | take a slot |
     /// | the rollout is over | idle |
     /// | the node waits, and is at the goal | write that |
