@@ -1,10 +1,10 @@
 //! The changes that operators make.
 
 use super::direction::Direction;
-use super::document::{Document, Ending, Note, Phase, Standing};
+use super::document::{Document, Ending, Note, Outcome, Phase, Standing};
 use super::keys::Name;
 use super::txn::{Txn, json};
-use super::view::{Run, View};
+use super::view::{Run, Seen, View};
 
 /// The number of digits of the identity in the id of a rollout.
 const DIGITS: usize = 8;
@@ -69,13 +69,15 @@ pub enum Refused {
 }
 
 impl View {
-    /// Begins a rollout, and forgets the last one.
+    /// Begins a rollout, and forgets the last one. If that had the same release and was not taken
+    /// back, it goes on instead: nodes that have the release stay as they are, failed ones try
+    /// again, and a way back takes the release from all of them.
     ///
     /// # Errors
     /// A rollout is under way, or a node still holds a slot of the last one, or a node to leave out
     /// is unknown.
     pub fn start(&self, document: &Document, skip: &[Name]) -> Result<(String, Txn), Refused> {
-        let id = self.new_id(document);
+        let id = self.id_for(document);
         if document.members.is_empty() {
             return Err(Refused::NoNode);
         }
@@ -85,31 +87,46 @@ impl View {
         let mut txn = Txn::default().when(self.keys.current(), self.current);
         if let Some(run) = &self.rollout {
             run.gives_way()?;
+            if run.id == id {
+                return Ok((id, self.start_again(run, document, skip)));
+            }
             txn = txn.when(self.keys.state(&run.id), run.standing.revision);
             txn = txn
                 .delete(self.keys.document(&run.id))
                 .delete_below(format!("{}/", self.keys.document(&run.id)));
         }
-        let note = || Note { by: document.by.clone(), at: document.at.clone() };
-        let standing = Standing {
-            phase: Phase::Running,
-            direction: Direction::Forward,
-            why: None,
-            skipped: skip.iter().map(|node| (node.clone(), note())).collect(),
-            changes: 0,
-        };
         txn = txn.put(self.keys.current(), &*id).put(self.keys.document(&id), json(document));
-        txn = txn.put(self.keys.state(&id), json(&standing));
+        txn = txn.put(self.keys.state(&id), json(&first(document, skip)));
         Ok((id, txn))
     }
 
-    /// Returns an id that the last rollout does not have.
-    fn new_id(&self, document: &Document) -> String {
+    /// Begins the last rollout again.
+    fn start_again(&self, run: &Run, document: &Document, skip: &[Name]) -> Txn {
+        let txn = self.change(run, first(document, skip)).put(self.keys.document(&run.id), json(document));
+        self.try_again(txn, run, Direction::Forward)
+    }
+
+    /// Forgets the failures of a direction.
+    fn try_again(&self, txn: Txn, run: &Run, direction: Direction) -> Txn {
+        let has_failed =
+            |seen: &Seen<Outcome>| matches!(seen.value.ending, Ending::Failed | Ending::FailedMoved);
+        let failed = run.outcomes(direction).iter().filter(|(_, seen)| has_failed(seen));
+        failed.fold(txn, |txn, (node, _)| txn.delete(self.keys.outcome(&run.id, direction, node)))
+    }
+
+    /// Returns the id of a rollout: that of the last one if it goes on, or else another one.
+    fn id_for(&self, document: &Document) -> String {
         let digits: String = document.identity.chars().take(DIGITS).collect();
         let base = format!("{}-{}-{digits}", document.name, document.version);
-        let Some(rest) = self.rollout.as_ref().and_then(|run| run.id.strip_prefix(&*base)) else {
+        let Some((run, rest)) =
+            self.rollout.as_ref().and_then(|run| Some((run, run.id.strip_prefix(&*base)?)))
+        else {
             return base;
         };
+        let is_same = run.document.identity == document.identity;
+        if is_same && run.standing.value.direction == Direction::Forward {
+            return run.id.clone();
+        }
         let number = rest.strip_prefix('.').and_then(|number| number.parse().ok()).unwrap_or(1_u64);
         format!("{base}.{}", number + 1)
     }
@@ -155,16 +172,9 @@ impl View {
             return Err(run.refused());
         }
         let why = Some(format!("{by} takes it back"));
-        let mut txn =
+        let txn =
             self.change(run, Standing { phase: Phase::Running, direction: Direction::Back, why, ..standing });
-        let failed = run
-            .back
-            .iter()
-            .filter(|(_, seen)| matches!(seen.value.ending, Ending::Failed | Ending::FailedMoved));
-        for (node, _) in failed {
-            txn = txn.delete(self.keys.outcome(&run.id, Direction::Back, node));
-        }
-        Ok(txn)
+        Ok(self.try_again(txn, run, Direction::Back))
     }
 
     /// Leaves a node out, and frees its slot.
@@ -211,6 +221,18 @@ impl View {
         let run = self.rollout.as_ref().ok_or(Refused::NoRollout)?;
         let standing = &run.standing.value;
         if phases.contains(&standing.phase) { Ok((run, standing.clone())) } else { Err(run.refused()) }
+    }
+}
+
+/// Returns the first state of a rollout.
+fn first(document: &Document, skip: &[Name]) -> Standing {
+    let note = || Note { by: document.by.clone(), at: document.at.clone() };
+    Standing {
+        phase: Phase::Running,
+        direction: Direction::Forward,
+        why: None,
+        skipped: skip.iter().map(|node| (node.clone(), note())).collect(),
+        changes: 0,
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Member {
     pub since: String,
 }
 
-/// A rollout. It never changes.
+/// A rollout. Only a start changes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
     /// The text of `rollout.toml`.

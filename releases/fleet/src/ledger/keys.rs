@@ -65,7 +65,7 @@ impl From<Name> for String {
 /// | `nodes/N` | presence | that of the node |
 /// | `members/N` | member | none |
 /// | `current` | the id of the rollout | none |
-/// | `r/ID` | document, written once | none |
+/// | `r/ID` | document, written by each start | none |
 /// | `r/ID/state` | standing | none |
 /// | `r/ID/slot/K` | slot | none |
 /// | `r/ID/forward/N`, `r/ID/back/N` | outcome | none |

@@ -206,15 +206,40 @@ fn s125_a_second_rollout_is_refused_until_the_first_has_ended_and_no_slot_is_hel
     ledger.write(&ledger.view().halt("bob").unwrap());
     assert!(matches!(ledger.view().start(&document(), &[]).unwrap_err(), Refused::Held { .. }));
     ledger.give("n1", Ending::Reached);
+    assert!(ledger.view().start(&document(), &[]).is_ok());
+}
+
+#[test]
+fn a_rollout_that_is_started_again_goes_on_and_its_way_back_has_all_nodes_that_it_has_moved() {
+    let mut ledger = Ledger::started();
+    ledger.step(&own("n1"));
+    ledger.give("n1", Ending::Reached);
+    ledger.step(&own("n2"));
+    ledger.give("n2", Ending::Failed);
     let (id, txn) = ledger.view().start(&document(), &[]).unwrap();
-    assert_eq!(id, "shop-1.1.0-5fd92462.2");
+    assert_eq!(id, "shop-1.1.0-5fd92462", "the same release");
     ledger.write(&txn);
     assert_eq!(ledger.word(), "running");
     assert_eq!(
-        ledger.entries.iter().filter(|entry| entry.key.contains("/r/")).count(),
-        2,
-        "the last one is gone"
+        ledger.view().lineup().iter().map(|(_, state)| *state).collect::<Vec<_>>(),
+        [crate::State::Committed, crate::State::Waiting,]
     );
+    ledger.step(&own("n2"));
+    ledger.give("n2", Ending::Reached);
+    let run = ledger.view().rollout.unwrap();
+    assert_eq!(run.moved(), [&name("n2"), &name("n1")]);
+}
+
+#[test]
+fn a_rollout_of_a_release_that_was_taken_back_is_another_one() {
+    let mut ledger = Ledger::started();
+    ledger.write(&ledger.view().take_back("ann").unwrap());
+    ledger.write(&ledger.view().halt("ann").unwrap());
+    let (id, txn) = ledger.view().start(&document(), &[]).unwrap();
+    assert_eq!(id, "shop-1.1.0-5fd92462.2");
+    ledger.write(&txn);
+    let keys = ledger.entries.iter().filter(|entry| entry.key.contains("/r/"));
+    assert_eq!(keys.count(), 2, "the last one is gone");
     // A node that has the release takes no slot.
     ledger.step(&Own { identity: Some(IDENTITY.to_owned()), ..own("n1") });
     let run = ledger.view().rollout.unwrap();
