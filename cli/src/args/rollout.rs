@@ -58,8 +58,7 @@ pub(crate) enum Rollout {
         /// Node, as `relctl rollout nodes` has it
         node: String,
     },
-    /// List the nodes that may be unavailable now: since when each holds its slot, and whether it
-    /// is connected
+    /// List the nodes that hold a slot of the rollout: since when, and whether each is connected
     Locks,
     /// List the nodes of the fleet
     Nodes {

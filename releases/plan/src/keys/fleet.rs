@@ -6,14 +6,14 @@ pub(super) const DOCUMENT: Document = Document {
     name: "fleet.toml",
     purpose: "the membership of a reld node in a fleet",
     about: &[
-        "reld --fleet reads fleet.toml, and joins a fleet in etcd. The nodes of a fleet carry out a rollout by themselves: \
-         each one takes a slot in etcd, upgrades, and gives the slot back with the result. A node that loses etcd runs on, \
-         ends its upgrade, and begins no other one.",
-        "A rollout names a release by its identity, and cannot name a program for the node. Its probe is a name from the \
-         table probes, or release:PATH, a file of the release itself. The policy of signatures must require signatures, \
-         unless allow_unsigned is set: otherwise, each client of etcd could run any code on the node.",
-        "reld talks to the JSON gateway of etcd. The gateway does not take the common name of a client certificate as a \
-         user, so a user needs a password.",
+        "reld --fleet reads fleet.toml, and joins a fleet in etcd. The nodes of a fleet carry out a rollout by \
+         themselves: each one takes a slot in etcd, upgrades, and gives the slot back with the result. A node that \
+         loses etcd runs on, ends its upgrade, and begins no other one.",
+        "A client that can write to etcd can order a release, but no program: a probe is a name from the table probes, \
+         or release:PATH, a file of the release. So that such a client cannot run its own code, the policy of \
+         signatures must require signatures. allow_unsigned = true lifts that.",
+        "reld talks to the JSON gateway of etcd. The gateway does not take the common name of a client certificate as \
+         a user, so a user needs a password.",
         "A relative path begins at the folder of fleet.toml. An unknown key is an error that lists the allowed keys.",
     ],
     tables: &[&[FLEET]],
@@ -52,7 +52,8 @@ pub(crate) const FLEET: Table = Table {
             "true or false",
             "false",
             "true",
-            "Whether the node converges to the last rollout, if that ended while the node was away.",
+            "Whether the node moves to the release of the last rollout, once all is done, if it had no part in it: it \
+             joined later, was away, or was skipped. It tries once. A halted rollout is not followed.",
         ),
         Key::optional(
             "ca",
@@ -102,8 +103,8 @@ pub(crate) const FLEET: Table = Table {
             "duration",
             "\"2s\"",
             "\"500ms\"",
-            "The longest wait for their decision, while processes are held. A node that loses etcd meanwhile goes back, \
-             and follows the others when it sees their decision.",
+            "The longest wait for their decision, while processes are held. A node that loses etcd meanwhile goes \
+             back, and follows the others when it sees their decision.",
         ),
         Key::optional(
             "probes",
