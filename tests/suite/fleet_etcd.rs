@@ -252,3 +252,33 @@ fn s129_a_node_without_a_way_to_etcd_names_the_reason_and_runs_on() {
     assert_eq!(refused.kind, "no_fleet");
     assert_contains(&refused.hint.unwrap_or_default(), &["reld --fleet"]);
 }
+
+#[test]
+fn a_fleet_upgrades_without_a_member_of_etcd_and_a_node_that_joins_later_follows() {
+    let Some(mut etcd) = Etcd::start_three() else { return };
+    let (endpoints, folder) =
+        (etcd.endpoints(), tempfile::tempdir().expect("a temporary folder can be made"));
+    let write = |file: &str, text: String| {
+        let path = folder.path().join(file);
+        fs::write(&path, text).expect("the folder can be written");
+        path.to_string_lossy().into_owned()
+    };
+    let join = |name: &str| {
+        let member = format!("fleet = 'shop'\nnode = '{name}'\nfollow = true\nallow_unsigned = true\n");
+        let file = write(&format!("{name}.toml"), format!("endpoints = {endpoints:?}\n{member}"));
+        let node = Node::start_with(&["--fleet", &file]);
+        node.ok(&["upgrade", &release("stage-1.0.0")]);
+        node
+    };
+    let n1 = join("n1");
+    eventually("n1 has joined", || n1.ok(&["status"]).contains("n1: connected").then_some(()));
+    etcd.kill_member(0);
+    let policy = write("rollout.toml", format!("release = '{}'\n", release("stage-2.0.0")));
+    n1.ok(&["rollout", "start", &policy, "--fleet"]);
+    assert_eq!(n1.version(), "2.0.0");
+
+    let n2 = join("n2");
+    eventually("n2 has followed", || (n2.version() == "2.0.0").then_some(()));
+    let last = n2.read::<HistoryList>(&["history"]).entries.pop().expect("n2 has a history");
+    assert_contains(&last.rollout.expect("the order is that of the rollout"), &["stage-2.0.0-"]);
+}
