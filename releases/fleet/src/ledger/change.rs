@@ -1,10 +1,11 @@
 //! The changes that operators make.
 
 use super::direction::Direction;
-use super::document::{Document, Ending, Note, Outcome, Phase, Standing};
+use super::document::{Document, Note, Phase, Standing};
 use super::keys::Name;
 use super::txn::{Txn, json};
-use super::view::{Run, Seen, View};
+use super::view::{Run, View};
+use crate::next::State;
 
 /// The number of digits of the identity in the id of a rollout.
 const DIGITS: usize = 8;
@@ -100,17 +101,23 @@ impl View {
         Ok((id, txn))
     }
 
-    /// Begins the last rollout again.
+    /// Begins the last rollout again. A node that has gone back by hand begins anew too.
     fn start_again(&self, run: &Run, document: &Document, skip: &[Name]) -> Txn {
         let txn = self.change(run, first(document, skip)).put(self.keys.document(&run.id), json(document));
+        let has_left = |node: &Name| {
+            let presence = self.presences.get(node);
+            presence.is_some_and(|presence| presence.identity.as_ref() != Some(&document.identity))
+        };
+        let forward = run.forward.iter();
+        let left = forward.filter(|(node, seen)| !seen.value.ending.is_failure() && has_left(node));
+        let key = |node: &Name| self.keys.outcome(&run.id, Direction::Forward, node);
+        let txn = left.fold(txn, |txn, (node, _)| txn.delete(key(node)));
         self.try_again(txn, run, Direction::Forward)
     }
 
     /// Forgets the failures of a direction.
     fn try_again(&self, txn: Txn, run: &Run, direction: Direction) -> Txn {
-        let has_failed =
-            |seen: &Seen<Outcome>| matches!(seen.value.ending, Ending::Failed | Ending::FailedMoved);
-        let failed = run.outcomes(direction).iter().filter(|(_, seen)| has_failed(seen));
+        let failed = run.outcomes(direction).iter().filter(|(_, seen)| seen.value.ending.is_failure());
         failed.fold(txn, |txn, (node, _)| txn.delete(self.keys.outcome(&run.id, direction, node)))
     }
 
@@ -167,13 +174,15 @@ impl View {
     /// There is no rollout, or it is on its way back, or it was taken back.
     pub fn take_back(&self, by: &str) -> Result<Txn, Refused> {
         let run = self.rollout.as_ref().ok_or(Refused::NoRollout)?;
-        let standing = run.standing.value.clone();
-        if standing.direction == Direction::Back && standing.phase != Phase::Halted {
+        let Standing { phase, direction, .. } = run.standing.value;
+        let is_home = |(_, state): (&Name, State)| matches!(state, State::Committed | State::Skipped);
+        let is_back =
+            phase != Phase::Halted && (phase != Phase::Done || self.lineup().into_iter().all(is_home));
+        if direction == Direction::Back && is_back {
             return Err(run.refused());
         }
         let why = Some(format!("{by} takes it back"));
-        let txn =
-            self.change(run, Standing { phase: Phase::Running, direction: Direction::Back, why, ..standing });
+        let txn = self.change(run, Standing { phase: Phase::Running, why, ..run.turned() });
         Ok(self.try_again(txn, run, Direction::Back))
     }
 

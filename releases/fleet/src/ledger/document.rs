@@ -153,6 +153,9 @@ pub struct Outcome {
     pub ending: Ending,
     /// The name of the order.
     pub tx: String,
+    /// The direction of the order.
+    #[serde(default)]
+    pub direction: Direction,
     /// The reason for a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -185,4 +188,16 @@ pub enum Ending {
     Failed,
     /// The node failed, and runs the release of the other side.
     FailedMoved,
+}
+
+impl Ending {
+    /// Returns whether the node has failed.
+    pub(super) const fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::FailedMoved)
+    }
+
+    /// Returns whether the order has moved the node, at least to a release that it did not commit.
+    pub(super) const fn has_moved(self) -> bool {
+        matches!(self, Self::Reached | Self::FailedMoved)
+    }
 }

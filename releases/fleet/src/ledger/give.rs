@@ -24,8 +24,8 @@ pub enum Given {
 /// Returns the result of an order.
 #[must_use]
 pub fn ended(ending: Ending, slot: &Slot, now: &str) -> Outcome {
-    let (tx, from, at) = (slot.tx.clone(), slot.from.clone(), now.to_owned());
-    Outcome { ending, tx, from, at, ..Outcome::default() }
+    let (tx, direction, from) = (slot.tx.clone(), slot.direction, slot.from.clone());
+    Outcome { ending, tx, direction, from, at: now.to_owned(), ..Outcome::default() }
 }
 
 impl View {
@@ -37,7 +37,7 @@ impl View {
     /// | is not the current one | is forgotten |
     /// | has it | is written |
     /// | has the slot of this order | is written, and ends the rollout if it is one failure too many |
-    /// | has given the slot away | is late: it counts for nothing, and frees nothing |
+    /// | has given the slot away | is late: it counts for nothing and frees nothing, but the way back has the node |
     #[must_use]
     pub fn give(&self, rollout: &str, slot: &Slot, outcome: &Outcome) -> Given {
         let Some(run) = self.rollout.as_ref().filter(|run| run.id == rollout) else {
@@ -51,6 +51,10 @@ impl View {
         let standing = run.standing.value.clone();
         let held = run.slot_of(&slot.node).filter(|(_, held)| held.tx == slot.tx);
         let Some((number, _)) = held else {
+            let mut standing = standing;
+            if standing.direction == Direction::Back && outcome.ending.has_moved() {
+                standing.skipped.remove(&slot.node);
+            }
             let txn = self.change(run, standing);
             return Given::Write(txn.put(self.keys.late(&run.id, &slot.node), json(outcome)));
         };
@@ -95,7 +99,7 @@ impl View {
             && run.rollout.on_failure == OnFailure::TakeBack
             && matches!(halt, Halt::Failures(_));
         Some(if turns {
-            Standing { direction: Direction::Back, phase: Phase::Running, why, ..standing }
+            Standing { why, ..run.turned() }
         } else {
             Standing { phase: Phase::Halted, why, ..standing }
         })
@@ -104,7 +108,18 @@ impl View {
     /// Returns a transaction that changes the state of a rollout, if no other one has changed it.
     pub(super) fn change(&self, run: &Run, standing: Standing) -> Txn {
         let key = self.keys.state(&run.id);
-        let standing = Standing { changes: run.standing.value.changes + 1, ..standing };
+        let standing = Standing { changes: run.standing.value.changes.saturating_add(1), ..standing };
         Txn::default().when(&*key, run.standing.revision).put(&*key, json(&standing))
+    }
+}
+
+impl Run {
+    /// Returns the state on the way back. It leaves out no node that has the release.
+    pub(super) fn turned(&self) -> Standing {
+        let mut standing = self.standing.value.clone();
+        for node in self.moved() {
+            standing.skipped.remove(node);
+        }
+        Standing { direction: Direction::Back, ..standing }
     }
 }

@@ -175,7 +175,8 @@ impl Fleet {
         let run = self.run();
         let policy = before.policy();
         assert!(run.slots.len() <= run.rollout.max_unavailable, "the budget holds");
-        let is_new = |number: &&usize| !before.slots.contains_key(number);
+        let known: Vec<_> = before.slots.values().map(|seen| &seen.value.tx).collect();
+        let is_new = |number: &&usize| !known.contains(&&run.slots[*number].value.tx);
         let new: Vec<_> = run.slots.keys().filter(is_new).collect();
         if new.is_empty() {
             return;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::direction::Direction;
-use super::document::{Ending, Outcome, Phase, Slot};
+use super::document::{Ending, Outcome, Phase, Slot, Standing};
 use super::give::{Given, ended};
 use super::keys::Name;
 use super::txn::{Txn, json};
 use super::view::{Run, View};
-use crate::next::{Next, Seen, State, Wait, next};
+use crate::next::{Halt, Next, Seen, State, Wait, next};
 
 /// The number of attempts. A daemon that has ended within each of them has failed.
 pub(super) const ATTEMPTS_MAX: u32 = 3;
@@ -77,7 +77,7 @@ impl View {
     /// | the node holds a slot | see the table of `go_on` |
     /// | the rollout is over; the node follows it and has missed it | take a slot |
     /// | the rollout is over | idle |
-    /// | the node waits, and is at the goal | write that |
+    /// | the node waits, is at the goal, and is not busy | write that |
     /// | the policy ends the rollout | write that |
     /// | the node is not in the rollout | idle |
     /// | an operator has paused the rollout | wait |
@@ -97,7 +97,7 @@ impl View {
         let lineup = self.lineup();
         let place = lineup.iter().position(|(node, _)| **node == own.node);
         let waits = place.is_some_and(|place| lineup[place].1 == State::Waiting);
-        if waits && run.is_at_goal(standing.direction, own) {
+        if waits && !own.is_busy && run.is_at_goal(standing.direction, own) {
             return Step::Write(self.note(run, own, standing.direction));
         }
         if let Some(closed) = self.closing(run, own.quiet) {
@@ -123,23 +123,33 @@ impl View {
     /// | the node | step |
     /// |---|---|
     /// | carries the order out, or has its result | idle |
+    /// | is busy with an order of its own, or boots | wait |
+    /// | is at the goal after a restart | give this result |
+    /// | has not begun, and the rollout has ended, halts or has turned | give a failure |
+    /// | has not begun, and an operator has paused the rollout | wait |
     /// | has taken the slot in this life | carry the order out |
-    /// | boots, or is busy with an order of its own | wait |
-    /// | is at the goal | give this result |
     /// | has ended within each attempt | give a failure |
     /// | has ended within an attempt | begin the next one |
     fn go_on(&self, run: &Run, own: &Own, number: usize, slot: &Slot) -> Step {
         if own.tx.as_ref() == Some(&slot.tx) {
             return Step::Idle;
         }
-        if slot.life == own.life {
-            return Step::Carry(slot.clone());
-        }
+        let is_new = slot.life == own.life;
         if own.is_busy {
             return Step::Wait(Why::Busy);
         }
-        if run.is_at_goal(slot.direction, own) {
+        if !is_new && run.is_at_goal(slot.direction, own) {
             return self.give_now(run, own, slot, Ending::Reached, None);
+        }
+        if self.is_over_for(run, own, slot) {
+            let why = "the rollout had ended before this attempt".to_owned();
+            return self.give_now(run, own, slot, Ending::Failed, Some(why));
+        }
+        if run.standing.value.phase == Phase::Paused {
+            return Step::Wait(Why::Paused);
+        }
+        if is_new {
+            return Step::Carry(slot.clone());
         }
         if slot.attempt >= ATTEMPTS_MAX {
             let why = format!("the daemon has ended within each of {ATTEMPTS_MAX} attempts");
@@ -153,6 +163,18 @@ impl View {
         };
         let txn = self.change(run, run.standing.value.clone());
         Step::Write(txn.put(self.keys.slot(&run.id, number), json(&again)))
+    }
+
+    /// Returns whether no attempt of a slot may begin any more. A node that follows a finished
+    /// rollout may begin.
+    fn is_over_for(&self, run: &Run, own: &Own, slot: &Slot) -> bool {
+        let Standing { phase, direction, .. } = run.standing.value;
+        if phase == Phase::Halted || direction != slot.direction {
+            return true;
+        }
+        let states: Vec<_> = self.lineup().into_iter().map(|(_, state)| state).collect();
+        let next = next(&run.policy(), &states, &Seen { quiet: own.quiet, is_halted: false });
+        phase != Phase::Done && matches!(next, Next::Halt(Halt::Failures(_)) | Next::Wait(Wait::Halting(..)))
     }
 
     fn give_now(&self, run: &Run, own: &Own, slot: &Slot, ending: Ending, why: Option<String>) -> Step {
@@ -204,15 +226,14 @@ impl Run {
         }
     }
 
-    /// Returns whether a node has to move to the release of a finished rollout.
+    /// Returns whether a node has to move to the release of a finished rollout. None does after too
+    /// many failures, and none that an operator has left out.
     fn is_missed_by(&self, own: &Own) -> bool {
-        let standing = &self.standing.value;
-        let is_finished = standing.phase == Phase::Done && standing.direction == Direction::Forward;
-        let has_taken_part = self.forward.contains_key(&own.node);
-        own.follows
-            && !own.is_busy
-            && is_finished
-            && !has_taken_part
-            && !self.is_at_goal(Direction::Forward, own)
+        let Standing { phase, direction, skipped, .. } = &self.standing.value;
+        let is_finished = *phase == Phase::Done && *direction == Direction::Forward;
+        let has_part = self.forward.contains_key(&own.node) || skipped.contains_key(&own.node);
+        let failed = self.forward.values().filter(|seen| seen.value.ending.is_failure()).count();
+        let may = own.follows && !own.is_busy && failed <= self.rollout.max_failures;
+        may && is_finished && !has_part && !self.is_at_goal(Direction::Forward, own)
     }
 }

@@ -58,19 +58,22 @@ struct Ledger {
 impl Ledger {
     fn new() -> Self {
         let mut ledger = Self { entries: Vec::new(), revision: 0 };
-        for node in ["n1", "n2"] {
-            let presence = Presence {
-                running: None,
-                permanent: None,
-                identity: None,
-                daemon: "0.1.0".to_owned(),
-                busy: None,
-                life: "first".to_owned(),
-                since: note().at,
-            };
-            ledger.write(&Txn::default().put(keys().presence(&name(node)), json(&presence)));
-        }
+        ["n1", "n2"].iter().for_each(|node| ledger.connect(node, None));
         ledger
+    }
+
+    /// Lets a node be connected, with a permanent release of this identity.
+    fn connect(&mut self, node: &str, identity: Option<&str>) {
+        let presence = Presence {
+            running: None,
+            permanent: None,
+            identity: identity.map(str::to_owned),
+            daemon: "0.1.0".to_owned(),
+            busy: None,
+            life: "first".to_owned(),
+            since: note().at,
+        };
+        self.write(&Txn::default().put(keys().presence(&name(node)), json(&presence)));
     }
 
     fn view(&self) -> View {
@@ -166,6 +169,9 @@ fn s122_the_result_of_a_skipped_node_is_late_and_frees_no_slot_of_another_node()
     assert!(run.forward.is_empty() && run.slot_of(&name("n2")).is_some());
     assert_eq!(ledger.view().give(&run.id, &slot, &outcome), Given::Written);
     assert_eq!(ledger.view().give("another", &slot, &outcome), Given::Forgotten);
+    ledger.give("n2", Ending::Failed);
+    ledger.write(&ledger.view().take_back("ann").unwrap());
+    assert_eq!(ledger.view().lineup(), [(&name("n1"), crate::State::Waiting)], "it runs the release");
 }
 
 #[test]
@@ -182,6 +188,57 @@ fn s123_a_daemon_that_ends_within_its_upgrade_tries_again_and_fails_after_three_
     assert_eq!(ledger.word(), "halted");
     let outcome = ledger.view().rollout.unwrap().forward[&name("n1")].value.clone();
     assert_eq!(outcome.why.unwrap(), "the daemon has ended within each of 3 attempts");
+}
+
+#[test]
+fn no_attempt_begins_after_a_halt_or_a_turn_and_none_while_the_rollout_is_paused() {
+    type Change = fn(&View) -> Result<Txn, Refused>;
+    let (halt, take_back): (Change, Change) = (|view| view.halt("ann"), |view| view.take_back("ann"));
+    for change in [halt, take_back] {
+        for life in ["first", "second"] {
+            let mut ledger = Ledger::started();
+            ledger.step(&own("n1"));
+            ledger.write(&ledger.view().pause("ann").unwrap());
+            let n1 = Own { life: life.to_owned(), ..own("n1") };
+            let n1 = Own { new_tx: "again".to_owned(), ..n1 };
+            assert_eq!(ledger.view().step(&n1), Step::Wait(Why::Paused));
+            ledger.write(&change(&ledger.view()).unwrap());
+            ledger.step(&n1);
+            let run = ledger.view().rollout.unwrap();
+            assert!(run.slots.is_empty());
+            let outcome = &run.forward[&name("n1")].value;
+            assert_eq!(outcome.why.as_deref(), Some("the rollout had ended before this attempt"));
+            assert_eq!(run.moved(), [] as [&Name; 0]);
+        }
+    }
+}
+
+#[test]
+fn a_failure_turns_a_paused_rollout_but_does_not_end_the_pause() {
+    let mut ledger = Ledger::new();
+    let policy = format!("{}\non_failure = 'take_back'\ncanary = 0\nmax_unavailable = 2", document().policy);
+    let (_, txn) = ledger.view().start(&Document { policy, ..document() }, &[]).unwrap();
+    ledger.write(&txn);
+    ledger.step(&own("n1"));
+    ledger.step(&own("n2"));
+    ledger.give("n1", Ending::Reached);
+    ledger.write(&ledger.view().pause("ann").unwrap());
+    ledger.give("n2", Ending::Failed);
+    let Standing { phase, direction, .. } = ledger.view().rollout.unwrap().standing.value;
+    assert_eq!((phase, direction), (Phase::Paused, Direction::Back));
+    let moved = Own { identity: Some(IDENTITY.to_owned()), ..own("n1") };
+    assert_eq!(ledger.view().step(&moved), Step::Wait(Why::Paused));
+}
+
+#[test]
+fn a_node_that_went_back_by_hand_begins_anew_when_the_rollout_is_started_again() {
+    let mut ledger = Ledger::started();
+    ledger.step(&own("n1"));
+    ledger.give("n1", Ending::Reached);
+    ledger.write(&ledger.view().halt("ann").unwrap());
+    ledger.connect("n1", Some("other"));
+    ledger.write(&ledger.view().start(&document(), &[]).unwrap().1);
+    assert_eq!(ledger.view().lineup()[0], (&name("n1"), crate::State::Waiting));
 }
 
 #[test]
@@ -216,6 +273,7 @@ fn a_rollout_that_is_started_again_goes_on_and_its_way_back_has_all_nodes_that_i
     ledger.give("n1", Ending::Reached);
     ledger.step(&own("n2"));
     ledger.give("n2", Ending::Failed);
+    ledger.connect("n1", Some(IDENTITY));
     let (id, txn) = ledger.view().start(&document(), &[]).unwrap();
     assert_eq!(id, "shop-1.1.0-5fd92462", "the same release");
     ledger.write(&txn);
@@ -266,12 +324,15 @@ fn a_node_that_missed_a_finished_rollout_follows_it_if_it_is_told_to() {
     ledger.step(&own("n1"));
     ledger.give("n1", Ending::Reached);
     assert_eq!(ledger.word(), "done");
-    assert_eq!(ledger.view().step(&own("n2")), Step::Idle);
-    ledger.step(&Own { follows: true, ..own("n2") });
-    assert!(matches!(ledger.view().step(&own("n2")), Step::Carry(_)));
-    ledger.give("n2", Ending::Failed);
+    let follower = |node: &str| Own { follows: true, ..own(node) };
+    assert_eq!(ledger.view().step(&follower("n2")), Step::Idle, "an operator has left it out");
+    assert_eq!(ledger.view().step(&own("n3")), Step::Idle);
+    ledger.step(&follower("n3"));
+    assert!(matches!(ledger.view().step(&own("n3")), Step::Carry(_)));
+    ledger.give("n3", Ending::Failed);
     assert_eq!(ledger.word(), "done");
-    assert_eq!(ledger.view().step(&Own { follows: true, ..own("n2") }), Step::Idle, "it tries once");
+    assert_eq!(ledger.view().step(&follower("n3")), Step::Idle, "it tries once");
+    assert_eq!(ledger.view().step(&follower("n4")), Step::Idle, "a failure is known");
 }
 
 #[test]

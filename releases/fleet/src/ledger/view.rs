@@ -1,6 +1,6 @@
 //! A consistent look at all keys of a fleet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reld_plan::Rollout;
 use serde::de::DeserializeOwned;
@@ -116,7 +116,7 @@ impl View {
             State::Skipped
         } else if run.slot_of(node).is_some() {
             State::Busy
-        } else if matches!(ending, Some(Ending::Failed | Ending::FailedMoved)) {
+        } else if ending.is_some_and(Ending::is_failure) {
             State::Failed
         } else if !self.presences.contains_key(node) {
             State::Missing
@@ -180,16 +180,21 @@ impl Run {
     /// Returns the nodes that the rollout has moved or is moving, the last one first.
     #[must_use]
     pub fn moved(&self) -> Vec<&Name> {
-        let has_moved =
-            |seen: &Seen<Outcome>| matches!(seen.value.ending, Ending::Reached | Ending::FailedMoved);
+        let has_moved = |Outcome { ending, direction, .. }: &Outcome| {
+            *direction == Direction::Forward && ending.has_moved()
+        };
         let is_under_way = |seen: &&Seen<Slot>| seen.value.direction == Direction::Forward;
-        let ended = self.forward.iter().filter(|(_, seen)| has_moved(seen));
+        // A late result is that of a node which has none in time.
+        let ended = self.forward.iter().chain(&self.late).filter(|(_, seen)| has_moved(&seen.value));
         let ended = ended.map(|(node, seen)| (seen.revision, node));
         let under_way =
             self.slots.values().filter(is_under_way).map(|seen| (seen.revision, &seen.value.node));
         let mut nodes: Vec<_> = ended.chain(under_way).collect();
         nodes.sort_by(|one, other| other.cmp(one));
-        nodes.into_iter().map(|(_, node)| node).collect()
+        let mut nodes: Vec<_> = nodes.into_iter().map(|(_, node)| node).collect();
+        let mut known = BTreeSet::new();
+        nodes.retain(|node| known.insert(*node));
+        nodes
     }
 }
 

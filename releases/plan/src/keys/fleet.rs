@@ -53,7 +53,8 @@ pub(crate) const FLEET: Table = Table {
             "false",
             "true",
             "Whether the node moves to the release of the last rollout, once all is done, if it had no part in it: it \
-             joined later, was away, or was skipped. It tries once. A halted rollout is not followed.",
+             joined later. It tries once, and not after more failures than the rollout allows. Neither a halted rollout \
+             is followed, nor one that left the node out.",
         ),
         Key::optional(
             "ca",

@@ -200,6 +200,7 @@ fn has_moved(run: &Run, node: &Name) -> bool {
     let ending = |outcome: Option<&Outcome>| outcome.map(|outcome| outcome.ending);
     let forward = ending(run.forward.get(node).map(|seen| &seen.value));
     let back = ending(run.back.get(node).map(|seen| &seen.value));
-    let has_come = matches!(forward, Some(Ending::Reached | Ending::WasThere | Ending::FailedMoved));
+    let has_come = matches!(forward, Some(Ending::Reached | Ending::WasThere | Ending::FailedMoved))
+        || run.moved().contains(&node) && run.slot_of(node).is_none();
     has_come && !matches!(back, Some(Ending::Reached | Ending::WasThere))
 }
