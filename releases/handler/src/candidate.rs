@@ -9,6 +9,7 @@ use crate::error::Obstacle;
 use crate::lineup::{Lineup, library};
 use crate::material::Material;
 use crate::node::AppSpec;
+use crate::options::InstallOptions;
 
 /// The release to install.
 #[derive(Debug)]
@@ -20,11 +21,18 @@ pub(crate) struct Candidate {
 }
 
 /// Reads the release to install, and verifies every byte of it. Verifies its signatures too, unless
-/// the node [goes back](crate::InstallOptions::goes_back) to it.
-pub(crate) fn candidate(store: &Store, lineup: &Lineup, goes_back: bool) -> Result<Candidate, Vec<Obstacle>> {
-    let admitted = match goes_back {
-        true => store.verify(&lineup.vsn).map(|manifest| (manifest, Vec::new())),
-        false => store.admit(&lineup.vsn),
+/// the node [goes back](InstallOptions::goes_back) to it.
+pub(crate) fn candidate(
+    store: &Store,
+    lineup: &Lineup,
+    options: InstallOptions,
+) -> Result<Candidate, Vec<Obstacle>> {
+    let admitted = match options {
+        InstallOptions { goes_back: true, .. } => {
+            store.verify(&lineup.vsn).map(|manifest| (manifest, Vec::new()))
+        }
+        InstallOptions { as_new: true, .. } => store.admit_as_new(&lineup.vsn),
+        _ => store.admit(&lineup.vsn),
     };
     let admitted = admitted.map_err(files);
     let documents = lineup.documents(store).map_err(files);

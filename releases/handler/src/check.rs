@@ -103,7 +103,7 @@ pub(crate) fn prepare<N: Node>(
         }
     }
     let left = from.map(|from| from.documents(store)).transpose()?;
-    match candidate(store, to, options.goes_back) {
+    match candidate(store, to, options) {
         Ok(Candidate { documents, mut material, warnings }) => {
             prepared.check.warnings.extend(warnings);
             prepared.check.warnings.extend(unknown_in_config(&documents));
@@ -213,7 +213,7 @@ pub(crate) fn prepare_way_back<N: Node>(
 ) -> Result<Prepared, Error> {
     let mut prepared = Prepared::new(Some(&from.vsn), &to.vsn);
     let left = packed(from.documents(store)?);
-    match candidate(store, to, options.goes_back) {
+    match candidate(store, to, options) {
         Ok(Candidate { documents, material, .. }) => {
             let to = packed(documents);
             let script =
@@ -254,7 +254,7 @@ impl Bootable {
 }
 
 /// Checks everything that the next daemon needs to boot a release.
-pub(crate) fn bootable<N: Node>(node: &N, store: &Store, vsn: &Vsn) -> Bootable {
+pub(crate) fn bootable<N: Node>(node: &N, store: &Store, vsn: &Vsn, options: InstallOptions) -> Bootable {
     if let Err(error) = store.release(vsn) {
         return Bootable::no(vec![files(error)]);
     }
@@ -262,7 +262,7 @@ pub(crate) fn bootable<N: Node>(node: &N, store: &Store, vsn: &Vsn) -> Bootable 
         Ok(read) => read.config,
         Err(error) => return Bootable::no(vec![files(error)]),
     };
-    match candidate(store, &Lineup::of(vsn.clone(), config), false) {
+    match candidate(store, &Lineup::of(vsn.clone(), config), options) {
         Ok(Candidate { documents, material, warnings }) => {
             let to = packed(documents);
             let Tables { behaviours, refused, .. } =

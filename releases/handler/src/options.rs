@@ -35,6 +35,9 @@ pub struct InstallOptions {
     /// Whether the node goes back to a release, or an app by hand, that ran before the failure. The
     /// policy of signatures has no say then: it may have changed meanwhile.
     pub goes_back: bool,
+    /// Whether a release that was permanent before is judged by the policy of signatures and the
+    /// floor, as one that is new to the node.
+    pub as_new: bool,
     /// Whether an app by hand is accepted although the node requires signatures.
     pub unsigned: bool,
 }

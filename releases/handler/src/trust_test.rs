@@ -48,6 +48,19 @@ fn a_release_or_an_app_that_is_not_trusted_is_not_even_tried() {
 }
 
 #[test]
+fn an_order_can_have_a_release_that_was_permanent_judged_as_a_new_one() {
+    let (site, mut handler, targets) = shop();
+    handler.unpacks(&targets[1]);
+    handler.install(&vsn(1), options(), &mut |_| ()).unwrap();
+    handler.commits(&vsn(1));
+    handler.install(&vsn(0), options(), &mut |_| ()).unwrap();
+    site.require("signed");
+    let as_new = InstallOptions { as_new: true, ..options() };
+    assert_eq!(classes(&handler.check_install(&vsn(1), as_new).unwrap().obstacles), ["untrusted"]);
+    assert_eq!(classes(&handler.check_install(&vsn(1), options()).unwrap().obstacles), [""; 0]);
+}
+
+#[test]
 fn a_release_is_taken_back_to_one_that_the_policy_of_today_refuses() {
     let (site, mut handler, targets) = shop();
     handler.unpacks(&targets[1]);

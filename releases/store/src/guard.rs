@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | its signatures are not sufficient | by the policy: refused, a warning, or accepted | as unpack |
 //! | its serial is below the floor | refused, unless the floor is ignored | refused, unless that floor was ignored |
-//! | it was permanent on this node | accepted with a warning: its files are repaired | accepted: the way back stays open |
+//! | it was permanent on this node | accepted with a warning: its files are repaired | accepted: the way back stays open. A rollout of a fleet installs it as a new one |
 //! | the node goes back to it after a failure | | not asked |
 
 use reld_plan::Vsn;
@@ -94,8 +94,8 @@ impl Rules {
         Ok(Accepted { verdict, waived_floor, warnings })
     }
 
-    /// Decides whether a known release may be installed that never was permanent. `head` is read
-    /// from its folder.
+    /// Decides whether a known release may be installed, whether it was permanent or not. `head` is
+    /// read from its folder.
     pub(crate) fn install(
         &self,
         table: &StatusTable,

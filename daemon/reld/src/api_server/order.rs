@@ -135,6 +135,7 @@ pub(super) fn options(timeouts: q::Timeouts, policy: q::Policy, supersede: bool)
         settles: false,
         one_way: policy.one_way,
         goes_back: false,
+        as_new: false,
         unsigned: false,
     }
 }

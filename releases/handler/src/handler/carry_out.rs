@@ -118,7 +118,7 @@ impl<N: Node> ReleaseHandler<N> {
         if self.life == Life::NeedsRestart {
             return Err(Error::NeedsRestart);
         }
-        let Bootable { mut obstacles, warnings } = bootable(&self.node, &self.store, &to);
+        let Bootable { mut obstacles, warnings } = bootable(&self.node, &self.store, &to, options);
         obstacles.extend(self.unwanted(&to, options));
         let from = self.running().cloned();
         if !obstacles.is_empty() {

@@ -139,6 +139,25 @@ fn a_release_that_failed_its_trial_boot_never_was_permanent() {
 }
 
 #[test]
+fn a_release_that_was_permanent_is_judged_as_a_new_one_on_request() {
+    let ours = key();
+    let place = Place::new("off", &[("ci", &ours)]);
+    let mut store = place.open();
+    unpack(&mut store, &place.release(0, 0, "")).unwrap();
+    commit(&mut store, 0);
+    unpack(&mut store, &place.signed(1, 46, "", &ours)).unwrap();
+    commit(&mut store, 1);
+    unpack(&mut store, &place.signed(2, 47, "", &ours)).unwrap();
+    commit(&mut store, 2);
+    place.require("signed");
+    let as_new = |minor: u64| store.admit_as_new(&vsn(minor)).map_err(|error| error.to_string());
+    assert!(as_new(0).unwrap_err().contains("it has no signature"));
+    assert!(as_new(1).unwrap_err().contains("serial 47"), "it is below the floor");
+    assert!(as_new(2).is_ok());
+    assert_eq!((admit(&store, 0), admit(&store, 1)), (Ok(Vec::new()), Ok(Vec::new())));
+}
+
+#[test]
 fn a_release_that_booted_after_a_restart_was_permanent() {
     let place = Place::new("off", &[]);
     let mut store = place.open();

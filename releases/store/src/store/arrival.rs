@@ -92,12 +92,21 @@ impl Store {
     /// # Errors
     /// Those of [`verify`](Self::verify), [`Error::Untrusted`] and [`Error::Policy`].
     pub fn admit(&self, vsn: &Vsn) -> Result<(Manifest, Vec<String>), Error> {
+        match self.release(vsn)?.was_permanent() {
+            // Even an unreadable policy leaves the way back open.
+            true => Ok((self.verify(vsn)?, Vec::new())),
+            false => self.admit_as_new(vsn),
+        }
+    }
+
+    /// As [`admit`](Self::admit), but a release that was permanent before is judged as any other
+    /// one: the order is not that of a person who knows the node.
+    ///
+    /// # Errors
+    /// Those of [`admit`](Self::admit).
+    pub fn admit_as_new(&self, vsn: &Vsn) -> Result<(Manifest, Vec<String>), Error> {
         let release = self.release(vsn)?;
         let head = verify::verify(&self.root, release, &self.health)?;
-        if release.was_permanent() {
-            // Even an unreadable policy leaves the way back open.
-            return Ok((head.manifest, Vec::new()));
-        }
         let untrusted = |fault| Error::Untrusted { vsn: vsn.clone(), fault: Box::new(fault) };
         let rules = self.guard.rules(&self.table)?;
         let warnings = rules.install(&self.table, release, &head).map_err(untrusted)?;
