@@ -82,7 +82,9 @@ impl FleetLock {
         };
         let request = agent().post(format!("{url}{}", verb.path())).header("fleet-lock-protocol", "true");
         let request = request.content_type("application/json");
-        let request = request.config().timeout_global(Some(PATIENCE)).build();
+        let request = request.config().timeout_global(Some(PATIENCE));
+        // A redirect grants nothing: another page could answer with a success.
+        let request = request.max_redirects(0).max_redirects_will_error(false).build();
         let body = json!({"client_params": {"id": id, "group": group}}).to_string();
         let mut answer = request.send(body).map_err(silent)?;
         if answer.status().is_success() {
