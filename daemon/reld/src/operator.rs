@@ -75,6 +75,27 @@ impl Operator {
         ended.await.map_err(|_| bug())
     }
 
+    /// Like [`carry_out`](Self::carry_out), but returns `None` if the order is `revoked` before it
+    /// begins: while it waits for its turn or for the lock.
+    ///
+    /// # Errors
+    /// Those of [`carry_out`](Self::carry_out).
+    pub(crate) async fn carry_out_unless(
+        &self,
+        revoked: impl Future<Output = ()> + Send,
+        order: Order,
+        entry: Entry,
+        origin: Origin,
+    ) -> Result<Option<Done>, ErrorReport> {
+        let (answer, ended) = oneshot::channel();
+        tokio::select! {
+            biased;
+            () = revoked => return Ok(None),
+            begun = self.begin(order, entry, origin, Answer::whole(answer)) => begun?,
+        }
+        ended.await.map(Some).map_err(|_| bug())
+    }
+
     /// Like [`carry_out`](Self::carry_out), but returns as soon as the order begins to change the
     /// node.
     pub(crate) async fn begin_only(
@@ -304,6 +325,7 @@ fn bug() -> ErrorReport {
 #[cfg(test)]
 mod tests {
     use parking_lot::Mutex;
+    use reld_api::response::HistoryKind;
     use reld_handler::{Abi, Limits, Platform, Store, Vsn};
     use reld_loader::Loader;
     use reld_runtime::Runtime;
@@ -337,6 +359,29 @@ mod tests {
         assert_eq!(operator.change(entry(), |_| 5).await.unwrap(), 5);
         assert_eq!(operator.ask("ask", |_| 6).await.unwrap(), 6);
         assert_eq!(operator.board().busy, None);
+    }
+
+    #[tokio::test]
+    async fn an_order_that_is_revoked_while_it_waits_does_not_begin() {
+        let root = tempfile::tempdir().unwrap();
+        let operator = operator(root.path());
+        let turn = operator.turn(entry(), |_| false).await.unwrap();
+        let (revoke, revoked) = oneshot::channel::<()>();
+        let revoked = async { drop(revoked.await) };
+        let waits = Entry::new("the order", None, true);
+        let origin = Origin { kind: HistoryKind::Commit, uid: None, rollout: None };
+        let order =
+            operator.carry_out_unless(revoked, Order::Commit { vsn: None }, waits.clone(), origin.clone());
+        let mut order = Box::pin(order);
+        let begins = tokio::time::timeout(std::time::Duration::ZERO, order.as_mut()).await;
+        assert!(begins.is_err() && operator.board().waiting.len() == 1, "it waits for its turn");
+        revoke.send(()).unwrap();
+        assert!(order.await.unwrap().is_none());
+        drop(turn);
+        let never = std::future::pending();
+        let done = operator.carry_out_unless(never, Order::Commit { vsn: None }, waits, origin).await;
+        assert!(done.unwrap().is_some(), "the order is refused by the idle node");
+        assert_eq!(operator.board().waiting.len(), 0);
     }
 
     #[tokio::test]
