@@ -103,7 +103,7 @@ impl Rollout {
         let longest = settle.max(pause_between);
         let deadline = match fields.take("deadline") {
             Some(node) => deadline(node, longest)?,
-            None => Self::DEADLINE.max(longest * 2),
+            None => Self::DEADLINE.max(longest.saturating_mul(2)),
         };
         Ok(Self {
             release,
@@ -146,9 +146,11 @@ fn failures(node: Node<'_>, max_unavailable: usize) -> Result<usize, Fault> {
 }
 
 pub(crate) fn duration(node: Node<'_>) -> Result<Duration, Fault> {
+    const MAX: Duration = Duration::from_secs(365 * 86_400);
     let text = read::string(node.clone())?;
-    humantime::parse_duration(&text)
-        .map_err(|_| Fault::at(&node, "expected a duration, such as \"30s\", \"5m\" or \"1h 30m\""))
+    let duration = humantime::parse_duration(&text)
+        .map_err(|_| Fault::at(&node, "expected a duration, such as \"30s\", \"5m\" or \"1h 30m\""))?;
+    if duration <= MAX { Ok(duration) } else { Err(Fault::at(&node, "must be 365 days at most")) }
 }
 
 /// Reads a duration that a node can settle for.
@@ -203,6 +205,8 @@ mod tests {
         check_refused("settle = '2m'\ndeadline = '1m'", "longer than `settle`");
         check_refused("pause_between = '1m'\ndeadline = '1m'", "longer than `settle` and `pause_between`");
         check_refused("settle = '1500ms'", "whole seconds");
+        check_refused("pause_between = '500000000000years'", "365 days at most");
+        check_refused("deadline = '366days'", "365 days at most");
         check_refused("settle = 60", "expected a string");
         check_refused("settle = 'soon'", "expected a duration");
         check_refused("canary = '101%'", "from \"0%\" to \"100%\"");
