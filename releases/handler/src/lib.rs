@@ -123,6 +123,6 @@ pub use reld_store::{
     Abi, GaveWay, History, KnownApp, KnownRelease, Platform, Refusal, Removal, Status, StatusTable, Store,
     UnpackOptions, Unpacked,
 };
-pub use reld_trust::{Key, Keys, PolicyFile, Require};
+pub use reld_trust::{Key, Keys, PolicyFile, Require, check_owner};
 pub use report::{Failure, NotTried, Outcome, Report, StepReport, Trial, WindowReport};
 pub use settle::{CrashPolicy, Probe, Probed, Probing, Settle, Settled, Trip};

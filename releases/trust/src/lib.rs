@@ -29,7 +29,7 @@ pub use claim::Claim;
 pub use floor::Floor;
 pub use judge::{Fault, Signed, Verdict, judge};
 pub use key::{BadKey, Key, KeyId, KeyLine, Limits};
-pub use policy::{Policy, PolicyError, PolicyFile, Require};
+pub use policy::{Policy, PolicyError, PolicyFile, Require, check_owner};
 pub use provenance::Provenance;
 pub use ring::{BroughtKey, Keys, Ring};
 pub use seal::{BadSeal, SEAL, SEAL_SIZE_MAX, Seal};

@@ -304,7 +304,10 @@ fn folder_around(place: &Path) -> &Path {
 
 /// Refuses a file or folder that users other than root and the node's own can change, or replace in
 /// the folder around it: they could add keys.
-fn check_owner(path: &Path) -> Result<(), PolicyError> {
+///
+/// # Errors
+/// [`PolicyError::Foreign`], [`PolicyError::Writable`] and [`PolicyError::Io`].
+pub fn check_owner(path: &Path) -> Result<(), PolicyError> {
     let io = |fault| PolicyError::Io { path: path.to_owned(), fault };
     // A link can be replaced in its own folder, and its target in another one.
     let target = fs::canonicalize(path).map_err(io)?;

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
+use axum::http::Uri;
 use reld_etcd::{Login, Settings, Tls};
 use reld_fleet::ledger::Name;
-use reld_handler::{Keys, Limits, PolicyFile, Require};
+use reld_handler::{Keys, Limits, PolicyFile, Require, check_owner};
 use reld_plan::FleetFile;
 
 /// The membership of the node.
@@ -30,11 +32,13 @@ impl Membership {
     /// Reads a `fleet.toml`, and the files that it names.
     ///
     /// # Errors
-    /// A mistake in a file, a password that other users can read, or a policy of signatures that
-    /// accepts unsigned releases.
+    /// A mistake in a file, a file that other users can write, a password or a private key that
+    /// they can read, or a policy of signatures that accepts unsigned releases.
     pub(crate) fn read(file: &Path, policy: &PolicyFile) -> anyhow::Result<Self> {
         let shown = file.display().to_string();
         let text = fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
+        // Its probes are commands that the daemon runs.
+        check_owner(file)?;
         let document = FleetFile::parse(&shown, &text)?;
         let folder = file.parent().unwrap_or(Path::new(""));
         let pem = |path: &String| {
@@ -44,7 +48,9 @@ impl Membership {
         let authorities =
             document.ca.as_ref().map(pem).transpose()?.or_else(reld_source::machine_certificates);
         let [certificate, key] = match &document.certificate {
-            Some([certificate, key]) => [Some(pem(certificate)?), Some(pem(key)?)],
+            Some([certificate, key]) => {
+                [Some(pem(certificate)?), Some(secret(&folder.join(key), "key of the client")?.into_bytes())]
+            }
             None => [None, None],
         };
         let login = |[user, file]: &[String; 2]| {
@@ -71,7 +77,18 @@ impl Membership {
             policy: policy.clone(),
         };
         membership.check_policy()?;
+        membership.warn_of_plain_passwords();
         Ok(membership)
+    }
+
+    fn warn_of_plain_passwords(&self) {
+        let plain = self.etcd.endpoints.iter().filter(|endpoint| is_plain(endpoint));
+        for endpoint in plain.filter(|_| self.etcd.login.is_some()) {
+            tracing::warn!(
+                name: "fleet.plain", endpoint,
+                "the password of etcd passes the network without encryption; write the endpoint with https://"
+            );
+        }
     }
 
     /// Checks that the policy of signatures lets no client of etcd run its own code on the node.
@@ -89,15 +106,30 @@ impl Membership {
     }
 }
 
+/// Returns whether a request to an endpoint passes a network without encryption.
+fn is_plain(endpoint: &str) -> bool {
+    let Ok(url) = endpoint.parse::<Uri>() else { return false };
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_here = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    url.scheme_str() == Some("http") && !is_here
+}
+
+/// Reads a file that other users must not read.
+fn secret(file: &Path, what: &str) -> anyhow::Result<String> {
+    let shown = file.display();
+    let read = || -> std::io::Result<_> { Ok((fs::metadata(file)?.mode(), fs::read_to_string(file)?)) };
+    let (mode, text) = read().with_context(|| format!("cannot read the {what} {shown}"))?;
+    ensure!(
+        mode & 0o077 == 0,
+        "cannot use the {what} {shown}: other users can read it; run `chmod go-rwx {shown}`"
+    );
+    Ok(text)
+}
+
 /// Reads a password. The newline at its end is not part of it.
 fn password(file: &Path) -> anyhow::Result<String> {
     let shown = file.display();
-    let read = || -> std::io::Result<_> { Ok((fs::metadata(file)?.mode(), fs::read_to_string(file)?)) };
-    let (mode, text) = read().with_context(|| format!("cannot read the password file {shown}"))?;
-    ensure!(
-        mode & 0o077 == 0,
-        "cannot use the password file {shown}: other users can read it; run `chmod go-rwx {shown}`"
-    );
+    let text = secret(file, "password file")?;
     let password = text.trim_end_matches(['\r', '\n']);
     ensure!(
         !password.is_empty(),
@@ -163,5 +195,28 @@ mod tests {
         check_refused(&text, signed, with("secret", 0o640), "other users can read it; run `chmod go-rwx ");
         check_refused(&text, signed, with("\n", 0o600), "it is empty");
         check_refused(&text, signed, |_| (), "cannot read the password file");
+        let text = format!("{LEAST}cert = 'trust.toml'\nkey = 'password'\n");
+        assert!(read(&text, signed, with("PEM", 0o400)).is_ok());
+        check_refused(&text, signed, with("PEM", 0o644), "cannot use the key of the client");
+    }
+
+    #[test]
+    fn a_fleet_file_that_other_users_can_write_is_refused() {
+        let mode = |mode| {
+            move |folder: &Path| {
+                let file = folder.join("fleet.toml");
+                fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+            }
+        };
+        assert!(read(LEAST, "require = 'signed'", mode(0o644)).is_ok());
+        check_refused(LEAST, "require = 'signed'", mode(0o664), "other users can write it");
+    }
+
+    #[test]
+    fn a_password_is_safe_without_encryption_only_on_the_machine_itself() {
+        let plain = ["http://etcd:2379", "http://10.0.0.1:2379", "http://[fd00::1]:2379"];
+        let safe =
+            ["https://etcd:2379", "http://localhost:2379", "http://127.0.0.1:2379", "http://[::1]:2379"];
+        assert!(plain.into_iter().all(is_plain) && !safe.into_iter().any(is_plain));
     }
 }
