@@ -29,26 +29,30 @@ enum Failed {
     Unavailable(Error),
     /// The tarball is refused, and the part is deleted.
     Refused(Error),
+    /// The caller gives the download up.
+    GivenUp,
 }
 
 /// Fetches a tarball into a folder. The store checks each chunk as it arrives, and the caller's
-/// unpack the whole. The file is deleted when the returned value is dropped.
+/// unpack the whole. The file is deleted when the returned value is dropped. `is_given_up` can end
+/// the download after each chunk.
 ///
 /// # Errors
-/// See [`Error`]. After [`Error::Cut`] and [`Error::Status`] the arrived part is kept, and the next
-/// download of this URL goes on with it.
+/// See [`Error`]. After [`Error::Cut`], [`Error::Status`] and [`Error::GivenUp`] the arrived part is
+/// kept, and the next download of this URL goes on with it.
 pub fn download(
     source: &Source,
     folder: &Path,
     platform: Platform,
     identity: Option<&str>,
+    is_given_up: &dyn Fn() -> bool,
 ) -> Result<NamedTempFile, Error> {
     let place = Place::take(source, folder)?;
     let mut upload = Upload::resume(place.part(), platform)?;
     let mut idle = 0;
     loop {
         let before = upload.size();
-        match attempt(source, &place, &mut upload, identity) {
+        match attempt(source, &place, &mut upload, identity, is_given_up) {
             Ok(()) => break,
             Err(Failed::Refused(error)) => {
                 place.forget_tag()?;
@@ -57,6 +61,10 @@ pub fn download(
             Err(Failed::Unavailable(error)) => {
                 upload.keep()?;
                 return Err(error);
+            }
+            Err(Failed::GivenUp) => {
+                upload.keep()?;
+                return Err(Error::GivenUp { url: source.to_string() });
             }
             Err(Failed::Cut(fault)) => {
                 idle = if upload.size() > before { 0 } else { idle + 1 };
@@ -79,7 +87,11 @@ fn attempt(
     place: &Place,
     upload: &mut Upload,
     identity: Option<&str>,
+    is_given_up: &dyn Fn() -> bool,
 ) -> Result<(), Failed> {
+    if is_given_up() {
+        return Err(Failed::GivenUp);
+    }
     let mut body = source.open(upload.size(), place.tag().as_deref()).map_err(|error| match error {
         NotOpened::Passing(fault) => Failed::Cut(fault),
         NotOpened::Refused(error) => Failed::Unavailable(error),
@@ -98,6 +110,9 @@ fn attempt(
         };
         upload.take(&chunk[..length]).map_err(|error| Failed::Refused(error.into()))?;
         check(source, upload, identity).map_err(Failed::Refused)?;
+        if is_given_up() {
+            return Err(Failed::GivenUp);
+        }
     }
 }
 

@@ -52,6 +52,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The caller has given the download up.
+    #[error("cannot fetch {url} to its end: the order was given up; the arrived bytes are kept")]
+    GivenUp {
+        /// The URL.
+        url: String,
+    },
     /// Another order fetches the file.
     #[error("cannot fetch {url}: another order fetches it")]
     Busy {
@@ -90,12 +96,18 @@ impl Error {
             | Self::Status { .. }
             | Self::Certificate { .. }
             | Self::Silent { .. }
-            | Self::Cut { .. } => ErrorCode::DownloadFailed,
+            | Self::Cut { .. }
+            | Self::GivenUp { .. } => ErrorCode::DownloadFailed,
             Self::Busy { .. } => ErrorCode::Busy,
             Self::OtherIdentity { .. } => ErrorCode::OtherIdentity,
             Self::Io { .. } => ErrorCode::Io,
             Self::Refused(error) => error.code(),
         }
+    }
+
+    /// Returns whether a later attempt may succeed without a change of the URL or the node.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Silent { .. } | Self::Cut { .. } | Self::GivenUp { .. } | Self::Busy { .. })
     }
 
     pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {

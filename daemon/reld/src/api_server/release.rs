@@ -93,7 +93,8 @@ async fn fetch(api: Api, request: q::Fetch) -> Result<r::Unpacked, ErrorReport> 
     let (folder, platform) = (api.root.downloads_dir(), api.platform.clone());
     let fetched = api.wait(move |_| {
         let source = Source::parse(&url).map_err(|error| not_fetched(&error))?;
-        download(&source, &folder, platform, identity.as_deref()).map_err(|error| not_fetched(&error))
+        download(&source, &folder, platform, identity.as_deref(), &|| false)
+            .map_err(|error| not_fetched(&error))
     });
     let file = fetched.await?;
     take_in(&api, q::Unpack { replace, ignore_floor, wait }, file).await
