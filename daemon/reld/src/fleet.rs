@@ -11,6 +11,7 @@
 
 mod agent;
 mod facts;
+mod grant;
 mod kept;
 mod link;
 mod meeting;
@@ -18,6 +19,7 @@ mod membership;
 mod order;
 mod presence;
 mod probe;
+mod quiet;
 mod shared;
 mod watcher;
 

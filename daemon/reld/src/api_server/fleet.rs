@@ -195,6 +195,7 @@ fn refused(what: &str, why: &Refused) -> ErrorReport {
 fn failed(fault: &Fault) -> ErrorReport {
     let code = match fault {
         Fault::Contended => ErrorCode::Busy,
+        Fault::Panicked => ErrorCode::Bug,
         Fault::Etcd(_) | Fault::Unreadable(_) | Fault::Twice { .. } => ErrorCode::NoEtcd,
     };
     ErrorReport::refused(code, fault.to_string())

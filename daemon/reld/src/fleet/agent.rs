@@ -12,16 +12,22 @@ use parking_lot::Mutex;
 use reld_fleet::Wait;
 use reld_fleet::ledger::{Ending, Given, Outcome, Own, Slot, Step, View, Why, ended};
 use tokio::runtime::Handle;
+use tokio::time::Instant as Time;
 
 use super::facts::Facts;
+use super::grant::{self, Grant};
 use super::kept::{Kept, Part};
 use super::link::Link;
 use super::order::{Daemon, Order};
-use super::presence::Stay;
+use super::presence::{LEASE, Stay};
+use super::quiet::Quiet;
 use super::shared::{Fault, Shared, Wake, now, random_name};
 
 /// The time after which the agent looks without being woken. The watch usually wakes it first.
 const LOOK: Duration = Duration::from_secs(3);
+
+/// The longest time between two looks in which the node still knows that a rollout stood still.
+const GAP: Duration = LOOK.saturating_mul(3);
 
 /// The number of writes in a row, and the pause after them. Others have written first each time.
 const WRITES: usize = 10;
@@ -39,9 +45,19 @@ pub(super) struct Agent {
     orders: u64,
     facts: Facts,
     stay: Stay,
-    order: Option<(String, Slot, JoinHandle<()>)>,
-    /// The revision of the rollout's state, and the time at which it was first seen.
-    standing: (u64, Instant),
+    order: Option<UnderWay>,
+    /// The time before which no order begins: the last one has ended without a result.
+    rests_until: Instant,
+    quiet: Quiet,
+}
+
+/// An order that its thread carries out.
+#[derive(Debug)]
+struct UnderWay {
+    rollout: String,
+    slot: Slot,
+    grant: Grant,
+    thread: JoinHandle<()>,
 }
 
 impl Agent {
@@ -58,7 +74,8 @@ impl Agent {
             life,
             orders: 0,
             order: None,
-            standing: (0, Instant::now()),
+            rests_until: Instant::now(),
+            quiet: Quiet::new(Instant::now()),
         };
         let run = move || agent.run(&woken);
         thread::Builder::new().name("reld-fleet".to_owned()).spawn(run).context("cannot start a thread")?;
@@ -90,7 +107,7 @@ impl Agent {
                 }
                 Ok(Err(fault)) => self.lost(&fault),
                 // The panic hook has reported the panic.
-                Err(_) => LOOK,
+                Err(_) => self.lost(&Fault::Panicked),
             };
         }
     }
@@ -127,10 +144,12 @@ impl Agent {
     }
 
     fn look(&mut self) -> Result<View, Fault> {
+        let looked = Time::now();
         let (_, view) = self.shared.look()?;
         let revision = view.rollout.as_ref().map_or(0, |run| run.standing.revision);
-        if revision != self.standing.0 {
-            self.standing = (revision, Instant::now());
+        self.quiet.see(revision, Instant::now(), GAP);
+        if let Some(UnderWay { rollout, slot, grant, .. }) = &self.order {
+            grant.set(grant::end(&view, rollout, slot, looked, LEASE));
         }
         let mut seen = self.shared.seen.lock();
         let (mut missing, since) = (BTreeMap::new(), SystemTime::now());
@@ -145,7 +164,7 @@ impl Agent {
         self.orders += 1;
         let (permanent, identity) = self.facts.permanent.clone().unzip();
         let kept = self.kept.lock().result().map(|result| result.slot.tx.clone());
-        let under_way = self.order.as_ref().map(|(_, slot, _)| slot.tx.clone());
+        let under_way = self.order.as_ref().map(|order| order.slot.tx.clone());
         Own {
             node: self.shared.membership.node.clone(),
             life: self.life.clone(),
@@ -155,7 +174,7 @@ impl Agent {
             tx: under_way.or(kept),
             new_tx: format!("{}/{}", self.life, self.orders),
             follows: self.shared.membership.follows,
-            quiet: if view.rollout.is_some() { self.standing.1.elapsed() } else { Duration::ZERO },
+            quiet: if view.rollout.is_some() { self.quiet.time() } else { Duration::ZERO },
             now: now(),
         }
     }
@@ -176,17 +195,22 @@ impl Agent {
     /// Begins the order of a slot on a thread of its own.
     fn begin(&mut self, view: &View, slot: Slot) {
         let board = self.daemon.operator.board();
-        let may_begin = self.order.is_none() && !board.stops && !board.restarts;
+        let rests = Instant::now() < self.rests_until;
+        let may_begin = self.order.is_none() && !rests && !board.stops && !board.restarts;
         let Some(run) = view.rollout.as_ref().filter(|_| may_begin) else { return };
+        let (grant, granted) = Grant::until(grant::end(view, &run.id, &slot, Time::now(), LEASE));
+        if granted.has_ended() {
+            return;
+        }
         tracing::info!(name: "fleet.begin", rollout = run.id, attempt = slot.attempt, "the node begins its part of the rollout");
-        let order = Order::new(&self.shared, &self.daemon, run, slot.clone());
+        let order = Order::new(&self.shared, &self.daemon, run, slot.clone(), granted);
         let (handle, kept, wakes) = (self.handle.clone(), Arc::clone(&self.kept), self.shared.wakes.clone());
         let carry_out = move || {
             let _wakes = Waking(wakes);
             order.carry_out(&handle, &kept);
         };
         match thread::Builder::new().name("reld-fleet-order".to_owned()).spawn(carry_out) {
-            Ok(thread) => self.order = Some((run.id.clone(), slot, thread)),
+            Ok(thread) => self.order = Some(UnderWay { rollout: run.id.clone(), slot, grant, thread }),
             Err(error) => {
                 tracing::error!(name: "fleet.begin", %error, "cannot start a thread; it is tried again");
             }
@@ -195,12 +219,14 @@ impl Agent {
 
     /// Takes note of the end of the order. Its thread ends now. A panic is a failure of the node.
     fn take_end(&mut self) {
-        let Some((rollout, slot, thread)) = self.order.take() else { return };
+        let Some(UnderWay { rollout, slot, thread, .. }) = self.order.take() else { return };
         if thread.join().is_err() {
             let why =
                 Some("the daemon panicked; this is a bug in reld, and its log has the place".to_owned());
             let outcome = Outcome { why, ..ended(Ending::Failed, &slot, &now()) };
             self.kept.lock().set_result(Some(Part { rollout, slot, outcome }));
+        } else if self.kept.lock().result().is_none() {
+            self.rests_until = Instant::now() + LOOK;
         }
     }
 
@@ -218,7 +244,7 @@ impl Agent {
         let is_passing = match fault {
             Fault::Etcd(error) => error.is_passing(),
             // The lease goes on, or has to be made as soon as the name is free.
-            Fault::Contended | Fault::Twice { .. } | Fault::Unreadable(_) => true,
+            Fault::Contended | Fault::Twice { .. } | Fault::Unreadable(_) | Fault::Panicked => true,
         };
         let mut seen = self.shared.seen.lock();
         let before = seen.link.text(&self.shared.membership);

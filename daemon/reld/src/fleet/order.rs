@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use reld_api::response::HistoryKind;
+use reld_api::response::{HistoryEntry, HistoryKind};
 use reld_api::{ErrorCode, ErrorReport};
 use reld_fleet::ledger::{Direction, Document, Ending, Outcome, Run, Slot, ended};
 use reld_handler::{
@@ -16,6 +16,7 @@ use reld_source::{Source, download};
 use reld_store::Root;
 use tokio::runtime::Handle;
 
+use super::grant::Granted;
 use super::kept::{Kept, Part};
 use super::probe;
 use super::shared::{Shared, now};
@@ -45,14 +46,38 @@ pub(super) struct Order {
     document: Document,
     settle: Duration,
     probe: Option<String>,
-    /// The release that the node ran before the rollout.
-    home: Option<String>,
     slot: Slot,
+    granted: Granted,
+}
+
+/// The end of an order without a result of the node.
+#[derive(Debug)]
+enum NoResult {
+    /// The ledger no longer permits the order, and decides.
+    Revoked,
+    /// The node waits. The agent begins the order again, until the deadline of the rollout.
+    Passing(ErrorReport),
+    /// The node fails.
+    Refused(ErrorReport),
+}
+
+impl From<ErrorReport> for NoResult {
+    fn from(report: ErrorReport) -> Self {
+        match ErrorCode::of(&report.kind) {
+            Some(ErrorCode::LockedOut | ErrorCode::Busy) => Self::Passing(report),
+            _ => Self::Refused(report),
+        }
+    }
 }
 
 impl Order {
-    pub(super) fn new(shared: &Arc<Shared>, daemon: &Arc<Daemon>, run: &Run, slot: Slot) -> Self {
-        let home = run.forward.get(&slot.node).and_then(|outcome| outcome.value.from.clone());
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        daemon: &Arc<Daemon>,
+        run: &Run,
+        slot: Slot,
+        granted: Granted,
+    ) -> Self {
         Self {
             shared: Arc::clone(shared),
             daemon: Arc::clone(daemon),
@@ -60,8 +85,8 @@ impl Order {
             document: run.document.clone(),
             settle: run.rollout.settle,
             probe: run.rollout.probe.clone(),
-            home,
             slot,
+            granted,
         }
     }
 
@@ -71,13 +96,23 @@ impl Order {
     /// |---|---|
     /// | restarts into the release | none: the next daemon is at the goal, or goes on with the slot |
     /// | stops before the goal | none: the next daemon goes on with the slot |
+    /// | has not begun, and the order is revoked or has to wait | none: the ledger decides |
     /// | otherwise | that of the order |
     pub(super) fn carry_out(self, handle: &Handle, kept: &Mutex<Kept>) {
         let done = handle.block_on(self.go());
         let outcome = match &done {
             Ok(Done { result: Ok(Ended::Restarts { .. }), .. }) => return,
             Ok(done) => self.judge(done),
-            Err(refused) => self.failed(refused),
+            Err(NoResult::Refused(refused)) => self.failed(refused),
+            Err(NoResult::Passing(why)) => {
+                let why = why.in_one_line();
+                tracing::warn!(name: "fleet.wait", rollout = self.rollout, why, "the node has not begun; it tries again");
+                return;
+            }
+            Err(NoResult::Revoked) => {
+                tracing::info!(name: "fleet.revoked", rollout = self.rollout, "the node has not begun: its order is revoked");
+                return;
+            }
         };
         if self.daemon.operator.board().stops && outcome.ending != Ending::Reached {
             return;
@@ -90,18 +125,30 @@ impl Order {
         kept.lock().set_result(Some(Part { rollout, slot, outcome }));
     }
 
-    async fn go(&self) -> Result<Done, ErrorReport> {
+    async fn go(&self) -> Result<Done, NoResult> {
         self.shared.membership.check_policy().map_err(|error| refused(format!("{error:#}")))?;
-        let (order, kind, to) = match self.slot.direction {
-            Direction::Forward => self.forward().await?,
-            Direction::Back => self.back()?,
+        let mut granted = self.granted.clone();
+        let (order, kind, to) = tokio::select! {
+            biased;
+            () = granted.ended() => return Err(NoResult::Revoked),
+            ready = self.prepare() => ready?,
         };
         let entry = Entry::new(format!("{kind} to {to} in rollout {}", self.rollout), None, true);
         let origin = Origin { kind, uid: None, rollout: Some(self.rollout.clone()) };
-        self.daemon.operator.carry_out(order, entry, origin).await
+        let done = self.daemon.operator.carry_out_unless(granted.ended(), order, entry, origin).await?;
+        done.ok_or(NoResult::Revoked)
     }
 
-    async fn forward(&self) -> Result<(Move, HistoryKind, Vsn), ErrorReport> {
+    async fn prepare(&self) -> Result<(Move, HistoryKind, Vsn), NoResult> {
+        match self.slot.direction {
+            Direction::Forward => self.forward().await,
+            Direction::Back => Ok(self.back()?),
+        }
+    }
+
+    /// A client of etcd could name a release that the node has left for good, so one that was
+    /// permanent counts as new.
+    async fn forward(&self) -> Result<(Move, HistoryKind, Vsn), NoResult> {
         let release = match self.known() {
             Some(release) => release,
             None => self.fetch().await?,
@@ -109,14 +156,20 @@ impl Order {
         let settle =
             Settle { window: self.settle, crashes: CrashPolicy::TakeBack, probe: self.probe(&release)? };
         let to = release.version;
-        let order =
-            Move::Upgrade { to: to.clone(), options: InstallOptions::default(), end: End::Commit(settle) };
+        let options = InstallOptions { as_new: true, ..InstallOptions::default() };
+        let order = Move::Upgrade { to: to.clone(), options, end: End::Commit(settle) };
         Ok((order, HistoryKind::Upgrade, to))
     }
 
     fn back(&self) -> Result<(Move, HistoryKind, Vsn), ErrorReport> {
-        let home = self.home.as_deref().and_then(|home| home.parse().ok());
-        let to: Vsn = home.ok_or_else(|| refused("the node ran no release before the rollout".to_owned()))?;
+        let Daemon { operator, .. } = &*self.daemon;
+        let releases = operator.board().releases;
+        let running = releases.running().map(|release| release.version.to_string()).unwrap_or_default();
+        let home = home(&operator.records().list(), &self.rollout, &running);
+        let to: Vsn = home.and_then(|home| home.parse().ok()).ok_or_else(|| {
+            let why = "the history of the node names no release from which this rollout has moved it";
+            refused(format!("{why} to the running one; `relctl downgrade` goes back"))
+        })?;
         // The release may be one that could not be committed.
         let options = InstallOptions { supersede: true, ..InstallOptions::default() };
         let order = Move::Downgrade { to: Some(to.clone()), options, end: End::Commit(Settle::default()) };
@@ -130,21 +183,22 @@ impl Order {
     }
 
     /// Fetches the release and unpacks it. The store judges it by the policy of signatures.
-    async fn fetch(&self) -> Result<KnownRelease, ErrorReport> {
+    async fn fetch(&self) -> Result<KnownRelease, NoResult> {
         let Document { source, identity, .. } = &self.document;
         let url = if source.starts_with('/') { format!("file://{source}") } else { source.clone() };
         let source = Source::parse(&url).map_err(|error| report::not_fetched(&error))?;
         let (folder, platform) = (self.daemon.root.downloads_dir(), self.daemon.platform.clone());
         // This thread may block: it has no other work.
-        let file = download(&source, &folder, platform, Some(identity))
-            .map_err(|error| report::not_fetched(&error))?;
+        let file = download(&source, &folder, platform, Some(identity), &|| self.granted.has_ended())
+            .map_err(not_fetched)?;
         let entry = Entry::new(format!("the unpacking of rollout {}", self.rollout), None, true);
         let unpack = move |handler: &mut crate::node::Handler| {
             handler.unpack_with(file.path(), UnpackOptions::default())
         };
         let unpacked = self.daemon.operator.change_beside(entry, unpack).await?;
         unpacked.map_err(|error| report::not_unpacked_by(&error))?;
-        self.known().ok_or_else(|| refused(format!("the release of {url} has not the identity {identity}")))
+        let other = || refused(format!("the release of {url} has not the identity {identity}"));
+        Ok(self.known().ok_or_else(other)?)
     }
 
     fn probe(&self, release: &KnownRelease) -> Result<Option<Probe>, ErrorReport> {
@@ -204,6 +258,78 @@ fn ending(report: &Report) -> Ending {
     }
 }
 
+/// Returns the release from which a rollout has moved the node to the running one. Only the node's
+/// own history counts, so that a client of etcd cannot choose the release.
+fn home(history: &[HistoryEntry], rollout: &str, running: &str) -> Option<String> {
+    let led_here = |entry: &&HistoryEntry| {
+        entry.rollout.as_deref() == Some(rollout)
+            && entry.kind != HistoryKind::Downgrade
+            && entry.to == running
+            && entry.from.as_deref() != Some(running)
+    };
+    history.iter().rfind(led_here)?.from.clone()
+}
+
+fn not_fetched(error: reld_source::Error) -> NoResult {
+    let report = report::not_fetched(&error);
+    match error {
+        reld_source::Error::GivenUp { .. } => NoResult::Revoked,
+        error if error.is_passing() => NoResult::Passing(report),
+        _ => NoResult::Refused(report),
+    }
+}
+
 fn refused(why: String) -> ErrorReport {
     ErrorReport::refused(ErrorCode::Refused, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use reld_api::response::Outcome;
+
+    use super::*;
+
+    #[test]
+    fn the_way_back_is_the_one_of_the_history_and_only_from_the_running_release() {
+        let entry = |rollout: &str, kind, from: Option<&str>, to: &str| HistoryEntry {
+            number: Some(1),
+            begun: String::new(),
+            ended: None,
+            kind,
+            uid: None,
+            rollout: Some(rollout.to_owned()),
+            from: from.map(str::to_owned),
+            to: to.to_owned(),
+            outcome: Outcome::Installed,
+            committed: true,
+            report: None,
+            failure: None,
+        };
+        let history = [
+            entry("x", HistoryKind::Upgrade, None, "1.0.0"),
+            entry("y", HistoryKind::Upgrade, Some("1.0.0"), "2.0.0"),
+            entry("y", HistoryKind::Downgrade, Some("2.0.0"), "1.0.0"),
+            entry("y", HistoryKind::Restart, Some("1.0.0"), "2.0.0"),
+            entry("y", HistoryKind::Upgrade, Some("2.0.0"), "2.0.0"),
+        ];
+        assert_eq!(home(&history, "y", "2.0.0").as_deref(), Some("1.0.0"));
+        assert_eq!(home(&history, "y", "1.0.0"), None, "it is home");
+        assert_eq!(home(&history, "x", "1.0.0"), None, "it ran no release before");
+        assert_eq!(home(&history, "x", "2.0.0"), None, "another rollout has moved it since");
+    }
+
+    #[test]
+    fn a_reason_that_passes_is_no_failure() {
+        let of = |code| NoResult::from(ErrorReport::refused(code, "cannot begin"));
+        assert!(matches!(of(ErrorCode::LockedOut), NoResult::Passing(_)));
+        assert!(matches!(of(ErrorCode::Busy), NoResult::Passing(_)));
+        assert!(matches!(of(ErrorCode::Untrusted), NoResult::Refused(_)));
+        let url = || "http://host/a.tar.gz".to_owned();
+        let cut = reld_source::Error::Cut { url: url(), held: 5, source: io::Error::other("reset") };
+        assert!(matches!(not_fetched(cut), NoResult::Passing(_)));
+        let absent = reld_source::Error::Status { url: url(), status: 404 };
+        assert!(matches!(not_fetched(absent), NoResult::Refused(_)));
+    }
 }

@@ -9,7 +9,7 @@ use super::facts::Facts;
 use super::shared::{Fault, Shared, now};
 
 /// The time after which a silent node counts as missing.
-const LEASE: Duration = Duration::from_secs(15);
+pub(super) const LEASE: Duration = Duration::from_secs(15);
 
 /// The time after which the lease is prolonged.
 const RENEW: Duration = Duration::from_secs(4);

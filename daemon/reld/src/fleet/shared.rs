@@ -72,6 +72,11 @@ pub(crate) enum Fault {
          with `node`"
     )]
     Twice { node: Name, since: String },
+    /// The thread of the fleet has panicked.
+    #[error(
+        "the daemon panicked in its work for the fleet; this is a bug in reld, and its log has the place"
+    )]
+    Panicked,
 }
 
 impl Shared {
@@ -89,12 +94,17 @@ impl Shared {
     }
 }
 
-/// Returns whether all values of a transaction are there. Each change of a rollout has a value of
-/// its own, so the values are those of no other change.
+/// Returns whether all values of a transaction are there, and all deleted keys are absent. Each
+/// change of a rollout has a value of its own, so the values are those of no other change.
 pub(super) fn is_written(txn: &Txn, entries: &[Entry]) -> bool {
     let is_there =
-        |key: &str, value: &str| entries.iter().any(|entry| entry.key == key && entry.value == value);
-    txn.puts.iter().all(|put| is_there(&put.key, &put.value))
+        |put: &ledger::Put| entries.iter().any(|entry| entry.key == put.key && entry.value == put.value);
+    let is_gone = |delete: &ledger::Delete| match delete {
+        ledger::Delete::Key(key) => entries.iter().all(|entry| entry.key != *key),
+        ledger::Delete::Below(prefix) => !entries.iter().any(|entry| entry.key.starts_with(prefix)),
+    };
+    let is_empty = txn.puts.is_empty() && txn.deletes.is_empty();
+    !is_empty && txn.puts.iter().all(is_there) && txn.deletes.iter().all(is_gone)
 }
 
 /// Translates keys of etcd.
@@ -128,4 +138,22 @@ pub(super) fn random_name() -> anyhow::Result<String> {
 /// Returns the present time in RFC 3339 format.
 pub(super) fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_written_if_its_values_are_there_and_its_deleted_keys_are_not() {
+        let entry = |key: &str| Entry { key: key.to_owned(), value: "v".to_owned(), revision: 1 };
+        let keys = [entry("a"), entry("b/1")];
+        let is_written = |txn: Txn| is_written(&txn, &keys);
+        assert!(!is_written(Txn::default().when("a", 1)), "it changes nothing");
+        assert!(is_written(Txn::default().put("a", "v")));
+        assert!(!is_written(Txn::default().put("a", "w")));
+        assert!(is_written(Txn::default().delete("c").delete_below("d/")));
+        assert!(!is_written(Txn::default().delete("a")), "the removal of a node was not written");
+        assert!(!is_written(Txn::default().put("a", "v").delete_below("b/")));
+    }
 }
