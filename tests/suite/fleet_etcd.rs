@@ -266,19 +266,19 @@ fn a_fleet_upgrades_without_a_member_of_etcd_and_a_node_that_joins_later_follows
     let join = |name: &str| {
         let member = format!("fleet = 'shop'\nnode = '{name}'\nfollow = true\nallow_unsigned = true\n");
         let file = write(&format!("{name}.toml"), format!("endpoints = {endpoints:?}\n{member}"));
-        let node = Node::start_with(&["--fleet", &file]);
-        node.ok(&["upgrade", &release("stage-1.0.0")]);
-        node
+        Node::start_with(&["--fleet", &file])
     };
     let n1 = join("n1");
-    eventually("n1 has joined", || n1.ok(&["status"]).contains("n1: connected").then_some(()));
+    n1.ok(&["upgrade", &release("stage-1.0.0")]);
+    eventually("n1 has joined", || n1.status().fleet.filter(|text| text.contains("n1: connected")));
     etcd.kill_member(0);
     let policy = write("rollout.toml", format!("release = '{}'\n", release("stage-2.0.0")));
     n1.ok(&["rollout", "start", &policy, "--fleet"]);
     assert_eq!(n1.version(), "2.0.0");
 
     let n2 = join("n2");
-    eventually("n2 has followed", || (n2.version() == "2.0.0").then_some(()));
+    n2.ok(&["wait", "--for", "committed"]);
+    assert_eq!(n2.version(), "2.0.0", "an idle node follows too");
     let last = n2.read::<HistoryList>(&["history"]).entries.pop().expect("n2 has a history");
     assert_contains(&last.rollout.expect("the order is that of the rollout"), &["stage-2.0.0-"]);
 }

@@ -1,12 +1,14 @@
 //! The gate of a node (S126): the lock of a FleetLock server is taken before an order changes the
 //! node, and given back when the node is at rest.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
-use reld_tests::{Node, assert_contains, eventually, release};
+use reld_api::response::HistoryList;
+use reld_tests::{Etcd, Node, assert_contains, eventually, release};
 use serde_json::{Value, json};
 
 use crate::settle::{beside, end};
@@ -19,6 +21,7 @@ struct Server(Arc<Mutex<Lock>>);
 struct Lock {
     holder: Option<String>,
     is_broken: bool,
+    redirects: bool,
     /// The granted and refused requests, such as `pre-reboot n1`.
     requests: Vec<String>,
 }
@@ -51,6 +54,10 @@ impl Server {
             reader.read_line(&mut head)?;
         }
         let head = head.to_ascii_lowercase();
+        if head.starts_with("get ") {
+            // The page that a redirect names.
+            return write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
         let length =
             head.split("content-length: ").nth(1).and_then(|rest| rest.split('\r').next()?.parse().ok());
         let mut body = vec![0; length.unwrap_or(0)];
@@ -76,6 +83,9 @@ impl Server {
             return ("503 Service Unavailable", "no backend".to_owned());
         }
         let other = lock.holder.clone().filter(|holder| *holder != id);
+        if lock.redirects {
+            return ("302 Found\r\nLocation: /login", String::new());
+        }
         match (verb, other) {
             ("pre-reboot", Some(holder)) => {
                 let value = format!("the lock is held by {holder}");
@@ -111,6 +121,10 @@ fn s126_an_order_needs_the_lock_of_the_fleet_and_every_end_gives_it_back() {
     assert_eq!(refused.message, format!("cannot begin upgrade to 1.0.0: {answer}"));
     assert_eq!(node.status().release.map(|release| release.version), None);
 
+    server.lock().redirects = true;
+    assert_contains(&node.refused(&["upgrade", "1.0.0"]).message, &["answers 302 Found"]);
+    server.lock().redirects = false;
+
     let waiting = beside(&node, &["upgrade", "1.0.0", "--wait"]);
     let order = || node.status().order.filter(|order| order.contains("which waits for the lock: "));
     assert_contains(&eventually("it waits", order), &["upgrade to 1.0.0", "held by node-7"]);
@@ -134,6 +148,38 @@ fn s126_an_order_needs_the_lock_of_the_fleet_and_every_end_gives_it_back() {
     node.ok(&["upgrade", "2.0.0"]);
     node.ok(&["downgrade", "1.0.0", "--dry-run"]);
     assert_eq!(server.lock().requests, ["steady-state n1"], "nothing has changed the node since");
+}
+
+#[test]
+fn an_order_of_a_fleet_that_waits_for_the_lock_does_not_begin_after_its_node_was_skipped() {
+    let Some(etcd) = Etcd::start() else { return };
+    let (server, url) = Server::start();
+    server.lock().holder = None;
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let write = |file: &str, text: String| {
+        fs::write(folder.path().join(file), text).expect("the folder can be written");
+        folder.path().join(file).to_string_lossy().into_owned()
+    };
+    let member = "fleet = 'shop'\nnode = 'n1'\nallow_unsigned = true\n";
+    let member = write("fleet.toml", format!("endpoints = {:?}\n{member}", etcd.endpoints()));
+    let gate = format!("fleetlock:{url}/");
+    let node = Node::start_with(&["--fleet", &member, "--gate", &gate, "--gate-id", "n1"]);
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    server.await_free();
+    server.lock().holder = Some("node-7".to_owned());
+    let policy = write("rollout.toml", format!("release = '{}'\n", release("stage-2.0.0")));
+    let watcher = beside(&node, &["rollout", "start", &policy, "--fleet"]);
+    eventually("the order waits for the lock", || {
+        node.status().order.filter(|order| order.contains("waits for the lock"))
+    });
+    node.ok(&["rollout", "skip", "n1"]);
+    end(watcher);
+    eventually("the order is revoked", || node.status().order.is_none().then_some(()));
+    server.lock().holder = None;
+    node.ok(&["upgrade", "1.0.0"]);
+    let history = node.read::<HistoryList>(&["history"]).entries;
+    assert!(history.iter().all(|entry| entry.rollout.is_none()), "{history:?}");
+    assert_eq!(node.version(), "1.0.0");
 }
 
 #[test]

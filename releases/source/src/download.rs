@@ -38,8 +38,8 @@ enum Failed {
 /// the download after each chunk.
 ///
 /// # Errors
-/// See [`Error`]. After [`Error::Cut`], [`Error::Status`] and [`Error::GivenUp`] the arrived part is
-/// kept, and the next download of this URL goes on with it.
+/// See [`Error`]. After [`Error::Cut`], [`Error::Status`] and [`Error::GivenUp`] the arrived part
+/// is kept, and the next download of this URL goes on with it.
 pub fn download(
     source: &Source,
     folder: &Path,
@@ -124,4 +124,32 @@ fn check(source: &Source, upload: &Upload, identity: Option<&str>) -> Result<(),
         return Ok(());
     }
     Err(Error::OtherIdentity { url: source.to_string(), found, expected: expected.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::fs;
+
+    use reld_store::Abi;
+
+    use super::*;
+
+    #[test]
+    fn a_download_that_is_given_up_ends_before_the_next_chunk() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.tar.gz");
+        // The head of a gzip file, of which the store expects more.
+        fs::write(&file, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]).unwrap();
+        let source = Source::parse(&format!("file://{}", file.display())).unwrap();
+        let (target, abi) = ("none".to_owned(), Abi { major: 1, minor: 0 });
+        let platform = Platform { target, abi, reld: "0.1.0".parse().unwrap() };
+        let asked = Cell::new(0);
+        let second = || asked.replace(asked.get() + 1) == 1;
+        let downloads = folder.path().join("downloads");
+        fs::create_dir(&downloads).unwrap();
+        let given_up = download(&source, &downloads, platform, None, &second).unwrap_err();
+        assert!(matches!(given_up, Error::GivenUp { .. }), "{given_up}");
+        assert_eq!(asked.get(), 2, "once before the first chunk, and once after it");
+    }
 }
