@@ -14,13 +14,14 @@ use crate::node::Node;
 use crate::proxy::Proxy;
 use crate::run::{Run, eventually};
 
-/// The probe `smoke` of each node. It logs its begin and its end, and waits while the file
-/// NODE.hold exists.
+/// The probe `smoke` of each node. It logs its begin and its end, waits while the file NODE.hold
+/// exists, and refuses the release if the file NODE.bad exists.
 const SMOKE: &str = r#"#!/bin/sh
 here=$(dirname "$0")
 echo "$1 begins" >>"$here/log"
 while [ -e "$here/$1.hold" ]; do sleep 0.02; done
 echo "$1 ends" >>"$here/log"
+[ ! -e "$here/$1.bad" ]
 "#;
 
 /// The nodes `n1`, `n2` and so on of the fleet `shop`.

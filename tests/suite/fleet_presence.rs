@@ -107,12 +107,12 @@ fn a_failure_outlives_its_daemon_while_etcd_is_away_and_is_not_tried_again() {
     let missing = "release 2.0.0 has no file lib/stage-2.0.0/smoke";
     assert_contains(&start("release:lib/stage-2.0.0/smoke", 4), &[missing]);
     fleet.write("n1.bad", "");
-    fleet.write("hold", "");
+    fleet.write("n1.hold", "");
     let policy = fleet.policy(&release("stage-2.0.0"), "probe = 'smoke'");
     fleet.run(&["start", &policy, "--fleet", "--no-wait"]).expect(0);
     eventually("n1 is under way", || (fleet.log() == ["n1 begins"]).then_some(()));
     fleet.etcd.pause();
-    fleet.remove("hold");
+    fleet.remove("n1.hold");
     let kept = fleet.nodes[0].root().join("fleet.json");
     let is_kept = || fs::read_to_string(&kept).is_ok_and(|text| text.contains("\"failed\"")).then_some(());
     eventually("the result is on disk", is_kept);
