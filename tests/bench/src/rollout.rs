@@ -10,7 +10,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use reld_tests::{Fleet, Node, Run, release};
+use reld_api::response::{FleetNode, FleetNodeList};
+use reld_tests::{Fleet, Node, Run, eventually, release};
 use serde_json::json;
 
 use crate::line;
@@ -41,14 +42,23 @@ pub(crate) fn over_fleet(reps: usize) {
     let Some(fleet) = Fleet::of(HOSTS.len(), &release("bench-1.0.0")) else { return };
     let tarball = release("bench-1.1.0");
     let policy = fleet.policy(&tarball, "");
-    let start = || fleet.relctl(&["start", &policy, "--fleet"]);
+    let is_back = |node: &FleetNode| node.permanent.as_deref() == Some("1.0.0");
+    let start = || {
+        // The fleet learns of a downgrade by hand a moment later.
+        eventually("the fleet knows that the nodes are back", || {
+            let list: FleetNodeList = fleet.run(&["nodes"]).read();
+            list.nodes.iter().all(is_back).then_some(())
+        });
+        fleet.relctl(&["start", &policy, "--fleet"])
+    };
     measure(reps, "rollout_fleet", &fleet.nodes, &tarball, start);
 }
 
 fn measure(reps: usize, name: &str, nodes: &[Node], tarball: &str, start: impl Fn() -> Command) {
     let (mut rollout, mut by_hand) = (Vec::new(), Vec::new());
     for _ in 0..reps {
-        rollout.push(timed(|| drop(Run::of(&mut start()).expect(0))));
+        let mut command = start();
+        rollout.push(timed(|| drop(Run::of(&mut command).expect(0))));
         nodes.iter().for_each(back);
         by_hand.push(timed(|| nodes.iter().for_each(|node| drop(node.ok(&["upgrade", tarball])))));
         nodes.iter().for_each(back);
