@@ -111,7 +111,7 @@ impl Records {
 }
 
 /// Returns the present time, in RFC 3339 format.
-fn now() -> String {
+pub(crate) fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 

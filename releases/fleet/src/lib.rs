@@ -30,4 +30,4 @@ mod next;
 mod policy;
 
 pub use next::{Halt, Next, Seen, State, Wait, next};
-pub use policy::Policy;
+pub use policy::{Policy, rollout_name};

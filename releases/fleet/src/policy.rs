@@ -35,6 +35,17 @@ impl From<&Rollout> for Policy {
     }
 }
 
+/// The number of digits of the identity in the name of a rollout.
+const DIGITS: usize = 8;
+
+/// Returns the name of a rollout, from the name, the version and the identity of its release. Two
+/// rollouts of the same content have the same name.
+#[must_use]
+pub fn rollout_name(release: &str, version: &str, identity: &str) -> String {
+    let digits: String = identity.chars().take(DIGITS).collect();
+    format!("{release}-{version}-{digits}")
+}
+
 impl Policy {
     /// Returns the policy of the way back: the same budget and deadline, without canaries, waves
     /// and pauses. A node that cannot go back does not keep the others from it, as long as the

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use reld_api::{ErrorCode, ErrorReport};
+use reld_fleet::rollout_name;
 use reld_plan::Rollout;
 use reld_source::{Source, head};
 use reld_store::{Head, head_of_tarball};
@@ -11,9 +12,6 @@ use reld_store::{Head, head_of_tarball};
 use super::ssh::beside;
 use crate::error::Failure;
 use crate::input;
-
-/// The number of digits of the identity in the name of a rollout.
-const DIGITS: usize = 8;
 
 /// The release of a rollout.
 #[derive(Debug)]
@@ -56,7 +54,7 @@ impl Target {
         let identity = manifest.identity().to_string();
         let (name, version) = (manifest.name.to_string(), manifest.version.to_string());
         Ok(Self {
-            rollout: format!("{name}-{version}-{}", &identity[..DIGITS]),
+            rollout: rollout_name(&name, &version, &identity),
             name,
             version,
             identity,

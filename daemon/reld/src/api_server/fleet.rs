@@ -3,7 +3,6 @@
 mod shown;
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::Router;
 use parking_lot::Mutex;
@@ -17,6 +16,7 @@ use self::shown::Shown;
 use super::api::Api;
 use super::routing::on;
 use crate::fleet::{Fault, Fleet};
+use crate::history::now;
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on(router, |api: Api, _: q::Fleet| async move { status(&api) });
@@ -199,8 +199,4 @@ fn failed(fault: &Fault) -> ErrorReport {
         Fault::Etcd(_) | Fault::Unreadable(_) | Fault::Twice { .. } => ErrorCode::NoEtcd,
     };
     ErrorReport::refused(code, fault.to_string())
-}
-
-fn now() -> String {
-    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }

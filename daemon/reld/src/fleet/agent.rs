@@ -21,7 +21,8 @@ use super::link::Link;
 use super::order::{Daemon, Order};
 use super::presence::{LEASE, Stay};
 use super::quiet::Quiet;
-use super::shared::{Fault, Shared, Wake, now, random_name};
+use super::shared::{Fault, Shared, Wake, random_name};
+use crate::history::now;
 
 /// The time after which the agent looks without being woken. The watch usually wakes it first.
 const LOOK: Duration = Duration::from_secs(3);
@@ -162,13 +163,12 @@ impl Agent {
 
     fn own(&mut self, view: &View) -> Own {
         self.orders += 1;
-        let (permanent, identity) = self.facts.permanent.clone().unzip();
+        let identity = self.facts.permanent.clone().map(|(_, identity)| identity);
         let kept = self.kept.lock().result().map(|result| result.slot.tx.clone());
         let under_way = self.order.as_ref().map(|order| order.slot.tx.clone());
         Own {
             node: self.shared.membership.node.clone(),
             life: self.life.clone(),
-            permanent,
             identity,
             is_busy: self.facts.busy.is_some() || self.order.is_some(),
             tx: under_way.or(kept),

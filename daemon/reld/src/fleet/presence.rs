@@ -6,7 +6,8 @@ use reld_etcd::{Committed, Compare, Error, Lease, Txn};
 use reld_fleet::ledger::{Entry, Member, Presence, View};
 
 use super::facts::Facts;
-use super::shared::{Fault, Shared, now};
+use super::shared::{Fault, Shared};
+use crate::history::now;
 
 /// The time after which a silent node counts as missing.
 pub(super) const LEASE: Duration = Duration::from_secs(15);

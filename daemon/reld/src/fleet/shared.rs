@@ -135,11 +135,6 @@ pub(super) fn random_name() -> anyhow::Result<String> {
     Ok(name.trim().to_owned())
 }
 
-/// Returns the present time in RFC 3339 format.
-pub(super) fn now() -> String {
-    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,9 +6,7 @@ use super::keys::Name;
 use super::txn::{Txn, json};
 use super::view::{Run, View};
 use crate::next::State;
-
-/// The number of digits of the identity in the id of a rollout.
-const DIGITS: usize = 8;
+use crate::policy::rollout_name;
 
 /// The reason against a change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -123,8 +121,7 @@ impl View {
 
     /// Returns the id of a rollout: that of the last one if it goes on, or else another one.
     fn id_for(&self, document: &Document) -> String {
-        let digits: String = document.identity.chars().take(DIGITS).collect();
-        let base = format!("{}-{}-{digits}", document.name, document.version);
+        let base = rollout_name(&document.name, &document.version, &document.identity);
         let Some((run, rest)) =
             self.rollout.as_ref().and_then(|run| Some((run, run.id.strip_prefix(&*base)?)))
         else {

@@ -139,9 +139,6 @@ pub struct Slot {
     /// The number of the attempt, from 1. A daemon that ends within an attempt begins the next one
     /// when it is back.
     pub attempt: u32,
-    /// The version of the holder's permanent release at the first attempt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
     /// The time of the first attempt, in RFC 3339 format.
     pub since: String,
 }
@@ -162,9 +159,6 @@ pub struct Outcome {
     /// The failed step, as in the report of the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<serde_json::Value>,
-    /// The version that the node ran before the order.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
     /// The longest pause of a process, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_us: Option<u64>,

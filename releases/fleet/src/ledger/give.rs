@@ -24,8 +24,8 @@ pub enum Given {
 /// Returns the result of an order.
 #[must_use]
 pub fn ended(ending: Ending, slot: &Slot, now: &str) -> Outcome {
-    let (tx, direction, from) = (slot.tx.clone(), slot.direction, slot.from.clone());
-    Outcome { ending, tx, direction, from, at: now.to_owned(), ..Outcome::default() }
+    let (tx, direction) = (slot.tx.clone(), slot.direction);
+    Outcome { ending, tx, direction, at: now.to_owned(), ..Outcome::default() }
 }
 
 impl View {
@@ -86,14 +86,14 @@ impl View {
         if standing.phase.has_ended() {
             return None;
         }
-        let (names, states): (Vec<_>, Vec<_>) = self.lineup().into_iter().unzip();
-        let halt = match next(&run.policy(), &states, &Facts { quiet, is_halted: false }) {
+        let halt = match self.next(run, quiet) {
             Next::Done => return Some(Standing { phase: Phase::Done, ..standing }),
             Next::Halt(Halt::Deadline(_)) if standing.phase == Phase::Paused => return None,
             Next::Halt(halt) => halt,
             Next::Begin(_) | Next::Wait(_) => return None,
         };
-        let names: Vec<_> = names.into_iter().map(super::keys::Name::as_str).collect();
+        let lineup = self.lineup();
+        let names: Vec<_> = lineup.iter().map(|(node, _)| node.as_str()).collect();
         let why = Some(halt.in_words(&names));
         let turns = standing.direction == Direction::Forward
             && run.rollout.on_failure == OnFailure::TakeBack
@@ -103,6 +103,12 @@ impl View {
         } else {
             Standing { phase: Phase::Halted, why, ..standing }
         })
+    }
+
+    /// Asks the policy for the next step of a rollout.
+    pub(super) fn next(&self, run: &Run, quiet: Duration) -> Next {
+        let states: Vec<_> = self.lineup().into_iter().map(|(_, state)| state).collect();
+        next(&run.policy(), &states, &Facts { quiet, is_halted: false })
     }
 
     /// Returns a transaction that changes the state of a rollout, if no other one has changed it.

@@ -142,7 +142,6 @@ impl Fleet {
         Own {
             node: name(node),
             life: format!("{node}.{}", member.life),
-            permanent: Some(if member.has_release { "1.1.0" } else { "1.0.0" }.to_owned()),
             identity: member.has_release.then(|| IDENTITY.to_owned()),
             is_busy: false,
             tx: member.last_tx.clone(),

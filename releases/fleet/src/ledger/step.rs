@@ -8,7 +8,7 @@ use super::give::{Given, ended};
 use super::keys::Name;
 use super::txn::{Txn, json};
 use super::view::{Run, View};
-use crate::next::{Halt, Next, Seen, State, Wait, next};
+use crate::next::{Halt, Next, State, Wait};
 
 /// The number of attempts. A daemon that has ended within each of them has failed.
 pub(super) const ATTEMPTS_MAX: u32 = 3;
@@ -20,8 +20,6 @@ pub struct Own {
     pub node: Name,
     /// The life of its daemon: a text that no other process has.
     pub life: String,
-    /// The version of its permanent release.
-    pub permanent: Option<String>,
     /// The identity of its permanent release.
     pub identity: Option<String>,
     /// Whether it boots, carries out an order of its own, or lets a release settle. It begins
@@ -107,8 +105,7 @@ impl View {
         if standing.phase == Phase::Paused {
             return Step::Wait(Why::Paused);
         }
-        let states: Vec<_> = lineup.into_iter().map(|(_, state)| state).collect();
-        match next(&run.policy(), &states, &Seen { quiet: own.quiet, is_halted: false }) {
+        match self.next(run, own.quiet) {
             Next::Begin(nodes) if !nodes.contains(&place) => Step::Wait(Why::Others(nodes)),
             Next::Begin(_) if own.is_busy => Step::Wait(Why::Busy),
             Next::Begin(_) => self.take(run, own),
@@ -172,8 +169,7 @@ impl View {
         if phase == Phase::Halted || direction != slot.direction {
             return true;
         }
-        let states: Vec<_> = self.lineup().into_iter().map(|(_, state)| state).collect();
-        let next = next(&run.policy(), &states, &Seen { quiet: own.quiet, is_halted: false });
+        let next = self.next(run, own.quiet);
         phase != Phase::Done && matches!(next, Next::Halt(Halt::Failures(_)) | Next::Wait(Wait::Halting(..)))
     }
 
@@ -196,7 +192,6 @@ impl View {
             tx: own.new_tx.clone(),
             life: own.life.clone(),
             attempt: 1,
-            from: own.permanent.clone(),
             since: own.now.clone(),
         };
         Step::Write(self.change(run, standing).put(self.keys.slot(&run.id, number), json(&slot)))
@@ -207,7 +202,6 @@ impl View {
         let outcome = Outcome {
             ending: Ending::WasThere,
             tx: String::new(),
-            from: own.permanent.clone(),
             at: own.now.clone(),
             ..Outcome::default()
         };

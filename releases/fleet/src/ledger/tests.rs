@@ -37,7 +37,6 @@ fn own(node: &str) -> Own {
     Own {
         node: name(node),
         life: "first".to_owned(),
-        permanent: Some("1.0.0".to_owned()),
         identity: Some("other".to_owned()),
         is_busy: false,
         tx: None,
