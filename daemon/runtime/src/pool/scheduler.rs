@@ -51,12 +51,11 @@ pub(crate) struct Computing {
     pub(crate) frames: Vec<String>,
 }
 
-/// How many times in a row a worker takes from its LIFO slot before it takes from a queue. With
-/// three the round trip is as short as without a limit, and the order is as fair as in a queue.
-const LIFO_BUDGET: u32 = 3;
-/// How many processes a worker runs inside one run while other processes wait in its queue.
-const INSIDE_BUDGET: u32 = 3;
-/// How many processes a worker runs inside one run if none waits.
+/// How many processes a worker runs ahead of its queue, one after the other: from its LIFO slot, or
+/// inside the run of another process. With three the round trip is nearly as short as without a
+/// limit, and the order is nearly as fair as in a queue.
+const AHEAD_BUDGET: u32 = 3;
+/// How many processes a worker runs inside one run if none waits in the queue.
 const INSIDE_MAX: u32 = 64;
 /// After this many picks a worker takes from the injector first.
 const INJECTOR_EVERY: u32 = 61;
@@ -155,9 +154,8 @@ struct Here {
     worker: Arc<Worker>,
     deque: Deque<u32>,
     picks: Cell<u32>,
-    lifo_hits: Cell<u32>,
-    /// How many processes have run inside the present run.
-    inside: Cell<u32>,
+    /// How many processes have run ahead of the queue since the last process from the queue.
+    ahead: Cell<u32>,
 }
 
 impl Scheduler {
@@ -391,7 +389,7 @@ impl Shared {
             frames: OnceLock::new(),
         });
         let shared = Arc::downgrade(self);
-        Here { shared, worker, deque, picks: Cell::new(0), lifo_hits: Cell::new(0), inside: Cell::new(0) }
+        Here { shared, worker, deque, picks: Cell::new(0), ahead: Cell::new(0) }
     }
 
     fn remove_worker(&self, id: u64) {

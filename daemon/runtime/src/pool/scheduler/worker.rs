@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use super::{
-    Computing, EMPTY, HERE, Here, INJECTOR_EVERY, INSIDE_BUDGET, INSIDE_MAX, Inside, LIFO_BUDGET, SPINS,
-    Shared, WATCH_EVERY, Worker, retry_steal,
+    AHEAD_BUDGET, Computing, EMPTY, HERE, Here, INJECTOR_EVERY, INSIDE_MAX, Inside, SPINS, Shared,
+    WATCH_EVERY, Worker, retry_steal,
 };
 use crate::process::current;
 use crate::words::contain::contained;
@@ -56,7 +56,7 @@ impl Here {
             worker.at.store(outer, Ordering::SeqCst);
             return Inside::Elsewhere;
         }
-        worker.lifo.store(EMPTY, Ordering::Relaxed);
+        self.take_ahead();
         worker.begin_next_run();
         run();
         worker.at.store(outer, Ordering::SeqCst);
@@ -68,13 +68,17 @@ impl Here {
         Inside::Done
     }
 
-    /// Counts a run inside another one, if there may be one more.
     fn may_run_inside(&self, shared: &Shared) -> bool {
-        let inside = self.inside.get();
+        let ahead = self.ahead.get();
         let is_alone = || self.deque.is_empty() && shared.injector.is_empty();
-        let may = inside < INSIDE_BUDGET || (inside < INSIDE_MAX && is_alone());
-        self.inside.set(inside + u32::from(may));
-        may
+        ahead < AHEAD_BUDGET || (ahead < INSIDE_MAX && is_alone())
+    }
+
+    /// Takes the number from the LIFO slot, to run it ahead of the queue.
+    fn take_ahead(&self) -> Option<u32> {
+        let taken = self.take_lifo();
+        self.ahead.set(self.ahead.get() + u32::from(taken.is_some()));
+        taken
     }
 
     fn next(&self, shared: &Shared) -> Option<u32> {
@@ -85,13 +89,12 @@ impl Here {
         {
             return Some(number);
         }
-        if self.lifo_hits.get() < LIFO_BUDGET
-            && let Some(number) = self.take_lifo()
+        if self.ahead.get() < AHEAD_BUDGET
+            && let Some(number) = self.take_ahead()
         {
-            self.lifo_hits.set(self.lifo_hits.get() + 1);
             return Some(number);
         }
-        self.lifo_hits.set(0);
+        self.ahead.set(0);
         // A worker steals from others only when it has no work of its own left.
         self.deque.pop().or_else(|| self.take_lifo()).or_else(|| shared.steal(&self.deque, self.worker.id))
     }
@@ -157,7 +160,6 @@ fn work_once(shared: &Shared, here: &Here) {
             return;
         }
         if let Some(number) = here.next(shared) {
-            here.inside.set(0);
             return here.worker.busy(number + 1, || shared.run.get().map_or((), |run| run(number)));
         }
         if run_job(shared, here) {
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_runs_few_processes_inside_one_run_while_others_wait() {
+    fn a_worker_runs_few_processes_ahead_of_its_queue() {
         let shared = Scheduler::new(1).shared.clone();
         let run_inside = |here: &Here| {
             let again = || {
@@ -252,9 +254,15 @@ mod tests {
         assert_eq!(run_inside(&alone), INSIDE_MAX as usize);
         let busy = shared.new_worker();
         busy.deque.push(8);
-        assert_eq!(run_inside(&busy), INSIDE_BUDGET as usize);
+        assert_eq!(run_inside(&busy), AHEAD_BUDGET as usize);
+        assert_eq!(busy.next(&shared), Some(8), "the budget of both ways is used up");
+        assert_eq!(busy.take_lifo(), Some(7));
+        busy.deque.push(8);
+        busy.push(7, &shared);
+        assert_eq!(busy.next(&shared), Some(7));
+        assert_eq!(run_inside(&busy), AHEAD_BUDGET as usize - 1);
         shared.injector.push(9);
-        assert_eq!(run_inside(&shared.new_worker()), INSIDE_BUDGET as usize);
+        assert_eq!(run_inside(&shared.new_worker()), AHEAD_BUDGET as usize);
     }
 
     #[test]
