@@ -88,7 +88,7 @@ extern "C" {
 /* The major version of the boundary. It must be equal on both sides. */
 #define RELD_ABI_MAJOR 1u
 /* The minor version of the boundary. It counts the extensions since RELD_ABI_MAJOR changed. */
-#define RELD_ABI_MINOR 6u
+#define RELD_ABI_MINOR 7u
 /* Tests whether a table of the daemon has a member. The daemon may be older or newer than this
  * header. */
 #define RELD_HAS(table, member)                                                                                        \
@@ -163,6 +163,16 @@ typedef struct reld_event {
     uint32_t exit_kind; /* RELD_EXIT_* for EXIT, DOWN and TERMINATE */
     reld_pid server;    /* the running process, for CALL; since ABI 1.6 */
 } reld_event;
+
+/* Several events that a process handles in a row. Since ABI 1.7. */
+typedef struct reld_batch {
+    const reld_event *events; /* in their order: each of the kind CAST or INFO */
+    size_t count;             /* the length of `events`, at least 1 */
+    size_t begun;             /* how many events were begun, at least 1; callback_many writes it */
+    /* Flags of the daemon. While one of them is not 0, the library must not begin any event but the
+     * first. The daemon may set them at any time, on any thread. */
+    const volatile uint8_t *stop[2];
+} reld_batch;
 
 #define RELD_EVENT_INIT 0u      /* body is the start argument, the state is null; all behaviours; see below */
 #define RELD_EVENT_CALL 1u      /* expects a reply; gen_server */
@@ -288,6 +298,12 @@ typedef struct reld_module {
      * displayed. If it is null, every body may be displayed. It is called outside any callback.
      * Since ABI 1.5. */
     reld_status (*format_status)(uint32_t kind, reld_bytes body, reld_buf *out, reld_exit *why);
+    /* [pool] Handles several events, as as many calls of `callback` would: the state of each event
+     * is the result of the one before. Takes ownership of `state_app`. It returns after the last
+     * event, or earlier: when a flag in reld_batch.stop is set, and after an event that has any other
+     * result than RELD_NEXT_CONTINUE without a reply. `out` and the verdict are those of the last
+     * event that it has begun. The daemon keeps the other events. May be null. Since ABI 1.7. */
+    reld_verdict (*callback_many)(void *state_app, reld_batch *batch, reld_outcome *out);
 } reld_module;
 
 #define RELD_STATUS_STATE 32u /* the kind of a state in reld_module.format_status. Since ABI 1.5 */

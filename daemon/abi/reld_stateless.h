@@ -9,6 +9,7 @@
  *       RELD_STATELESS,
  *       .schema = reld_schema_nothing,
  *       .format_status = NULL,
+ *       .callback_many = NULL,
  *   };
  *
  * A state must not be null, so the callbacks of such a module return reld_nothing() as state_app.

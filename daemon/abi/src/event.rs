@@ -1,8 +1,10 @@
 //! The events that a callback receives.
 
+use core::sync::atomic::AtomicU8;
+
 use crate::value::{Bytes, Pid};
 #[cfg(doc)]
-use crate::{Host, REQUEST_PORT, REQUEST_TABLE};
+use crate::{Host, Module, REQUEST_PORT, REQUEST_TABLE};
 
 /// The event that a callback handles.
 #[repr(C)]
@@ -23,6 +25,22 @@ pub struct Event {
     pub exit_kind: u32,
     /// The process that handles the event, for [`EVENT_CALL`]. Since ABI 1.6.
     pub server: Pid,
+}
+
+/// Several events that a process handles in a row. Since ABI 1.7.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Batch {
+    /// The events in their order: each an [`EVENT_CAST`] or [`EVENT_INFO`].
+    pub events: *const Event,
+    /// The length of `events`, at least 1.
+    pub count: usize,
+    /// How many events the library has begun to handle, at least 1. [`Module::callback_many`]
+    /// writes it.
+    pub begun: usize,
+    /// Flags of the daemon. While one of them is not 0, the library must not begin any event but
+    /// the first. The daemon may set them at any time, on any thread.
+    pub stop: [*const AtomicU8; 2],
 }
 
 /// The process starts; `body` is the start argument, the state is null. All behaviours.

@@ -56,4 +56,4 @@ pub use self::value::*;
 /// The major version of the boundary. It must be equal on both sides.
 pub const ABI_MAJOR: u32 = 1;
 /// The minor version of the boundary. It counts the extensions since [`ABI_MAJOR`] changed.
-pub const ABI_MINOR: u32 = 6;
+pub const ABI_MINOR: u32 = 7;

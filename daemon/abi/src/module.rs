@@ -2,11 +2,11 @@
 
 use core::ffi::c_void;
 
-use crate::event::Event;
+use crate::event::{Batch, Event};
 use crate::outcome::{Outcome, Verdict};
 use crate::value::{Buf, Bytes, Exit, Status};
 #[cfg(doc)]
-use crate::{App, EVENT_CALL, EVENT_CAST, EVENT_INFO, EVENT_INIT};
+use crate::{App, EVENT_CALL, EVENT_CAST, EVENT_INFO, EVENT_INIT, NEXT_CONTINUE};
 
 /// A module with callbacks and a state. The daemon runs the message loop. OTP: gen_server.
 pub const BEHAVIOUR_GEN_SERVER: u32 = 1;
@@ -82,6 +82,15 @@ pub struct Module {
     /// callback. Since ABI 1.5. OTP: `format_status/1`.
     pub format_status:
         Option<unsafe extern "C" fn(kind: u32, body: Bytes, out: *mut Buf, why: *mut Exit) -> Status>,
+    /// `[pool]` Handles several events, as as many calls of `callback` would: the state of each
+    /// event is the result of the one before. Takes ownership of `state_app`.
+    ///
+    /// It returns after the last event, or earlier: when a flag in [`Batch::stop`] is set, and after
+    /// an event that has any other result than [`NEXT_CONTINUE`] without a reply. `out` and the
+    /// verdict are those of the last event that it has begun. The daemon keeps the other events.
+    /// May be null. Since ABI 1.7.
+    pub callback_many:
+        Option<unsafe extern "C" fn(state_app: *mut c_void, batch: *mut Batch, out: *mut Outcome) -> Verdict>,
 }
 
 // SAFETY: the table is immutable data; its pointers lead to other immutable data of the same

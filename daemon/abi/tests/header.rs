@@ -88,11 +88,12 @@ fn add_structs(facts: &mut Facts) {
         reld_from = From { caller, server, reference }
         reld_timer = Timer { id, at_ns }
         reld_event = Event { kind, reserved, from, reference, body, exit_kind, server }
+        reld_batch = Batch { events, count, begun, stop }
         reld_future = Future { data_app, poll, drop }
         reld_outcome = Outcome { state_app, next, has_reply, reply, exit, future }
         reld_module = Module {
             size, behaviour, name, callback, export_state, import_state, change_code, change_code_down, accepts,
-            drop_state, schema, format_status,
+            drop_state, schema, format_status, callback_many,
         }
         reld_app = App {
             magic, size, abi_major, abi_minor, flags, name, vsn, built_by, modules, module_count, load, unload,
@@ -201,6 +202,7 @@ static const reld_module app = {
     RELD_STATELESS,
     .schema = reld_schema_nothing,
     .format_status = NULL,
+    .callback_many = NULL,
 };
 
 static const reld_module sup = {
@@ -211,6 +213,7 @@ static const reld_module sup = {
     RELD_SUPERVISOR,
     .schema = NULL,
     .format_status = NULL,
+    .callback_many = NULL,
 };
 
 int main(void) {

@@ -22,6 +22,8 @@ const MODULES_MAX: usize = 4096;
 
 pub(crate) type CallbackFn =
     unsafe extern "C" fn(*mut c_void, *const abi::Event, *mut abi::Outcome) -> abi::Verdict;
+pub(crate) type CallbackManyFn =
+    unsafe extern "C" fn(*mut c_void, *mut abi::Batch, *mut abi::Outcome) -> abi::Verdict;
 pub(crate) type AcceptsFn = unsafe extern "C" fn(u32, abi::Bytes, *mut abi::Exit) -> abi::Status;
 pub(crate) type ExportFn = unsafe extern "C" fn(*const c_void, *mut abi::Buf, *mut abi::Exit) -> abi::Status;
 pub(crate) type ImportFn = unsafe extern "C" fn(abi::Bytes, *mut *mut c_void, *mut abi::Exit) -> abi::Status;
@@ -71,6 +73,8 @@ pub(crate) struct Table {
     pub(crate) name: String,
     pub(crate) behaviour: Behaviour,
     pub(crate) callback: CallbackFn,
+    /// `None` if the library takes events only one by one.
+    pub(crate) callback_many: Option<CallbackManyFn>,
     pub(crate) accepts: AcceptsFn,
     /// `None` if the module has no schema, or if the library's ABI lacks this member.
     pub(crate) schema: Option<SchemaFn>,
@@ -257,6 +261,7 @@ fn parse(name: &str, table: &abi::Module) -> Result<Table, Refusal> {
         name: name.to_owned(),
         behaviour,
         callback: needed(name, "callback", table.callback)?,
+        callback_many: table.callback_many,
         accepts: needed(name, "accepts", table.accepts)?,
         schema: table.schema,
         format_status: table.format_status,

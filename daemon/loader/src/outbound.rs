@@ -17,10 +17,12 @@ use std::ffi::c_void;
 use std::fmt::Display;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use reld_abi as abi;
 use reld_runtime::{
     Batch, Behaviour, BodyKind, Bytes, Callback, Event, Instance, Module, Next, Outcome, Ref, Step,
+    one_by_one,
 };
 use reld_wire::application::{PrepStop, StopCause};
 use reld_wire::{Exit, Pid};
@@ -268,6 +270,33 @@ impl Instance for ForeignInstance {
         with_event(event, self.module.inner.abi_minor, |event| run(self, event, stage))
     }
 
+    fn callbacks(mut self: Box<Self>, events: &[Event<'_>], stop: [&AtomicBool; 2]) -> (Step, usize) {
+        let Some(callback_many) = self.module.inner.table.callback_many else {
+            return one_by_one(self, events, stop);
+        };
+        let batched = |event: &Event<'_>| match event {
+            Event::Cast(body) => one_way(abi::EVENT_CAST, body),
+            Event::Info(body) => one_way(abi::EVENT_INFO, body),
+            other => unreachable!("{other:?} is neither a cast nor an info"),
+        };
+        let events: Vec<_> = events.iter().map(batched).collect();
+        let stop = stop.map(|flag| ptr::from_ref(flag).cast());
+        let mut batch = abi::Batch { events: events.as_ptr(), count: events.len(), begun: 0, stop };
+        let state = self.state.take().map_or(ptr::null_mut(), NonNull::as_ptr);
+        let mut out = EMPTY_OUTCOME;
+        let visit = self.module.inner.image.visit();
+        // SAFETY: as for `run`; the events and the batch live until the call returns.
+        let verdict = unsafe { callback_many(state, &raw mut batch, &raw mut out) };
+        drop(visit);
+        let begun = batch.begun;
+        if (1..=events.len()).contains(&begun) {
+            return (concluded(self, verdict, out, Stage::Running), begun);
+        }
+        let broken = self.module.broken(format_args!("handled {begun} of {} messages", events.len()));
+        drop(concluded(self, verdict, out, Stage::Running));
+        (Step::Ready(crashed(broken)), events.len())
+    }
+
     fn export(&self) -> Result<Bytes, Exit> {
         let export = self.module.state_fns()?.export;
         let state = self.state.map_or(ptr::null(), |state| state.as_ptr().cast_const());
@@ -342,6 +371,16 @@ fn run(mut instance: Box<ForeignInstance>, event: &abi::Event, stage: Stage) -> 
     // into the call, and the event and the outcome live until it returns.
     let verdict = unsafe { (instance.module.inner.table.callback)(state, event, &raw mut out) };
     drop(visit);
+    concluded(instance, verdict, out, stage)
+}
+
+/// Converts the outcome of a callback that was run up to its first wait.
+fn concluded(
+    instance: Box<ForeignInstance>,
+    verdict: abi::Verdict,
+    out: abi::Outcome,
+    stage: Stage,
+) -> Step {
     if verdict == abi::VERDICT_PENDING {
         return wait(instance, out.future, stage);
     }
@@ -438,8 +477,8 @@ fn with_event(event: &Event<'_>, abi_minor: u32, run: impl FnOnce(&abi::Event) -
             body: wire::lend(body),
             ..self::event(abi::EVENT_CALL)
         }),
-        Event::Cast(body) => run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_CAST) }),
-        Event::Info(body) => run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_INFO) }),
+        Event::Cast(body) => run(&one_way(abi::EVENT_CAST, body)),
+        Event::Info(body) => run(&one_way(abi::EVENT_INFO, body)),
         Event::Continue(body) => {
             run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_CONTINUE) })
         }
@@ -460,6 +499,10 @@ fn with_event(event: &Event<'_>, abi_minor: u32, run: impl FnOnce(&abi::Event) -
             run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_CONFIG_CHANGE) })
         }
     }
+}
+
+fn one_way(kind: u32, body: &[u8]) -> abi::Event {
+    abi::Event { body: wire::lend(body), ..event(kind) }
 }
 
 fn ended(kind: u32, from: Pid, reference: Ref, exit: &Exit) -> abi::Event {

@@ -59,6 +59,7 @@ pub use upgrade::pause::Pause;
 pub use words::child_spec::{ChildSpec, SupervisorSpec};
 pub use words::code::{
     Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step, TimerRef,
+    one_by_one,
 };
 pub use words::code_server::{CodeError, Place, Version};
 pub use words::contain::{Panicked, contained, contained_task};

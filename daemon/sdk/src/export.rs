@@ -146,6 +146,7 @@ const fn stateful<N: Named, B: Stateful>() -> Module {
         change_code: Some(ffi::change_code::<B, N>),
         change_code_down: Some(ffi::change_code_down::<B, N>),
         drop_state: Some(ffi::drop_state::<B>),
+        callback_many: Some(ffi::callback_many::<B, N>),
         ..stateless::<N, B>()
     }
 }
@@ -164,6 +165,7 @@ const fn stateless<N: Named, B: Behaviour>() -> Module {
         drop_state: None,
         schema: Some(ffi::schema::<B, N>),
         format_status: if B::FORMAT_STATUS.is_some() { Some(ffi::format_status::<B, N>) } else { None },
+        callback_many: None,
     }
 }
 

@@ -7,9 +7,10 @@
 
 use std::ffi::c_void;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Poll;
 
-use reld_abi::{Bytes, Future, Outcome, Status, Verdict};
+use reld_abi::{Batch, Bytes, Future, Outcome, Status, Verdict};
 
 use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, StatusPart};
 use crate::bytes::{borrow, give, give_exit, read_exit};
@@ -35,14 +36,38 @@ pub(crate) unsafe extern "C" fn callback<B: Behaviour, N: Named>(
 ) -> Verdict {
     // SAFETY: the daemon gives back a state that this table handed out, or null.
     let state = unsafe { own::<B::State>(state_app) };
-    // SAFETY: the event and its body are readable for the call.
-    let occasion = unsafe { read_event(event) };
+    // SAFETY: the event is readable for the call, or null.
+    let event = unsafe { event.as_ref() };
     // SAFETY: `out` is writable for the call, or null.
     let Some(out) = (unsafe { out.as_mut() }) else {
         discard(state);
         return reld_abi::VERDICT_CRASHED;
     };
-    first_poll::<B, N>(state, occasion, out)
+    // SAFETY: so is the body of the event.
+    unsafe { first_polls::<B, N>(state, event.map_or(&[], std::slice::from_ref), [None; 2], &mut 0, out) }
+}
+
+/// `Module::callback_many`.
+pub(crate) unsafe extern "C" fn callback_many<B: Behaviour, N: Named>(
+    state_app: *mut c_void,
+    batch: *mut Batch,
+    out: *mut Outcome,
+) -> Verdict {
+    // SAFETY: the daemon gives back a state that this table handed out, or null.
+    let state = unsafe { own::<B::State>(state_app) };
+    // SAFETY: `batch` is writable for the call, or null.
+    let batch = unsafe { batch.as_mut() };
+    // SAFETY: `out` is writable for the call, or null.
+    let (Some(batch), Some(out)) = (batch, unsafe { out.as_mut() }) else {
+        discard(state);
+        return reld_abi::VERDICT_CRASHED;
+    };
+    // SAFETY: so many events are readable for the call.
+    let events = unsafe { std::slice::from_raw_parts(batch.events, batch.count) };
+    // SAFETY: the daemon's flags stay for the call.
+    let stop = batch.stop.map(|flag| unsafe { flag.as_ref() });
+    // SAFETY: the bodies of the events are readable for the call.
+    unsafe { first_polls::<B, N>(state, events, stop, &mut batch.begun, out) }
 }
 
 /// `Future::poll`.
@@ -237,12 +262,12 @@ enum Occasion<'a> {
     Unknown(u32),
 }
 
-/// Reads an event; a null pointer is an unknown event.
+/// Reads an event. A missing event is unknown.
+///
 /// # Safety
-/// The event is null, or readable, with its body, for `'a`.
-unsafe fn read_event<'a>(event: *const reld_abi::Event) -> Occasion<'a> {
-    // SAFETY: the caller's promise.
-    let Some(event) = (unsafe { event.as_ref() }) else { return Occasion::Unknown(u32::MAX) };
+/// The body of the event is readable for `'a`.
+unsafe fn read_event<'a>(event: Option<&'a reld_abi::Event>) -> Occasion<'a> {
+    let Some(event) = event else { return Occasion::Unknown(u32::MAX) };
     // SAFETY: the caller's promise.
     let body = unsafe { borrow(event.body) };
     let from = Pid::new(event.from.slot, event.from.generation);
@@ -285,29 +310,56 @@ fn begin<B: Behaviour>(state: Option<Box<B::State>>, occasion: Occasion<'_>) -> 
     }
 }
 
-/// Begins a callback and runs it up to its first wait. Most callbacks end there, and need no box.
-fn first_poll<B: Behaviour, N: Named>(
-    state: Option<Box<B::State>>,
-    occasion: Occasion<'_>,
+/// Runs the callbacks of events, each up to its first wait. Most callbacks end there, and need no
+/// box. Goes on with the next event after a callback that only continues, unless `stop` is set.
+/// Counts the callbacks in `begun`, and returns the verdict of the last one.
+///
+/// # Safety
+/// The bodies of the events are readable for the call.
+unsafe fn first_polls<B: Behaviour, N: Named>(
+    mut state: Option<Box<B::State>>,
+    events: &[reld_abi::Event],
+    stop: [Option<&AtomicU8>; 2],
+    begun: &mut usize,
     out: &mut Outcome,
 ) -> Verdict {
+    *begun = 0;
     // Both live outside the fence, so that a panic drops them in a fence of their own.
-    let (mut begun, mut polled) = (None, Poll::Pending);
-    let caught = catch(|| match begin::<B>(state, occasion) {
-        Ok(work) => {
-            let callback = begun.insert(Callback::new(work));
-            callback.poll(&[], &mut polled);
-            // Most callbacks end here, leave nothing of the app behind and need no other fence.
-            if polled.is_ready() && callback.is_spent() {
-                begun = None;
+    let (mut callback, mut ended) = (None, Poll::Pending);
+    let caught = catch(|| {
+        loop {
+            // SAFETY: the caller's promise.
+            let occasion = unsafe { read_event(events.get(*begun)) };
+            *begun += 1;
+            let mut polled = Poll::Pending;
+            match begin::<B>(state.take(), occasion) {
+                Ok(work) => {
+                    let running = callback.insert(Callback::new(work));
+                    running.poll(&[], &mut polled);
+                    // Most callbacks end here, leave nothing of the app behind and need no other
+                    // fence.
+                    if polled.is_ready() && running.is_spent() {
+                        callback = None;
+                    }
+                }
+                Err(exit) => polled = Poll::Ready(Err(exit)),
+            }
+            let goes_on = callback.is_none() && *begun < events.len() && !is_set(stop);
+            match polled {
+                Poll::Ready(Ok(Done { state: Some(next), next: After::Continue, reply: None })) if goes_on => {
+                    state = Some(next);
+                }
+                polled => {
+                    ended = polled;
+                    break;
+                }
             }
         }
-        Err(exit) => polled = Poll::Ready(Err(exit)),
     });
     if let Err(exit) = caught {
-        discard(std::mem::replace(&mut polled, Poll::Ready(Err(exit))));
+        discard(std::mem::replace(&mut ended, Poll::Ready(Err(exit))));
     }
-    match (polled, begun) {
+    match (ended, callback) {
         (Poll::Pending, Some(callback)) => park::<B, N>(Box::new(callback), out),
         (Poll::Pending, None) => reld_abi::VERDICT_CRASHED,
         (Poll::Ready(ended), None) => end::<B, N>(ended, out),
@@ -316,6 +368,10 @@ fn first_poll<B: Behaviour, N: Named>(
             end::<B, N>(ended, out)
         }
     }
+}
+
+fn is_set(stop: [Option<&AtomicU8>; 2]) -> bool {
+    stop.into_iter().flatten().any(|flag| flag.load(Ordering::Acquire) != 0)
 }
 
 /// Runs a waiting callback up to its next wait.

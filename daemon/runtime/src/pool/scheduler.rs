@@ -202,12 +202,12 @@ impl Scheduler {
         self.shared.sleepers.wake_all();
     }
 
-    /// Counts a message on the worker that handles it.
-    pub(crate) fn note_handled(&self) {
+    /// Counts messages on the worker that handles them.
+    pub(crate) fn note_handled(&self, messages: usize) {
         HERE.with(|here| {
             if let Some(here) = here.get() {
                 let handled = &here.worker.handled;
-                handled.store(handled.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                handled.store(handled.load(Ordering::Relaxed) + messages as u64, Ordering::Relaxed);
             }
         });
     }

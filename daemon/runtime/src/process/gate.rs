@@ -206,6 +206,11 @@ impl GateHouse {
         !self.up.load(Ordering::SeqCst)
     }
 
+    /// Returns the flag that is set while a gate is up.
+    pub(crate) fn up(&self) -> &AtomicBool {
+        &self.up
+    }
+
     /// Decides whether the claimed process may run its next callback.
     pub(crate) fn admit(&self, entrant: &impl Entrant) -> Admission {
         // First the mark, then the flag. The thread that raises the gate works the other way: it

@@ -43,6 +43,10 @@ impl<T> Queue<T> {
         self.buffer().push_front(item);
     }
 
+    pub(crate) fn front(&self) -> Option<&T> {
+        self.0.as_ref()?.front()
+    }
+
     pub(crate) fn pop_front(&mut self) -> Option<T> {
         self.0.as_mut()?.pop_front()
     }

@@ -280,6 +280,16 @@ impl<K: Kind> Slot<K> {
         self.attention.load(Ordering::Acquire)
     }
 
+    /// Returns the flag behind [`Slot::wants_attention`].
+    pub(crate) fn attention(&self) -> &AtomicBool {
+        &self.attention
+    }
+
+    /// Makes the claimer look for signals before its next message. The claimer itself calls this.
+    pub(crate) fn interrupt(&self) {
+        self.attention.store(true, Ordering::Release);
+    }
+
     /// Takes the signals that have arrived since the claim. Only the claimer calls this.
     pub(crate) fn more_signals(&self) -> Queue<K::Signal> {
         let mut guard = self.inner.lock();

@@ -30,10 +30,11 @@ use crate::process::rows::{Child, Rows, Seq};
 use crate::tree::native;
 use crate::tree::request::{self, listed};
 use crate::words::child_spec::{ChildSpec, Strategy, SupervisorSpec, show_id};
-use crate::words::code::{Bytes, Event, Instance, Module, Next, Outcome, Step};
+use crate::words::code::{Bytes, Event, Instance, Module, Next, Outcome, Step, one_by_one};
 use crate::words::code_server::Code;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
+use crate::words::sync::AtomicBool;
 use crate::words::term;
 use crate::world::context;
 
@@ -318,6 +319,10 @@ impl Instance for Supervisor {
             | Event::StartPhase(_)
             | Event::ConfigChange(_) => Step::Ready(outcome(self, Ok(()))),
         }
+    }
+
+    fn callbacks(self: Box<Self>, events: &[Event<'_>], stop: [&AtomicBool; 2]) -> (Step, usize) {
+        one_by_one(self, events, stop)
     }
 
     fn export(&self) -> Result<Bytes, Exit> {

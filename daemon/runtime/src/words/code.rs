@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
+use crate::words::sync::{AtomicBool, Ordering};
 
 /// An encoded MessagePack value: a state, message, argument or reply.
 pub type Bytes = Vec<u8>;
@@ -225,6 +226,11 @@ pub trait Instance: Send + fmt::Debug {
     /// Runs one callback.
     fn callback(self: Box<Self>, event: &Event<'_>) -> Step;
 
+    /// Runs the callbacks of several casts and infos, in their order. Returns the result of the last
+    /// one, and how many were begun: at least one. Stops early after a callback that does anything
+    /// but continue, and when a flag of `stop` is set.
+    fn callbacks(self: Box<Self>, events: &[Event<'_>], stop: [&AtomicBool; 2]) -> (Step, usize);
+
     /// Encodes the state; the instance stays unchanged.
     ///
     /// # Errors
@@ -239,6 +245,26 @@ pub trait Instance: Send + fmt::Debug {
     /// for the state of an app.
     fn own(&self) -> Option<&dyn Any> {
         None
+    }
+}
+
+/// Runs the callbacks of several events by [`Instance::callback`], as [`Instance::callbacks`] does.
+pub fn one_by_one(
+    mut instance: Box<dyn Instance>,
+    events: &[Event<'_>],
+    stop: [&AtomicBool; 2],
+) -> (Step, usize) {
+    let mut begun = 0;
+    loop {
+        let step = instance.callback(&events[begun]);
+        begun += 1;
+        let is_last = begun == events.len() || stop.iter().any(|flag| flag.load(Ordering::Acquire));
+        match step {
+            Step::Ready(Outcome { instance: Some(next), next: Next::Continue, reply: None }) if !is_last => {
+                instance = next;
+            }
+            step => return (step, begun),
+        }
     }
 }
 

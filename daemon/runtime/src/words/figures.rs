@@ -71,14 +71,20 @@ impl Exits {
 
 impl Counters {
     /// Counts and logs a mailbox that has reached 10,000 messages or a doubling of that.
+    #[inline]
     pub(crate) fn mailbox(&self, pid: Pid, before: usize, now: usize) {
         if now >= MARK && mark(before) < mark(now) {
-            self.mailbox_high.add();
-            tracing::warn!(
-                name: "process.mailbox", %pid, messages = now,
-                "a mailbox grows: its process is slower than its senders"
-            );
+            self.mailbox_grows(pid, now);
         }
+    }
+
+    #[cold]
+    fn mailbox_grows(&self, pid: Pid, messages: usize) {
+        self.mailbox_high.add();
+        tracing::warn!(
+            name: "process.mailbox", %pid, messages,
+            "a mailbox grows: its process is slower than its senders"
+        );
     }
 }
 

@@ -116,8 +116,8 @@ struct Run<'a> {
 
 /// The result of handling a message the short way (`run/short.rs`).
 enum Served {
-    /// The callback for a message was run.
-    Callback,
+    /// The callbacks for so many messages were run.
+    Callbacks(usize),
     /// The process has nothing to do, or nothing but messages that have to wait.
     Nothing,
     /// The process or its next message has to take the long way. Nothing was changed.
@@ -183,9 +183,9 @@ impl Run<'_> {
                 }
                 break;
             }
-            match self.serve(messages > 0)? {
-                Served::Callback => {
-                    messages -= 1;
+            match self.serve(messages)? {
+                Served::Callbacks(run) => {
+                    messages -= run;
                     continue;
                 }
                 Served::Nothing => break,

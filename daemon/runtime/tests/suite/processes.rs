@@ -661,6 +661,40 @@ fn a_continue_runs_after_the_reply_and_before_all_queued_messages() {
 }
 
 #[test]
+fn casts_that_wait_in_a_row_are_handled_in_their_order_also_around_a_wait() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[]);
+    let latch = kit.block(pid);
+    let mut log = Vec::new();
+    for n in 0..100 {
+        if n % 30 == 10 {
+            kit.cast(pid, Do::Sleep(1));
+        }
+        kit.cast(pid, Do::Remember(n.to_string()));
+        log.push(format!("{n}@1"));
+    }
+    latch::open(latch);
+    assert_eq!(kit.ask(pid, Do::Log), Said::Texts(log));
+}
+
+#[test]
+fn a_kill_between_two_casts_in_a_row_comes_before_the_second() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[]);
+    let (latch, second) = (kit.block(pid), latch::new());
+    kit.cast(pid, Do::Block(second));
+    for _ in 0..10 {
+        kit.cast(pid, Do::Note(text("late")));
+    }
+    latch::open(latch);
+    kit.expect("blocked");
+    kit.node.exit(pid, Exit::Killed);
+    latch::open(second);
+    kit.gone(pid);
+    assert_eq!(kit.notes(), Vec::<String>::new());
+}
+
+#[test]
 fn a_receive_timeout_fires_unless_a_message_arrives() {
     let kit = Kit::new();
     let pid = kit.counter(&[]);

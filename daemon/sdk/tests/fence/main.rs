@@ -168,6 +168,41 @@ fn casts_infos_exits_downs_and_terminate_reach_their_callbacks() {
     probe.drop_state(state);
 }
 
+/// Sends a new probe, at 1, casts of these bodies in one batch.
+fn batch(casts: &[Vec<u8>], stop: bool) -> (Turn, usize) {
+    let (probe, state) = probe(1);
+    let events: Vec<_> = casts.iter().map(|cast| event(EVENT_CAST, cast)).collect();
+    probe.callback_many(state, &events, stop)
+}
+
+#[test]
+fn a_batch_hands_the_state_on_from_event_to_event() {
+    let casts = [4_u64, 5, 6].map(|n| bytes(&n));
+    for (stop, begun, n) in [(false, 3, 16), (true, 1, 5)] {
+        let (turn, handled) = batch(&casts, stop);
+        let (state, next, reply) = ready(turn);
+        assert_eq!((handled, next, reply), (begun, NEXT_CONTINUE, None));
+        assert_eq!(table("probe").export(state).map(|state| shown(&state)), Ok(format!(r#"{{"n": {n}}}"#)));
+        table("probe").drop_state(state);
+    }
+}
+
+#[test]
+fn a_batch_ends_at_a_callback_that_crashes() {
+    let garbage = vec![0xc1];
+    let (turn, handled) = batch(&[bytes(&4), garbage, bytes(&5)], false);
+    crashed(turn, EXIT_UNDECODABLE, "probe 2.0.0: cast:");
+    assert_eq!(handled, 2);
+    let (probe, state) = probe(1);
+    let events = [(EVENT_CAST, bytes(&4)), (EVENT_INFO, bytes(&"stop")), (EVENT_CAST, bytes(&5))];
+    let events: Vec<_> = events.iter().map(|(kind, body)| event(*kind, body)).collect();
+    let (turn, handled) = probe.callback_many(state, &events, false);
+    let (state, next, _) = ready(turn);
+    assert_eq!((handled, next), (2, NEXT_STOP));
+    probe.drop_state(state);
+    let Turn::Crashed(..) = probe.callback_many(null_mut(), &events, false).0 else { panic!("no crash") };
+}
+
 #[test]
 fn a_panic_names_its_place() {
     crashed(call(&Request::Panic), EXIT_PANIC, "in a call at 1, daemon/sdk/tests/fence/app.rs:");

@@ -5,12 +5,13 @@ use std::time::Duration;
 use reld_wire::task::Entry;
 
 use super::running::{Refused, with};
-use crate::process::body::{Body, Idle};
+use crate::process::body::{AfterCallback, Body, Idle};
 use crate::process::mail::Mail;
 use crate::words::code::{Behaviour, Bytes, From, Ref};
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::words::term;
+use crate::world::World;
 
 /// The reference that stands for the mail of a task when a callback is polled.
 pub const MAIL: Ref = 0;
@@ -78,7 +79,7 @@ pub fn continue_with(body: Bytes) -> Result<(), Refused> {
                 .is_some_and(|code| code.behaviour() == Behaviour::Task),
             behaviour => behaviour.is_server(),
         };
-        is_fit.then(|| own.after().continues = Some(body)).ok_or(Refused)
+        is_fit.then(|| after(world, own).continues = Some(body)).ok_or(Refused)
     })?
 }
 
@@ -96,6 +97,7 @@ pub fn bound_mailbox(messages: usize) -> Result<(), Refused> {
         let slot = world.slot(own.pid).filter(|_| fits).ok_or(Refused)?;
         own.is_bounded = messages > 0;
         slot.set_bound(own.is_bounded.then_some(messages), own.inbox.len());
+        slot.interrupt();
         Ok(())
     })?
 }
@@ -106,11 +108,19 @@ pub fn bound_mailbox(messages: usize) -> Result<(), Refused> {
 /// # Errors
 /// [`Refused`] outside a callback, and in processes that are not servers.
 pub fn receive_timeout(after: Duration) -> Result<(), Refused> {
-    server(|own| own.after().idle = Some(Idle::Wanted(after)))
+    with(|world, own| {
+        let is_server = own.card.code.behaviour().is_server();
+        is_server.then(|| self::after(world, own).idle = Some(Idle::Wanted(after))).ok_or(Refused)
+    })?
 }
 
-fn server(set: impl FnOnce(&mut Body)) -> Result<(), Refused> {
-    with(|_, own| own.card.code.behaviour().is_server().then(|| set(own)).ok_or(Refused))?
+/// Returns the work for the end of the callback under way. The library must not begin the callback
+/// of another message before it.
+fn after<'a>(world: &World, own: &'a mut Body) -> &'a mut AfterCallback {
+    if let Some(slot) = world.slot(own.pid) {
+        slot.interrupt();
+    }
+    own.after()
 }
 
 /// Takes the next message of the running task; `Ok(None)` if no message waits.

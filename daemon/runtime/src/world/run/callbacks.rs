@@ -56,7 +56,7 @@ impl Run<'_> {
             return Ok(true);
         }
         let Some(mail) = self.inbox.pop_front() else { return Ok(false) };
-        self.world.scheduler.note_handled();
+        self.world.scheduler.note_handled(1);
         if self.is_bounded {
             self.slot.set_held(self.inbox.len());
         }

@@ -10,6 +10,9 @@
 //! | the message | is a cast, an info, or a call that the behaviour takes               |
 //!
 //! A callback that waits, stops or crashes goes on the long way.
+//!
+//! Casts and infos that wait in a row go to the library as one batch, which ends early when a signal
+//! arrives, when a gate is raised, and after a callback that does anything but continue.
 
 use super::{Run, Served};
 use crate::process::body::{Actor, Body, During};
@@ -17,15 +20,19 @@ use crate::process::mail::{Mail, RequestKind};
 use crate::words::code::{Behaviour, Bytes, Event, From, Instance, Next, Outcome, Step};
 use crate::words::exit::Exit;
 
+/// How many messages a library gets in one batch.
+const BATCH_MAX: usize = 32;
+
 impl Run<'_> {
-    /// Handles the next message the short way, if it can take it and if there may be one more.
-    pub(super) fn serve(&mut self, may: bool) -> Result<Served, Exit> {
+    /// Handles the next message the short way, or several if they are casts and infos, but at most so
+    /// many.
+    pub(super) fn serve(&mut self, most: usize) -> Result<Served, Exit> {
         let world = self.world;
         let body: &mut Body = self;
         if !is_plain(body) || !world.gate.is_down() {
             return Ok(Served::LongWay);
         }
-        if !may {
+        if most == 0 {
             return Ok(Served::Nothing);
         }
         let Some(mail) = body.inbox.pop_front() else { return Ok(Served::Nothing) };
@@ -33,25 +40,62 @@ impl Run<'_> {
             body.inbox.push_front(mail);
             return Ok(Served::LongWay);
         };
-        world.scheduler.note_handled();
+        if is_one_way(&mail) && most > 1 && body.inbox.front().is_some_and(is_one_way) {
+            return self.serve_batch(mail, most.min(BATCH_MAX));
+        }
+        world.scheduler.note_handled(1);
         let instance = body.take_instance(&event)?;
         body.during = match event {
             Event::Call(From { caller, reference, .. }, _) => During::Call((caller, reference)),
             _ => During::Message,
         };
         let step = self.inside(|| instance.callback(&event))?;
+        self.conclude(step, mail)?;
+        Ok(Served::Callbacks(1))
+    }
+
+    /// Handles casts and infos: this one, and those that follow it in the inbox.
+    fn serve_batch(&mut self, first: Mail, most: usize) -> Result<Served, Exit> {
+        let mut batch = Vec::with_capacity(most.min(1 + self.inbox.len()));
+        batch.push(first);
+        while batch.len() < most
+            && self.inbox.front().is_some_and(is_one_way)
+            && let Some(mail) = self.inbox.pop_front()
+        {
+            batch.push(mail);
+        }
+        let mut events = Vec::with_capacity(batch.len());
+        events.extend(batch.iter().filter_map(one_way_event));
+        let instance = self.take_instance(&events[0])?;
+        self.during = During::Message;
+        let stop = [self.slot.attention(), self.world.gate.up()];
+        let mut begun = 0;
+        let step = self.inside(|| {
+            let step;
+            (step, begun) = instance.callbacks(&events, stop);
+            step
+        })?;
+        self.world.scheduler.note_handled(begun);
+        let left = batch.split_off(begun);
+        left.into_iter().rev().for_each(|mail| self.inbox.push_front(mail));
+        let last = batch.pop().expect("at least one callback was begun");
+        self.conclude(step, last)?;
+        Ok(Served::Callbacks(begun))
+    }
+
+    /// Ends a callback, or lets it wait.
+    fn conclude(&mut self, step: Step, mail: Mail) -> Result<(), Exit> {
         match step {
             Step::Ready(Outcome { instance: Some(instance), next: Next::Continue, reply }) => {
                 self.served(instance, reply);
-                self.run_continues()?;
+                self.run_continues()
             }
             step => {
                 let finished = self.finish(step);
                 self.note_unfinished(mail, &finished);
-                finished?;
+                finished
             }
         }
-        Ok(Served::Callback)
     }
 
     fn served(&mut self, instance: Box<dyn Instance>, reply: Option<Bytes>) {
@@ -76,6 +120,19 @@ fn is_plain(body: &Body) -> bool {
         && !body.card.code.is_stale()
 }
 
+/// Returns whether a message expects no reply, and can be part of a batch.
+fn is_one_way(mail: &Mail) -> bool {
+    one_way_event(mail).is_some()
+}
+
+fn one_way_event(mail: &Mail) -> Option<Event<'_>> {
+    match mail {
+        Mail::Cast(_, body) => Some(Event::Cast(body)),
+        Mail::Info(_, body) => Some(Event::Info(body)),
+        _ => None,
+    }
+}
+
 /// Returns the event of a message that can take the short way.
 fn plain_event(mail: &Mail, behaviour: Behaviour) -> Option<Event<'_>> {
     match mail {
@@ -84,8 +141,6 @@ fn plain_event(mail: &Mail, behaviour: Behaviour) -> Option<Event<'_>> {
         {
             Some(Event::Call(*from, body))
         }
-        Mail::Cast(_, body) => Some(Event::Cast(body)),
-        Mail::Info(_, body) => Some(Event::Info(body)),
-        _ => None,
+        mail => one_way_event(mail),
     }
 }

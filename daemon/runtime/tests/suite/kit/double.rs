@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Sender;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use reld_runtime::context::{self, Message, Refused, SendKind};
 use reld_runtime::{
     Answer, Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref,
-    RequestKind, Step, SupervisorSpec, TimerRef, term,
+    RequestKind, Step, SupervisorSpec, TimerRef, one_by_one, term,
 };
 use reld_wire::{Exit, Pid};
 use serde::{Deserialize, Serialize};
@@ -316,6 +317,10 @@ impl Instance for Server {
             let instance = (!matches!(next, Next::Crash(_))).then_some(self as Box<dyn Instance>);
             Outcome { instance, next, reply }
         })
+    }
+
+    fn callbacks(self: Box<Self>, events: &[Event<'_>], stop: [&AtomicBool; 2]) -> (Step, usize) {
+        one_by_one(self, events, stop)
     }
 
     fn export(&self) -> Result<Bytes, Exit> {

@@ -145,6 +145,7 @@ static const reld_module server_module = {
     .drop_state = free,
     .schema = schema_server,
     .format_status = NULL,
+    .callback_many = NULL,
 };
 
 /* The supervisor, with its registered name. Keys that are left out have OTP's defaults. */
@@ -185,6 +186,7 @@ static const reld_module sup_module = {
     RELD_SUPERVISOR,
     .schema = schema_sup,
     .format_status = NULL,
+    .callback_many = NULL,
 };
 
 /* The application, which has no state. INIT answers the root: {module: NAME, args: nil}. */
@@ -215,6 +217,7 @@ static const reld_module app_module = {
     RELD_STATELESS,
     .schema = reld_schema_nothing,
     .format_status = NULL,
+    .callback_many = NULL,
 };
 
 static reld_status load(const reld_host *table) {
