@@ -52,9 +52,9 @@ pub(crate) struct Computing {
 }
 
 /// How many processes a worker runs ahead of its queue, one after the other: from its LIFO slot, or
-/// inside the run of another process. With three the round trip is nearly as short as without a
-/// limit, and the order is nearly as fair as in a queue.
-const AHEAD_BUDGET: u32 = 3;
+/// inside the run of another process. With two the round trip is nearly as short as without a limit,
+/// and the order is nearly as fair as in a queue.
+const AHEAD_BUDGET: u32 = 2;
 /// How many processes a worker runs inside one run if none waits in the queue.
 const INSIDE_MAX: u32 = 64;
 /// After this many picks a worker takes from the injector first.
