@@ -375,12 +375,7 @@ fn run(mut instance: Box<ForeignInstance>, event: &abi::Event, stage: Stage) -> 
 }
 
 /// Converts the outcome of a callback that was run up to its first wait.
-fn concluded(
-    instance: Box<ForeignInstance>,
-    verdict: abi::Verdict,
-    out: abi::Outcome,
-    stage: Stage,
-) -> Step {
+fn concluded(instance: Box<ForeignInstance>, verdict: abi::Verdict, out: abi::Outcome, stage: Stage) -> Step {
     if verdict == abi::VERDICT_PENDING {
         return wait(instance, out.future, stage);
     }

@@ -14,7 +14,7 @@ use reld_abi::{Batch, Bytes, Future, Outcome, Status, Verdict};
 
 use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, StatusPart};
 use crate::bytes::{borrow, give, give_exit, read_exit};
-use crate::callback::{After, Callback, Done, Work};
+use crate::callback::{After, Callback, Done, Polled, Work};
 use crate::exit::Exit;
 use crate::guard::{catch, discard};
 use crate::names::{From, MonitorRef, Pid};
@@ -325,13 +325,12 @@ unsafe fn first_polls<B: Behaviour, N: Named>(
 ) -> Verdict {
     *begun = 0;
     // Both live outside the fence, so that a panic drops them in a fence of their own.
-    let (mut callback, mut ended) = (None, Poll::Pending);
+    let (mut callback, mut polled) = (None, Poll::Pending);
     let caught = catch(|| {
         loop {
             // SAFETY: the caller's promise.
             let occasion = unsafe { read_event(events.get(*begun)) };
             *begun += 1;
-            let mut polled = Poll::Pending;
             match begin::<B>(state.take(), occasion) {
                 Ok(work) => {
                     let running = callback.insert(Callback::new(work));
@@ -344,22 +343,17 @@ unsafe fn first_polls<B: Behaviour, N: Named>(
                 }
                 Err(exit) => polled = Poll::Ready(Err(exit)),
             }
-            let goes_on = callback.is_none() && *begun < events.len() && !is_set(stop);
-            match polled {
-                Poll::Ready(Ok(Done { state: Some(next), next: After::Continue, reply: None })) if goes_on => {
-                    state = Some(next);
-                }
-                polled => {
-                    ended = polled;
-                    break;
-                }
+            let is_last = *begun >= events.len() || callback.is_some() || is_set(stop);
+            state = if is_last { None } else { state_of_one_that_continues(&mut polled) };
+            if state.is_none() {
+                break;
             }
         }
     });
     if let Err(exit) = caught {
-        discard(std::mem::replace(&mut ended, Poll::Ready(Err(exit))));
+        discard(std::mem::replace(&mut polled, Poll::Ready(Err(exit))));
     }
-    match (ended, callback) {
+    match (polled, callback) {
         (Poll::Pending, Some(callback)) => park::<B, N>(Box::new(callback), out),
         (Poll::Pending, None) => reld_abi::VERDICT_CRASHED,
         (Poll::Ready(ended), None) => end::<B, N>(ended, out),
@@ -372,6 +366,14 @@ unsafe fn first_polls<B: Behaviour, N: Named>(
 
 fn is_set(stop: [Option<&AtomicU8>; 2]) -> bool {
     stop.into_iter().flatten().any(|flag| flag.load(Ordering::Acquire) != 0)
+}
+
+/// Takes the state of a callback that has no other result.
+fn state_of_one_that_continues<S>(polled: &mut Polled<S>) -> Option<Box<S>> {
+    match polled {
+        Poll::Ready(Ok(Done { state, next: After::Continue, reply: None })) => state.take(),
+        _ => None,
+    }
 }
 
 /// Runs a waiting callback up to its next wait.

@@ -385,13 +385,17 @@ impl Body {
         }
     }
 
+    /// Closes a request, because its answer is there. Returns whether it was open.
+    pub(crate) fn close(&mut self, reference: Ref) -> bool {
+        let Some(requests) = &mut self.requests else { return false };
+        let at = requests.open.iter().position(|open| open.reference == reference);
+        at.map(|at| requests.open.swap_remove(at)).is_some()
+    }
+
     /// Stores the answer to an open request. A late answer finds no request and is dropped.
     pub(crate) fn answer(&mut self, reference: Ref, answer: Answer) {
-        if let Some(requests) = &mut self.requests
-            && let Some(at) = requests.open.iter().position(|open| open.reference == reference)
-        {
-            requests.open.swap_remove(at);
-            requests.answers.push((reference, answer));
+        if self.close(reference) {
+            self.requests().answers.push((reference, answer));
         }
     }
 

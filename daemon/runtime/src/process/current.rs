@@ -18,10 +18,19 @@ thread_local! {
     static WAITS: [Cell<(Pid, Ref)>; HELD_MAX] = const { [const { Cell::new((Pid::NONE, 0)) }; HELD_MAX] };
     /// The answer for the process that was held last.
     static KEPT: Cell<Option<Answer>> = const { Cell::new(None) };
+    /// The answer with which a callback was resumed, until it takes the answer.
+    static GIVEN: Cell<Option<Given>> = const { Cell::new(None) };
 }
 
 /// How many processes a thread can hold. A chain of more calls in each other is rare.
 pub(crate) const HELD_MAX: usize = 4;
+
+/// An answer for a process.
+struct Given {
+    to: Pid,
+    reference: Ref,
+    answer: Answer,
+}
 
 /// Holds the body of a process while a thread runs its callback. Another thread may seize the body
 /// if the callback does not return. The cost is two swaps per callback.
@@ -108,4 +117,25 @@ pub(crate) fn keep(caller: Pid, reference: Ref, answer: Answer) -> Option<Answer
     }
     KEPT.set(Some(answer));
     None
+}
+
+/// Gives an answer to a process whose callback the thread is about to resume. So the callback takes
+/// it without its body.
+pub(crate) fn give(to: Pid, reference: Ref, answer: Answer) {
+    GIVEN.set(Some(Given { to, reference, answer }));
+}
+
+/// Takes the answer to a request of the running process, if it was given.
+pub(crate) fn take_given(reference: Ref) -> Option<Answer> {
+    let given = GIVEN.take()?;
+    if given.reference == reference && given.to == pid() {
+        return Some(given.answer);
+    }
+    GIVEN.set(Some(given));
+    None
+}
+
+/// Takes back an answer that the callback has not taken.
+pub(crate) fn take_back() -> Option<(Ref, Answer)> {
+    GIVEN.take().map(|given| (given.reference, given.answer))
 }

@@ -10,6 +10,7 @@ use super::running::{Refused, with};
 use crate::io::port;
 use crate::pool::blocking::Work;
 use crate::process::body::{Answer, Body, Signal, Wait};
+use crate::process::current;
 use crate::process::mail::{Mail, RequestKind};
 use crate::words::code::{Bytes, From, Ref, TimerRef};
 use crate::words::exit::Exit;
@@ -97,6 +98,9 @@ pub fn blocking(run: Box<dyn FnOnce() + Send>) -> Result<Ref, Box<dyn FnOnce() +
 /// # Errors
 /// [`Refused`] for a reference that is not open, and outside a callback.
 pub fn take(reference: Ref) -> Result<Option<Answer>, Refused> {
+    if let Some(answer) = current::take_given(reference) {
+        return Ok(Some(answer));
+    }
     with(|_, own| {
         let requests = own.requests();
         if let Some(at) = requests.answers.iter().position(|(r, _)| *r == reference) {
@@ -109,6 +113,7 @@ pub fn take(reference: Ref) -> Result<Option<Answer>, Refused> {
 
 /// Gives up an open request. A late answer is dropped.
 pub fn forget(reference: Ref) {
+    drop(current::take_given(reference));
     // Outside a callback no request is open, so a refusal means that there is nothing to do.
     let _ = with(|_, own| {
         own.requests().open.retain(|open| open.reference != reference);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Run;
-use crate::process::body::{Actor, Answer, During, Idle};
+use crate::process::body::{Actor, Answer, During, Idle, Requests};
 use crate::process::current;
 use crate::process::mail::{Mail, RequestKind};
 use crate::words::code::{Behaviour, Bytes, Event, From, Ref, Step, StopCause};
@@ -18,21 +18,32 @@ impl Run<'_> {
             return Ok(());
         }
         let mail = self.card.code.behaviour() == Behaviour::Task && !self.inbox.is_empty();
+        if !mail
+            && let Some(Requests { answers, .. }) = self.requests.as_deref_mut()
+            && answers.len() == 1
+            && let Some((reference, answer)) = answers.pop()
+        {
+            return self.resume_with(reference, answer);
+        }
         let answers = self.requests.as_ref().map_or(&[][..], |requests| &requests.answers);
-        let (one, many);
-        let completed: &[Ref] = match (answers, mail) {
-            ([], false) => return Ok(()),
-            ([], true) => &[context::MAIL],
-            ([(reference, _)], false) => {
-                one = [*reference];
-                &one
-            }
-            _ => {
-                let mail = mail.then_some(context::MAIL);
-                many = answers.iter().map(|(reference, _)| *reference).chain(mail).collect::<Vec<_>>();
-                &many
-            }
-        };
+        let mail = mail.then_some(context::MAIL);
+        let completed: Vec<_> = answers.iter().map(|(reference, _)| *reference).chain(mail).collect();
+        if completed.is_empty() { Ok(()) } else { self.poll(&completed) }
+    }
+
+    /// Resumes a parked callback with one answer, as nearly always.
+    pub(super) fn resume_with(&mut self, reference: Ref, answer: Answer) -> Result<(), Exit> {
+        current::give(self.pid, reference, answer);
+        let polled = self.poll(&[reference]);
+        if let (Some(left), Some(body)) = (current::take_back(), &mut self.body)
+            && body.is_waiting()
+        {
+            body.requests().answers.push(left);
+        }
+        polled
+    }
+
+    fn poll(&mut self, completed: &[Ref]) -> Result<(), Exit> {
         let Actor::Waiting(mut callback) = std::mem::replace(&mut self.actor, Actor::Running) else {
             return Ok(());
         };

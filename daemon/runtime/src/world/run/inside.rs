@@ -57,8 +57,9 @@ impl Run<'_> {
         self.body = body;
         match (answer, &mut self.body) {
             (Some(answer), Some(body)) if ran == Inside::Done => {
-                body.answer(reference, answer);
-                self.resume()?;
+                if body.close(reference) {
+                    self.resume_with(reference, answer)?;
+                }
                 self.run_continues()?;
                 Ok(true)
             }

@@ -84,6 +84,7 @@ impl Run<'_> {
     }
 
     /// Ends a callback, or lets it wait.
+    #[inline]
     fn conclude(&mut self, step: Step, mail: Mail) -> Result<(), Exit> {
         match step {
             Step::Ready(Outcome { instance: Some(instance), next: Next::Continue, reply }) => {
