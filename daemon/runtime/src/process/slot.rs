@@ -19,7 +19,7 @@ use std::num::NonZeroU32;
 use std::ops::{BitOr, BitOrAssign};
 
 use crate::process::queue::Queue;
-use crate::words::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
+use crate::words::sync::{AtomicBool, AtomicU32, Mutex, MutexGuard, Ordering};
 
 /// The types that make up a process.
 pub(crate) trait Kind {
@@ -90,17 +90,17 @@ impl BitOrAssign for Hold {
 /// Identifies the gate of one upgrade.
 pub(crate) type GateNumber = NonZeroU32;
 
-/// One place of the process table.
+/// One place of the process table. It has a cache line of its own, so that threads with processes in
+/// neighbouring places do not slow each other down.
+#[repr(align(64))]
 pub(crate) struct Slot<K: Kind> {
-    inner: Mutex<Inner<K>>,
+    live: Mutex<Option<Live<K>>>,
+    /// The generation of the process that lives here now, or lived here last. It is read and written
+    /// under the lock, and is outside only because it finds room there.
+    generation: AtomicU32,
     /// Set with every signal. So a running process can check for signals between two callbacks
     /// without taking the lock.
     attention: AtomicBool,
-}
-
-struct Inner<K: Kind> {
-    generation: u32,
-    live: Option<Live<K>>,
 }
 
 struct Live<K: Kind> {
@@ -195,23 +195,29 @@ pub(crate) struct PutBack {
 impl<K: Kind> Slot<K> {
     /// Returns a place that no process has used yet.
     pub(crate) fn empty() -> Self {
-        Self { inner: Mutex::new(Inner { generation: 0, live: None }), attention: AtomicBool::new(false) }
+        let (generation, attention) = (AtomicU32::new(0), AtomicBool::new(false));
+        Self { live: Mutex::new(None), generation, attention }
     }
 
     fn live(&self, generation: u32) -> Option<LiveGuard<'_, K>> {
-        let guard = self.inner.lock();
-        (guard.generation == generation && guard.live.is_some()).then_some(LiveGuard(guard))
+        let guard = self.live.lock();
+        (self.generation() == generation && guard.is_some()).then_some(LiveGuard(guard))
+    }
+
+    /// Returns the generation. The caller has the lock.
+    fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Relaxed)
     }
 
     /// Opens the slot for a new process, already scheduled. `body` makes the body for the new
     /// generation. Returns `None` when the generations of this slot are used up: the slot must not
     /// be offered again.
     pub(crate) fn open(&self, card: K::Card, body: impl FnOnce(u32) -> K::Body) -> Option<u32> {
-        let mut inner = self.inner.lock();
-        debug_assert!(inner.live.is_none(), "a slot was offered while its process lives");
-        inner.generation = inner.generation.checked_add(1)?;
-        let generation = inner.generation;
-        inner.live = Some(Live {
+        let mut live = self.live.lock();
+        debug_assert!(live.is_none(), "a slot was offered while its process lives");
+        let generation = self.generation().checked_add(1)?;
+        self.generation.store(generation, Ordering::Relaxed);
+        *live = Some(Live {
             body: Some(body(generation)),
             card,
             mail: Queue::EMPTY,
@@ -261,8 +267,8 @@ impl<K: Kind> Slot<K> {
 
     /// Claims the process that lives in this slot now, of any generation.
     pub(crate) fn claim_any(&self) -> Result<Claim<K>, Unclaimed> {
-        let mut guard = self.inner.lock();
-        guard.live.as_mut().map_or(Err(Unclaimed::Dead), |live| self.take(live))
+        let mut guard = self.live.lock();
+        guard.as_mut().map_or(Err(Unclaimed::Dead), |live| self.take(live))
     }
 
     fn take(&self, live: &mut Live<K>) -> Result<Claim<K>, Unclaimed> {
@@ -292,9 +298,9 @@ impl<K: Kind> Slot<K> {
 
     /// Takes the signals that have arrived since the claim. Only the claimer calls this.
     pub(crate) fn more_signals(&self) -> Queue<K::Signal> {
-        let mut guard = self.inner.lock();
+        let mut guard = self.live.lock();
         self.attention.store(false, Ordering::Release);
-        guard.live.as_mut().map(|live| std::mem::take(&mut live.signals)).unwrap_or_default()
+        guard.as_mut().map(|live| std::mem::take(&mut live.signals)).unwrap_or_default()
     }
 
     /// Takes the body for a moment and leaves mail and signals in place. [`Slot::leave`] ends the
@@ -313,9 +319,9 @@ impl<K: Kind> Slot<K> {
         &self,
         wants: impl FnOnce(&K::Card, Option<&K::Body>) -> bool,
     ) -> Option<(u32, Option<K::Body>)> {
-        let mut guard = self.inner.lock();
-        let generation = guard.generation;
-        let live = guard.live.as_mut().filter(|live| wants(&live.card, live.body.as_ref()))?;
+        let mut guard = self.live.lock();
+        let generation = self.generation();
+        let live = guard.as_mut().filter(|live| wants(&live.card, live.body.as_ref()))?;
         live.scheduled = true;
         Some((generation, live.body.take()))
     }
@@ -332,8 +338,8 @@ impl<K: Kind> Slot<K> {
     }
 
     fn give_back(&self, body: K::Body, hold: Option<Hold>, left: bool) -> PutBack {
-        let mut guard = self.inner.lock();
-        let Some(live) = guard.live.as_mut() else {
+        let mut guard = self.live.lock();
+        let Some(live) = guard.as_mut() else {
             debug_assert!(false, "a body came back to a closed slot; only its claimer closes a slot");
             return PutBack { wake: Wake::Nothing, rested: None };
         };
@@ -348,14 +354,14 @@ impl<K: Kind> Slot<K> {
     /// Ends a claim and the process. Returns the mail and signals that were not handled any more,
     /// and the gate that had counted the process.
     pub(crate) fn close(&self) -> (Queue<K::Mail>, Queue<K::Signal>, Option<GateNumber>) {
-        let live = self.inner.lock().live.take();
+        let live = self.live.lock().take();
         live.map_or_else(Default::default, |live| (live.mail, live.signals, live.counted))
     }
 
     /// Sets or removes the mailbox bound. Only the claimer calls this; `held` is the number of
     /// messages that it has taken out and not handled yet.
     pub(crate) fn set_bound(&self, max: Option<usize>, held: usize) {
-        if let Some(live) = self.inner.lock().live.as_mut() {
+        if let Some(live) = self.live.lock().as_mut() {
             let refused = live.bound.as_ref().map_or(0, |bound| bound.refused);
             live.bound = max.map(|max| Box::new(Bound { max, held, refused }));
         }
@@ -363,7 +369,7 @@ impl<K: Kind> Slot<K> {
 
     /// Records how many messages the claimer has not handled yet. Only the claimer calls this.
     pub(crate) fn set_held(&self, held: usize) {
-        if let Some(bound) = self.inner.lock().live.as_mut().and_then(|live| live.bound.as_mut()) {
+        if let Some(bound) = self.live.lock().as_mut().and_then(|live| live.bound.as_mut()) {
             bound.held = held;
         }
     }
@@ -388,14 +394,14 @@ impl<K: Kind> Slot<K> {
     /// Marks a process as counted that its claimer is about to run although the gate is raised.
     /// Returns false if that gate had already counted it.
     pub(crate) fn count(&self, gate: GateNumber) -> bool {
-        let mut guard = self.inner.lock();
-        guard.live.as_mut().is_some_and(|live| live.counted.replace(gate) != Some(gate))
+        let mut guard = self.live.lock();
+        guard.as_mut().is_some_and(|live| live.counted.replace(gate) != Some(gate))
     }
 
     /// Lets `look` read the card of the process that lives in this slot now, of any generation.
     pub(crate) fn card_any<R>(&self, look: impl FnOnce(u32, &K::Card) -> R) -> Option<R> {
-        let guard = self.inner.lock();
-        guard.live.as_ref().map(|live| look(guard.generation, &live.card))
+        let guard = self.live.lock();
+        guard.as_ref().map(|live| look(self.generation(), &live.card))
     }
 
     /// Lets `look` read the process that lives in this slot now, all under one lock: its card, its
@@ -404,8 +410,8 @@ impl<K: Kind> Slot<K> {
         &self,
         look: impl FnOnce(&K::Card, Option<&K::Body>, usize, Hold) -> R,
     ) -> Option<R> {
-        let guard = self.inner.lock();
-        guard.live.as_ref().map(|live| look(&live.card, live.body.as_ref(), live.mail.len(), live.hold))
+        let guard = self.live.lock();
+        guard.as_ref().map(|live| look(&live.card, live.body.as_ref(), live.mail.len(), live.hold))
     }
 
     /// Lets `look` read the card of one process.
@@ -462,19 +468,19 @@ impl<K: Kind> Glance<K> {
 }
 
 /// A lock on a slot with a live process.
-struct LiveGuard<'a, K: Kind>(MutexGuard<'a, Inner<K>>);
+struct LiveGuard<'a, K: Kind>(MutexGuard<'a, Option<Live<K>>>);
 
 impl<K: Kind> std::ops::Deref for LiveGuard<'_, K> {
     type Target = Live<K>;
 
     fn deref(&self) -> &Live<K> {
-        self.0.live.as_ref().expect("checked when the guard was made")
+        self.0.as_ref().expect("checked when the guard was made")
     }
 }
 
 impl<K: Kind> std::ops::DerefMut for LiveGuard<'_, K> {
     fn deref_mut(&mut self) -> &mut Live<K> {
-        self.0.live.as_mut().expect("checked when the guard was made")
+        self.0.as_mut().expect("checked when the guard was made")
     }
 }
 
