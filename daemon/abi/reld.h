@@ -165,14 +165,14 @@ typedef struct reld_event {
 } reld_event;
 
 /* Several events that a process handles in a row. Since ABI 1.7. */
-typedef struct reld_batch {
+typedef struct reld_series {
     const reld_event *events; /* in their order: each of the kind CAST or INFO */
     size_t count;             /* the length of `events`, at least 1 */
     size_t begun;             /* how many events were begun, at least 1; callback_many writes it */
     /* Flags of the daemon. While one of them is not 0, the library must not begin any event but the
      * first. The daemon may set them at any time, on any thread. */
     const volatile uint8_t *stop[2];
-} reld_batch;
+} reld_series;
 
 #define RELD_EVENT_INIT 0u      /* body is the start argument, the state is null; all behaviours; see below */
 #define RELD_EVENT_CALL 1u      /* expects a reply; gen_server */
@@ -300,10 +300,10 @@ typedef struct reld_module {
     reld_status (*format_status)(uint32_t kind, reld_bytes body, reld_buf *out, reld_exit *why);
     /* [pool] Handles several events, as as many calls of `callback` would: the state of each event
      * is the result of the one before. Takes ownership of `state_app`. It returns after the last
-     * event, or earlier: when a flag in reld_batch.stop is set, and after an event that has any other
+     * event, or earlier: when a flag in reld_series.stop is set, and after an event that has any other
      * result than RELD_NEXT_CONTINUE without a reply. `out` and the verdict are those of the last
      * event that it has begun. The daemon keeps the other events. May be null. Since ABI 1.7. */
-    reld_verdict (*callback_many)(void *state_app, reld_batch *batch, reld_outcome *out);
+    reld_verdict (*callback_many)(void *state_app, reld_series *series, reld_outcome *out);
 } reld_module;
 
 #define RELD_STATUS_STATE 32u /* the kind of a state in reld_module.format_status. Since ABI 1.5 */

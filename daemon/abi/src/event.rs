@@ -30,7 +30,7 @@ pub struct Event {
 /// Several events that a process handles in a row. Since ABI 1.7.
 #[repr(C)]
 #[derive(Debug)]
-pub struct Batch {
+pub struct Series {
     /// The events in their order: each an [`EVENT_CAST`] or [`EVENT_INFO`].
     pub events: *const Event,
     /// The length of `events`, at least 1.

@@ -2,7 +2,7 @@
 
 use core::ffi::c_void;
 
-use crate::event::{Batch, Event};
+use crate::event::{Event, Series};
 use crate::outcome::{Outcome, Verdict};
 use crate::value::{Buf, Bytes, Exit, Status};
 #[cfg(doc)]
@@ -85,12 +85,13 @@ pub struct Module {
     /// `[pool]` Handles several events, as as many calls of `callback` would: the state of each
     /// event is the result of the one before. Takes ownership of `state_app`.
     ///
-    /// It returns after the last event, or earlier: when a flag in [`Batch::stop`] is set, and after
+    /// It returns after the last event, or earlier: when a flag in [`Series::stop`] is set, and after
     /// an event that has any other result than [`NEXT_CONTINUE`] without a reply. `out` and the
     /// verdict are those of the last event that it has begun. The daemon keeps the other events.
     /// May be null. Since ABI 1.7.
-    pub callback_many:
-        Option<unsafe extern "C" fn(state_app: *mut c_void, batch: *mut Batch, out: *mut Outcome) -> Verdict>,
+    pub callback_many: Option<
+        unsafe extern "C" fn(state_app: *mut c_void, series: *mut Series, out: *mut Outcome) -> Verdict,
+    >,
 }
 
 // SAFETY: the table is immutable data; its pointers lead to other immutable data of the same

@@ -23,7 +23,7 @@ const MODULES_MAX: usize = 4096;
 pub(crate) type CallbackFn =
     unsafe extern "C" fn(*mut c_void, *const abi::Event, *mut abi::Outcome) -> abi::Verdict;
 pub(crate) type CallbackManyFn =
-    unsafe extern "C" fn(*mut c_void, *mut abi::Batch, *mut abi::Outcome) -> abi::Verdict;
+    unsafe extern "C" fn(*mut c_void, *mut abi::Series, *mut abi::Outcome) -> abi::Verdict;
 pub(crate) type AcceptsFn = unsafe extern "C" fn(u32, abi::Bytes, *mut abi::Exit) -> abi::Status;
 pub(crate) type ExportFn = unsafe extern "C" fn(*const c_void, *mut abi::Buf, *mut abi::Exit) -> abi::Status;
 pub(crate) type ImportFn = unsafe extern "C" fn(abi::Bytes, *mut *mut c_void, *mut abi::Exit) -> abi::Status;

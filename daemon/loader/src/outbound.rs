@@ -274,21 +274,21 @@ impl Instance for ForeignInstance {
         let Some(callback_many) = self.module.inner.table.callback_many else {
             return one_by_one(self, events, stop);
         };
-        let batched = |event: &Event<'_>| match event {
+        let given = |event: &Event<'_>| match event {
             Event::Cast(body) => one_way(abi::EVENT_CAST, body),
             Event::Info(body) => one_way(abi::EVENT_INFO, body),
             other => unreachable!("{other:?} is neither a cast nor an info"),
         };
-        let events: Vec<_> = events.iter().map(batched).collect();
+        let events: Vec<_> = events.iter().map(given).collect();
         let stop = stop.map(|flag| ptr::from_ref(flag).cast());
-        let mut batch = abi::Batch { events: events.as_ptr(), count: events.len(), begun: 0, stop };
+        let mut series = abi::Series { events: events.as_ptr(), count: events.len(), begun: 0, stop };
         let state = self.state.take().map_or(ptr::null_mut(), NonNull::as_ptr);
         let mut out = EMPTY_OUTCOME;
         let visit = self.module.inner.image.visit();
-        // SAFETY: as for `run`; the events and the batch live until the call returns.
-        let verdict = unsafe { callback_many(state, &raw mut batch, &raw mut out) };
+        // SAFETY: as for `run`; the events and the series live until the call returns.
+        let verdict = unsafe { callback_many(state, &raw mut series, &raw mut out) };
         drop(visit);
-        let begun = batch.begun;
+        let begun = series.begun;
         if (1..=events.len()).contains(&begun) {
             return (concluded(self, verdict, out, Stage::Running), begun);
         }

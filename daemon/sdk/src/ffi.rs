@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Poll;
 
-use reld_abi::{Batch, Bytes, Future, Outcome, Status, Verdict};
+use reld_abi::{Bytes, Future, Outcome, Series, Status, Verdict};
 
 use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, StatusPart};
 use crate::bytes::{borrow, give, give_exit, read_exit};
@@ -50,24 +50,24 @@ pub(crate) unsafe extern "C" fn callback<B: Behaviour, N: Named>(
 /// `Module::callback_many`.
 pub(crate) unsafe extern "C" fn callback_many<B: Behaviour, N: Named>(
     state_app: *mut c_void,
-    batch: *mut Batch,
+    series: *mut Series,
     out: *mut Outcome,
 ) -> Verdict {
     // SAFETY: the daemon gives back a state that this table handed out, or null.
     let state = unsafe { own::<B::State>(state_app) };
-    // SAFETY: `batch` is writable for the call, or null.
-    let batch = unsafe { batch.as_mut() };
+    // SAFETY: `series` is writable for the call, or null.
+    let series = unsafe { series.as_mut() };
     // SAFETY: `out` is writable for the call, or null.
-    let (Some(batch), Some(out)) = (batch, unsafe { out.as_mut() }) else {
+    let (Some(series), Some(out)) = (series, unsafe { out.as_mut() }) else {
         discard(state);
         return reld_abi::VERDICT_CRASHED;
     };
     // SAFETY: so many events are readable for the call.
-    let events = unsafe { std::slice::from_raw_parts(batch.events, batch.count) };
+    let events = unsafe { std::slice::from_raw_parts(series.events, series.count) };
     // SAFETY: the daemon's flags stay for the call.
-    let stop = batch.stop.map(|flag| unsafe { flag.as_ref() });
+    let stop = series.stop.map(|flag| unsafe { flag.as_ref() });
     // SAFETY: the bodies of the events are readable for the call.
-    unsafe { first_polls::<B, N>(state, events, stop, &mut batch.begun, out) }
+    unsafe { first_polls::<B, N>(state, events, stop, &mut series.begun, out) }
 }
 
 /// `Future::poll`.

@@ -182,11 +182,11 @@ impl Table {
     pub(crate) fn callback_many(self, state: *mut c_void, events: &[Event], stop: bool) -> (Turn, usize) {
         let (mut out, flags) = (outcome(), [AtomicU8::new(0), AtomicU8::new(stop.into())]);
         let stop = flags.each_ref().map(ptr::from_ref);
-        let mut batch = Batch { events: events.as_ptr(), count: events.len(), begun: 0, stop };
+        let mut series = Series { events: events.as_ptr(), count: events.len(), begun: 0, stop };
         let callback_many = self.0.callback_many.expect("the SDK fills it");
         // SAFETY: the state is one that this table gave, and given back; the rest is lent.
-        let verdict = unsafe { callback_many(state, &raw mut batch, &raw mut out) };
-        (turn(verdict, out), batch.begun)
+        let verdict = unsafe { callback_many(state, &raw mut series, &raw mut out) };
+        (turn(verdict, out), series.begun)
     }
 
     pub(crate) fn export(self, state: *const c_void) -> Result<Vec<u8>, (u32, String)> {

@@ -168,18 +168,18 @@ fn casts_infos_exits_downs_and_terminate_reach_their_callbacks() {
     probe.drop_state(state);
 }
 
-/// Sends a new probe, at 1, casts of these bodies in one batch.
-fn batch(casts: &[Vec<u8>], stop: bool) -> (Turn, usize) {
+/// Sends a new probe, at 1, casts of these bodies in one series.
+fn series(casts: &[Vec<u8>], stop: bool) -> (Turn, usize) {
     let (probe, state) = probe(1);
     let events: Vec<_> = casts.iter().map(|cast| event(EVENT_CAST, cast)).collect();
     probe.callback_many(state, &events, stop)
 }
 
 #[test]
-fn a_batch_hands_the_state_on_from_event_to_event() {
+fn a_series_hands_the_state_on_from_event_to_event() {
     let casts = [4_u64, 5, 6].map(|n| bytes(&n));
     for (stop, begun, n) in [(false, 3, 16), (true, 1, 5)] {
-        let (turn, handled) = batch(&casts, stop);
+        let (turn, handled) = series(&casts, stop);
         let (state, next, reply) = ready(turn);
         assert_eq!((handled, next, reply), (begun, NEXT_CONTINUE, None));
         assert_eq!(table("probe").export(state).map(|state| shown(&state)), Ok(format!(r#"{{"n": {n}}}"#)));
@@ -188,9 +188,9 @@ fn a_batch_hands_the_state_on_from_event_to_event() {
 }
 
 #[test]
-fn a_batch_ends_at_a_callback_that_crashes() {
+fn a_series_ends_at_a_callback_that_crashes() {
     let garbage = vec![0xc1];
-    let (turn, handled) = batch(&[bytes(&4), garbage, bytes(&5)], false);
+    let (turn, handled) = series(&[bytes(&4), garbage, bytes(&5)], false);
     crashed(turn, EXIT_UNDECODABLE, "probe 2.0.0: cast:");
     assert_eq!(handled, 2);
     let (probe, state) = probe(1);

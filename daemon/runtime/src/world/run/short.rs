@@ -11,7 +11,7 @@
 //!
 //! A callback that waits, stops or crashes goes on the long way.
 //!
-//! Casts and infos that wait in a row go to the library as one batch, which ends early when a signal
+//! Casts and infos that wait in a row go to the library as one series, which ends early when a signal
 //! arrives, when a gate is raised, and after a callback that does anything but continue.
 
 use super::{Run, Served};
@@ -20,8 +20,8 @@ use crate::process::mail::{Mail, RequestKind};
 use crate::words::code::{Behaviour, Bytes, Event, From, Instance, Next, Outcome, Step};
 use crate::words::exit::Exit;
 
-/// How many messages a library gets in one batch.
-const BATCH_MAX: usize = 32;
+/// How many messages a library gets in one series.
+const SERIES_MAX: usize = 32;
 
 impl Run<'_> {
     /// Handles the next message the short way, or several if they are casts and infos, but at most so
@@ -41,7 +41,7 @@ impl Run<'_> {
             return Ok(Served::LongWay);
         };
         if is_one_way(&mail) && most > 1 && body.inbox.front().is_some_and(is_one_way) {
-            return self.serve_batch(mail, most.min(BATCH_MAX));
+            return self.serve_series(mail, most.min(SERIES_MAX));
         }
         world.scheduler.note_handled(1);
         let instance = body.take_instance(&event)?;
@@ -55,17 +55,17 @@ impl Run<'_> {
     }
 
     /// Handles casts and infos: this one, and those that follow it in the inbox.
-    fn serve_batch(&mut self, first: Mail, most: usize) -> Result<Served, Exit> {
-        let mut batch = Vec::with_capacity(most.min(1 + self.inbox.len()));
-        batch.push(first);
-        while batch.len() < most
+    fn serve_series(&mut self, first: Mail, most: usize) -> Result<Served, Exit> {
+        let mut series = Vec::with_capacity(most.min(1 + self.inbox.len()));
+        series.push(first);
+        while series.len() < most
             && self.inbox.front().is_some_and(is_one_way)
             && let Some(mail) = self.inbox.pop_front()
         {
-            batch.push(mail);
+            series.push(mail);
         }
-        let mut events = Vec::with_capacity(batch.len());
-        events.extend(batch.iter().filter_map(one_way_event));
+        let mut events = Vec::with_capacity(series.len());
+        events.extend(series.iter().filter_map(one_way_event));
         let instance = self.take_instance(&events[0])?;
         self.during = During::Message;
         let stop = [self.slot.attention(), self.world.gate.up()];
@@ -76,9 +76,9 @@ impl Run<'_> {
             step
         })?;
         self.world.scheduler.note_handled(begun);
-        let left = batch.split_off(begun);
+        let left = series.split_off(begun);
         left.into_iter().rev().for_each(|mail| self.inbox.push_front(mail));
-        let last = batch.pop().expect("at least one callback was begun");
+        let last = series.pop().expect("at least one callback was begun");
         self.conclude(step, last)?;
         Ok(Served::Callbacks(begun))
     }
@@ -121,7 +121,7 @@ fn is_plain(body: &Body) -> bool {
         && !body.card.code.is_stale()
 }
 
-/// Returns whether a message expects no reply, and can be part of a batch.
+/// Returns whether a message expects no reply, and can be part of a series.
 fn is_one_way(mail: &Mail) -> bool {
     one_way_event(mail).is_some()
 }
