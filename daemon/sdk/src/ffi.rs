@@ -343,11 +343,11 @@ unsafe fn first_polls<B: Behaviour, N: Named>(
                 }
                 Err(exit) => polled = Poll::Ready(Err(exit)),
             }
-            let is_last = *begun >= events.len() || callback.is_some() || is_set(stop);
-            state = if is_last { None } else { state_of_one_that_continues(&mut polled) };
-            if state.is_none() {
+            if *begun >= events.len() || callback.is_some() || is_set(stop) {
                 break;
             }
+            let Some(next) = state_of_one_that_continues(&mut polled) else { break };
+            state = Some(next);
         }
     });
     if let Err(exit) = caught {
