@@ -346,7 +346,7 @@ impl Scheduler {
         }
         // The body is out of its cell for moments while the callback calls into the daemon.
         let body = (0..SEIZE_ATTEMPTS).find_map(|_| {
-            worker.cells.current.seize().or_else(|| {
+            worker.cells.seize().or_else(|| {
                 thread::yield_now();
                 None
             })

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::process::body::{Answer, Body};
 use crate::process::custody::Custody;
@@ -11,6 +12,8 @@ use crate::words::pid::Pid;
 
 thread_local! {
     static PID: Cell<Pid> = const { Cell::new(Pid::NONE) };
+    /// Whether the running process records its messages.
+    static RECORDS: Cell<bool> = const { Cell::new(false) };
     static CELLS: OnceCell<Arc<Cells>> = const { OnceCell::new() };
     /// How many processes the thread holds.
     static HELD: Cell<usize> = const { Cell::new(0) };
@@ -43,6 +46,17 @@ pub(crate) struct Cells {
     pub(crate) current: Current,
     /// The held processes.
     pub(crate) held: [Current; HELD_MAX],
+    /// Whether the running process was seized. The thread runs no other process then.
+    seized: AtomicBool,
+}
+
+impl Cells {
+    /// Takes the running process from the thread for good. See [`Custody::seize`].
+    pub(crate) fn seize(&self) -> Option<Box<Body>> {
+        let body = self.current.seize()?;
+        self.seized.store(true, Ordering::Relaxed);
+        Some(body)
+    }
 }
 
 /// Sets the custody cells of the calling thread.
@@ -58,6 +72,7 @@ pub(crate) fn run<R>(body: Box<Body>, code: impl FnOnce() -> R) -> (Option<Box<B
     CELLS.with(|cells| {
         let current = &cells.get_or_init(Arc::default).current;
         PID.set(body.pid);
+        RECORDS.set(body.debug.is_some());
         current.enter(body);
         let result = code();
         PID.set(Pid::NONE);
@@ -80,6 +95,14 @@ pub(crate) fn with<R>(work: impl FnOnce(&mut Body) -> R) -> Option<R> {
 /// Returns the running process; [`Pid::NONE`] outside a callback.
 pub(crate) fn pid() -> Pid {
     PID.get()
+}
+
+/// Returns the running process if a message of it needs no look at its body: the process records no
+/// messages, and was not seized.
+pub(crate) fn sender() -> Option<Pid> {
+    let is_seized =
+        || CELLS.with(|cells| cells.get().is_none_or(|cells| cells.seized.load(Ordering::Relaxed)));
+    Some(pid()).filter(|pid| *pid != Pid::NONE && !RECORDS.get() && !is_seized())
 }
 
 /// Returns how many processes the thread holds.

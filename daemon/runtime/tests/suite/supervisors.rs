@@ -188,7 +188,9 @@ fn a_child_that_does_not_shut_down_in_its_time_is_killed() {
 fn s33_a_child_that_computes_on_when_it_is_killed_is_ended_without_its_callback_and_reported() {
     let kit = Kit::new();
     let latch = latch::new();
-    let init = [Do::Trap(true), Do::Register(text("x")), Do::AtTerminate(Box::new(Do::Block(latch)))];
+    let other = kit.counter(&[]);
+    let last = Do::All(vec![Do::Block(latch), Do::Cast(other, Box::new(Do::Note(text("late"))))]);
+    let init = [Do::Trap(true), Do::Register(text("x")), Do::AtTerminate(Box::new(last))];
     let stubborn = ChildSpec { shutdown: Shutdown::Ms(5), ..child("a", &init) };
     let supervisor = kit.supervisor(&one_for_one(vec![stubborn]));
     let pid = kit.child(supervisor, "a").expect("it runs");
@@ -198,8 +200,11 @@ fn s33_a_child_that_computes_on_when_it_is_killed_is_ended_without_its_callback_
     assert_eq!(kit.node.whereis("x"), None, "its name is free");
     let stuck = kit.node.stuck(Duration::ZERO);
     assert!(stuck.iter().any(|stuck| stuck.pid == pid && stuck.is_detached), "{stuck:?}");
+    kit.notes();
     latch::open(latch);
     kit.until(|| kit.node.stuck(Duration::ZERO).is_empty());
+    kit.ask(other, Do::Get);
+    assert_eq!(kit.notes(), Vec::<String>::new(), "an ended process sends nothing");
 }
 
 #[test]

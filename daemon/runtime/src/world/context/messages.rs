@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use reld_wire::task::Entry;
 
-use super::running::{Refused, with};
+use super::running::{Refused, with, working_for};
 use crate::process::body::{AfterCallback, Body, Idle};
+use crate::process::current;
 use crate::process::mail::Mail;
 use crate::words::code::{Behaviour, Bytes, From, Ref};
 use crate::words::exit::Exit;
@@ -47,17 +48,23 @@ pub enum Message {
 /// # Errors
 /// [`Refused`] outside a callback.
 pub fn send(kind: SendKind, to: Pid, body: Bytes) -> Result<(), Refused> {
-    with(|world, own| {
-        let what = match kind {
-            SendKind::Cast => "cast",
-            SendKind::Info => "info",
-        };
-        note(own, what, to, &body);
-        let mail = match kind {
-            SendKind::Cast => Mail::Cast(own.pid, body),
-            SendKind::Info => Mail::Info(own.pid, body),
-        };
-        world.post(to, mail);
+    let from = current::sender().map_or_else(|| record(kind, to, &body), Ok)?;
+    let mail = match kind {
+        SendKind::Cast => Mail::Cast(from, body),
+        SendKind::Info => Mail::Info(from, body),
+    };
+    working_for(|world| world.post(to, mail))
+}
+
+/// Records a message of the running process, and returns the process.
+fn record(kind: SendKind, to: Pid, body: &[u8]) -> Result<Pid, Refused> {
+    let what = match kind {
+        SendKind::Cast => "cast",
+        SendKind::Info => "info",
+    };
+    with(|_, own| {
+        note(own, what, to, body);
+        own.pid
     })
 }
 

@@ -50,6 +50,11 @@ pub(in crate::world) fn with<R>(work: impl FnOnce(&Arc<World>, &mut Body) -> R) 
         .ok_or(Refused)?
 }
 
+/// Calls `work` with the node that the calling thread works for.
+pub(super) fn working_for<R>(work: impl FnOnce(&Arc<World>) -> R) -> Result<R, Refused> {
+    WORLD.with_borrow(|world| world.as_ref().map(work)).ok_or(Refused)
+}
+
 /// Returns the running process. OTP: `self/0`.
 pub fn self_pid() -> Option<Pid> {
     Some(current::pid()).filter(|pid| *pid != Pid::NONE)

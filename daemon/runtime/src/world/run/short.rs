@@ -64,8 +64,8 @@ impl Run<'_> {
         {
             series.push(mail);
         }
-        let mut events = Vec::with_capacity(series.len());
-        events.extend(series.iter().filter_map(one_way_event));
+        let event = |mail| one_way_event(mail).expect("only such messages are in the series");
+        let events: Vec<_> = series.iter().map(event).collect();
         let instance = self.take_instance(&events[0])?;
         self.during = During::Message;
         let stop = [self.slot.attention(), self.world.gate.up()];
