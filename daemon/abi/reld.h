@@ -164,14 +164,18 @@ typedef struct reld_event {
     reld_pid server;    /* the running process, for CALL; since ABI 1.6 */
 } reld_event;
 
-/* Several events that a process handles in a row. Since ABI 1.7. */
+/* Several events that a process handles in a row. Later versions add members only at the end. Since
+ * ABI 1.7. */
 typedef struct reld_series {
-    const reld_event *events; /* in their order: each of the kind CAST or INFO */
-    size_t count;             /* the length of `events`, at least 1 */
-    size_t begun;             /* how many events were begun, at least 1; callback_many writes it */
+    /* Pointers to the events, in their order: each of the kind CAST or INFO. All are lent until
+     * callback_many returns. */
+    const reld_event *const *events;
+    size_t count; /* the length of `events`, at least 1 */
     /* Flags of the daemon. While one of them is not 0, the library must not begin any event but the
-     * first. The daemon may set them at any time, on any thread. */
-    const volatile uint8_t *stop[2];
+     * first. The daemon may set them at any time, on any thread. Each is an atomic byte; a relaxed
+     * load is enough. */
+    const volatile uint8_t *stop[3];
+    size_t begun; /* written by callback_many: how many events it has begun, at least 1 */
 } reld_series;
 
 #define RELD_EVENT_INIT 0u      /* body is the start argument, the state is null; all behaviours; see below */
@@ -298,11 +302,13 @@ typedef struct reld_module {
      * displayed. If it is null, every body may be displayed. It is called outside any callback.
      * Since ABI 1.5. */
     reld_status (*format_status)(uint32_t kind, reld_bytes body, reld_buf *out, reld_exit *why);
-    /* [pool] Handles several events, as as many calls of `callback` would: the state of each event
-     * is the result of the one before. Takes ownership of `state_app`. It returns after the last
-     * event, or earlier: when a flag in reld_series.stop is set, and after an event that has any other
-     * result than RELD_NEXT_CONTINUE without a reply. `out` and the verdict are those of the last
-     * event that it has begun. The daemon keeps the other events. May be null. Since ABI 1.7. */
+    /* [pool] Handles several events, like that many calls of `callback`: the state of each event is
+     * the result of the one before. Takes ownership of `state_app`. It returns after the last event,
+     * or earlier: when a flag in reld_series.stop is set, and after an event that has any other
+     * result than RELD_NEXT_CONTINUE without a reply, such as one that waits or crashes. `out` and
+     * the verdict are those of the last event that it has begun, and `begun` counts that event. The
+     * daemon keeps the other events. Requests that an event leaves open end with the series. May be
+     * null. Since ABI 1.7. */
     reld_verdict (*callback_many)(void *state_app, reld_series *series, reld_outcome *out);
 } reld_module;
 

@@ -27,20 +27,21 @@ pub struct Event {
     pub server: Pid,
 }
 
-/// Several events that a process handles in a row. Since ABI 1.7.
+/// Several events that a process handles in a row. Later versions add members only at the end.
+/// Since ABI 1.7.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Series {
-    /// The events in their order: each an [`EVENT_CAST`] or [`EVENT_INFO`].
-    pub events: *const Event,
+    /// Pointers to the events, in their order: each an [`EVENT_CAST`] or [`EVENT_INFO`]. All are
+    /// lent until [`Module::callback_many`] returns.
+    pub events: *const *const Event,
     /// The length of `events`, at least 1.
     pub count: usize,
-    /// How many events the library has begun to handle, at least 1. [`Module::callback_many`]
-    /// writes it.
-    pub begun: usize,
     /// Flags of the daemon. While one of them is not 0, the library must not begin any event but
     /// the first. The daemon may set them at any time, on any thread.
-    pub stop: [*const AtomicU8; 2],
+    pub stop: [*const AtomicU8; 3],
+    /// Written by [`Module::callback_many`]: how many events it has begun to handle, at least 1.
+    pub begun: usize,
 }
 
 /// The process starts; `body` is the start argument, the state is null. All behaviours.

@@ -82,13 +82,14 @@ pub struct Module {
     /// callback. Since ABI 1.5. OTP: `format_status/1`.
     pub format_status:
         Option<unsafe extern "C" fn(kind: u32, body: Bytes, out: *mut Buf, why: *mut Exit) -> Status>,
-    /// `[pool]` Handles several events, as as many calls of `callback` would: the state of each
-    /// event is the result of the one before. Takes ownership of `state_app`.
+    /// `[pool]` Handles several events, like that many calls of `callback`: the state of each event
+    /// is the result of the one before. Takes ownership of `state_app`.
     ///
-    /// It returns after the last event, or earlier: when a flag in [`Series::stop`] is set, and after
-    /// an event that has any other result than [`NEXT_CONTINUE`] without a reply. `out` and the
-    /// verdict are those of the last event that it has begun. The daemon keeps the other events.
-    /// May be null. Since ABI 1.7.
+    /// It returns after the last event, or earlier: when a flag in [`Series::stop`] is set, and
+    /// after an event that has any other result than [`NEXT_CONTINUE`] without a reply, such as one
+    /// that waits or crashes. `out` and the verdict are those of the last event that it has begun,
+    /// and [`Series::begun`] counts that event. The daemon keeps the other events. Requests that an
+    /// event leaves open end with the series. May be null. Since ABI 1.7.
     pub callback_many: Option<
         unsafe extern "C" fn(state_app: *mut c_void, series: *mut Series, out: *mut Outcome) -> Verdict,
     >,

@@ -88,7 +88,7 @@ fn add_structs(facts: &mut Facts) {
         reld_from = From { caller, server, reference }
         reld_timer = Timer { id, at_ns }
         reld_event = Event { kind, reserved, from, reference, body, exit_kind, server }
-        reld_series = Series { events, count, begun, stop }
+        reld_series = Series { events, count, stop, begun }
         reld_future = Future { data_app, poll, drop }
         reld_outcome = Outcome { state_app, next, has_reply, reply, exit, future }
         reld_module = Module {

@@ -270,7 +270,7 @@ impl Instance for ForeignInstance {
         with_event(event, self.module.inner.abi_minor, |event| run(self, event, stage))
     }
 
-    fn callbacks(mut self: Box<Self>, events: &[Event<'_>], stop: [&AtomicBool; 2]) -> (Step, usize) {
+    fn callbacks(mut self: Box<Self>, events: &[Event<'_>], stop: [&AtomicBool; 3]) -> (Step, usize) {
         let Some(callback_many) = self.module.inner.table.callback_many else {
             return one_by_one(self, events, stop);
         };
@@ -280,8 +280,9 @@ impl Instance for ForeignInstance {
             other => unreachable!("{other:?} is neither a cast nor an info"),
         };
         let events: Vec<_> = events.iter().map(given).collect();
+        let pointers: Vec<_> = events.iter().map(ptr::from_ref).collect();
         let stop = stop.map(|flag| ptr::from_ref(flag).cast());
-        let mut series = abi::Series { events: events.as_ptr(), count: events.len(), begun: 0, stop };
+        let mut series = abi::Series { events: pointers.as_ptr(), count: pointers.len(), stop, begun: 0 };
         let state = self.state.take().map_or(ptr::null_mut(), NonNull::as_ptr);
         let mut out = EMPTY_OUTCOME;
         let visit = self.module.inner.image.visit();
@@ -294,7 +295,7 @@ impl Instance for ForeignInstance {
         }
         let broken = self.module.broken(format_args!("handled {begun} of {} messages", events.len()));
         drop(concluded(self, verdict, out, Stage::Running));
-        (Step::Ready(crashed(broken)), events.len())
+        (Step::Ready(crashed(broken)), begun.clamp(1, events.len()))
     }
 
     fn export(&self) -> Result<Bytes, Exit> {

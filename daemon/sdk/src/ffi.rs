@@ -44,7 +44,7 @@ pub(crate) unsafe extern "C" fn callback<B: Behaviour, N: Named>(
         return reld_abi::VERDICT_CRASHED;
     };
     // SAFETY: so is the body of the event.
-    unsafe { first_polls::<B, N>(state, event.map_or(&[], std::slice::from_ref), [None; 2], &mut 0, out) }
+    unsafe { first_polls::<B, N>(state, event.as_slice(), &[], &mut 0, out) }
 }
 
 /// `Module::callback_many`.
@@ -62,12 +62,13 @@ pub(crate) unsafe extern "C" fn callback_many<B: Behaviour, N: Named>(
         discard(state);
         return reld_abi::VERDICT_CRASHED;
     };
-    // SAFETY: so many events are readable for the call.
-    let events = unsafe { std::slice::from_raw_parts(series.events, series.count) };
+    // SAFETY: so many pointers are readable for the call, and lead to events that are.
+    let events =
+        unsafe { std::slice::from_raw_parts(series.events.cast::<&reld_abi::Event>(), series.count) };
     // SAFETY: the daemon's flags stay for the call.
-    let stop = series.stop.map(|flag| unsafe { flag.as_ref() });
+    let stop = series.stop.map(|flag| unsafe { &*flag });
     // SAFETY: the bodies of the events are readable for the call.
-    unsafe { first_polls::<B, N>(state, events, stop, &mut series.begun, out) }
+    unsafe { first_polls::<B, N>(state, events, &stop, &mut series.begun, out) }
 }
 
 /// `Future::poll`.
@@ -318,8 +319,8 @@ fn begin<B: Behaviour>(state: Option<Box<B::State>>, occasion: Occasion<'_>) -> 
 /// The bodies of the events are readable for the call.
 unsafe fn first_polls<B: Behaviour, N: Named>(
     mut state: Option<Box<B::State>>,
-    events: &[reld_abi::Event],
-    stop: [Option<&AtomicU8>; 2],
+    events: &[&reld_abi::Event],
+    stop: &[&AtomicU8],
     begun: &mut usize,
     out: &mut Outcome,
 ) -> Verdict {
@@ -329,7 +330,7 @@ unsafe fn first_polls<B: Behaviour, N: Named>(
     let caught = catch(|| {
         loop {
             // SAFETY: the caller's promise.
-            let occasion = unsafe { read_event(events.get(*begun)) };
+            let occasion = unsafe { read_event(events.get(*begun).copied()) };
             *begun += 1;
             match begin::<B>(state.take(), occasion) {
                 Ok(work) => {
@@ -364,8 +365,8 @@ unsafe fn first_polls<B: Behaviour, N: Named>(
     }
 }
 
-fn is_set(stop: [Option<&AtomicU8>; 2]) -> bool {
-    stop.into_iter().flatten().any(|flag| flag.load(Ordering::Acquire) != 0)
+fn is_set(stop: &[&AtomicU8]) -> bool {
+    stop.iter().any(|flag| flag.load(Ordering::Acquire) != 0)
 }
 
 /// Takes the state of a callback that has no other result.

@@ -55,7 +55,7 @@ pub(crate) struct Computing {
 /// inside the run of another process. With two the round trip is nearly as short as without a limit,
 /// and the order is nearly as fair as in a queue.
 const AHEAD_BUDGET: u32 = 2;
-/// How many processes a worker runs inside one run if none waits in the queue.
+/// How many processes a worker runs ahead of an empty queue, inside one run.
 const INSIDE_MAX: u32 = 64;
 /// After this many picks a worker takes from the injector first.
 const INJECTOR_EVERY: u32 = 61;

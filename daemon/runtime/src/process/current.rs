@@ -3,12 +3,12 @@
 
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::process::body::{Answer, Body};
 use crate::process::custody::Custody;
 use crate::words::code::Ref;
 use crate::words::pid::Pid;
+use crate::words::sync::{AtomicBool, Ordering};
 
 thread_local! {
     static PID: Cell<Pid> = const { Cell::new(Pid::NONE) };
@@ -54,7 +54,7 @@ impl Cells {
     /// Takes the running process from the thread for good. See [`Custody::seize`].
     pub(crate) fn seize(&self) -> Option<Box<Body>> {
         let body = self.current.seize()?;
-        self.seized.store(true, Ordering::Relaxed);
+        self.seized.store(true, Ordering::Release);
         Some(body)
     }
 }
@@ -66,15 +66,16 @@ pub(crate) fn run_in(cells: &Arc<Cells>) {
     });
 }
 
-/// Runs app code as a process: calls of that code into the node borrow the body. Returns the body,
-/// or `None` if another thread has seized it meanwhile.
-pub(crate) fn run<R>(body: Box<Body>, code: impl FnOnce() -> R) -> (Option<Box<Body>>, R) {
+/// Runs app code as a process: calls of that code into the node borrow the body. `code` gets the
+/// flag that is set when another thread seizes the body. Returns the body, or `None` if another
+/// thread has seized it meanwhile.
+pub(crate) fn run<R>(body: Box<Body>, code: impl FnOnce(&AtomicBool) -> R) -> (Option<Box<Body>>, R) {
     CELLS.with(|cells| {
-        let current = &cells.get_or_init(Arc::default).current;
+        let Cells { current, seized, .. } = &**cells.get_or_init(Arc::default);
         PID.set(body.pid);
         RECORDS.set(body.debug.is_some());
         current.enter(body);
-        let result = code();
+        let result = code(seized);
         PID.set(Pid::NONE);
         (current.leave(), result)
     })
@@ -98,10 +99,10 @@ pub(crate) fn pid() -> Pid {
 }
 
 /// Returns the running process if a message of it needs no look at its body: the process records no
-/// messages, and was not seized.
+/// messages, and was not seized. If it is seized right after, the message arrives after its end.
 pub(crate) fn sender() -> Option<Pid> {
     let is_seized =
-        || CELLS.with(|cells| cells.get().is_none_or(|cells| cells.seized.load(Ordering::Relaxed)));
+        || CELLS.with(|cells| cells.get().is_none_or(|cells| cells.seized.load(Ordering::Acquire)));
     Some(pid()).filter(|pid| *pid != Pid::NONE && !RECORDS.get() && !is_seized())
 }
 

@@ -206,7 +206,8 @@ impl GateHouse {
         !self.up.load(Ordering::SeqCst)
     }
 
-    /// Returns the flag that is set while a gate is up.
+    /// Returns the flag that is set while a gate is up, so that a claimed process stops soon. It
+    /// decides nothing: the gate counts such a process, and [`GateHouse::admit`] stops it.
     pub(crate) fn up(&self) -> &AtomicBool {
         &self.up
     }

@@ -98,8 +98,8 @@ pub(crate) struct Slot<K: Kind> {
     /// The generation of the process that lives here now, or lived here last. It is read and written
     /// under the lock, and is outside only because it finds room there.
     generation: AtomicU32,
-    /// Set with every signal. So a running process can check for signals between two callbacks
-    /// without taking the lock.
+    /// Set with every signal, and when the running process has work before its next message. So a
+    /// running process can check for both between two callbacks without taking the lock.
     attention: AtomicBool,
 }
 
@@ -281,7 +281,8 @@ impl<K: Kind> Slot<K> {
         Ok(Claim { body, mail: std::mem::take(&mut live.mail), signals: std::mem::take(&mut live.signals) })
     }
 
-    /// Returns whether signals may have arrived since the claim. Costs one load.
+    /// Returns whether signals may have arrived since the claim, or the process was interrupted.
+    /// Costs one load.
     pub(crate) fn wants_attention(&self) -> bool {
         self.attention.load(Ordering::Acquire)
     }

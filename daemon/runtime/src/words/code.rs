@@ -229,7 +229,7 @@ pub trait Instance: Send + fmt::Debug {
     /// Runs the callbacks of several casts and infos, in their order. Returns the result of the last
     /// one, and how many were begun: at least one. Stops early after a callback that does anything
     /// but continue, and when a flag of `stop` is set.
-    fn callbacks(self: Box<Self>, events: &[Event<'_>], stop: [&AtomicBool; 2]) -> (Step, usize);
+    fn callbacks(self: Box<Self>, events: &[Event<'_>], stop: [&AtomicBool; 3]) -> (Step, usize);
 
     /// Encodes the state; the instance stays unchanged.
     ///
@@ -252,7 +252,7 @@ pub trait Instance: Send + fmt::Debug {
 pub fn one_by_one(
     mut instance: Box<dyn Instance>,
     events: &[Event<'_>],
-    stop: [&AtomicBool; 2],
+    stop: [&AtomicBool; 3],
 ) -> (Step, usize) {
     let mut begun = 0;
     loop {

@@ -301,6 +301,7 @@ impl Run<'_> {
     /// the process restarts it.
     #[cold]
     fn fail(mut self, pid: Pid, panicked: &Panicked) {
+        current::take_back();
         self.body = self.body.take().or_else(current::leave);
         if self.body.is_some() {
             self.die(Exit::Error(panicked.to_string()));
@@ -327,7 +328,11 @@ pub(crate) fn bench_callback(world: &Arc<World>, pid: Pid, body: &[u8], times: u
     let begin = Instant::now();
     let mut repeat = || {
         for _ in 0..times {
-            if run.slot.wants_attention() || run.is_waiting() {
+            if run.slot.wants_attention() {
+                let signals = run.slot.more_signals();
+                run.react(signals)?;
+            }
+            if run.is_waiting() {
                 return Ok(false);
             }
             run.boundary()?;

@@ -208,6 +208,27 @@ fn s33_a_child_that_computes_on_when_it_is_killed_is_ended_without_its_callback_
 }
 
 #[test]
+fn an_abandoned_process_handles_no_further_cast_even_when_its_slot_has_a_new_process() {
+    let kit = Kit::new();
+    let brutal = ChildSpec { shutdown: Shutdown::BrutalKill, ..child("a", &[]) };
+    let supervisor = kit.supervisor(&one_for_one(vec![brutal]));
+    let pid = kit.child(supervisor, "a").expect("it runs");
+    let (first, second) = (kit.block(pid), latch::new());
+    kit.cast(pid, Do::Block(second));
+    for _ in 0..10 {
+        kit.cast(pid, Do::Note(text("late")));
+    }
+    latch::open(first);
+    kit.expect("blocked");
+    let reply: Reply<()> = kit.request(supervisor, &Request::TerminateChild(name("a")));
+    assert_eq!(reply, Reply::Ok(()));
+    assert_eq!(kit.counter(&[]).slot, pid.slot, "the slot is the only free one");
+    latch::open(second);
+    kit.until(|| kit.node.stuck(Duration::ZERO).is_empty());
+    assert_eq!(kit.notes(), Vec::<String>::new());
+}
+
+#[test]
 fn when_a_supervisor_is_killed_its_children_end() {
     let kit = Kit::new();
     let supervisor = kit.supervisor(&one_for_one(vec![child("a", &[]), child("b", &[Do::Trap(true)])]));

@@ -180,9 +180,10 @@ impl Table {
 
     /// Returns the result of the last callback that was begun, and how many were.
     pub(crate) fn callback_many(self, state: *mut c_void, events: &[Event], stop: bool) -> (Turn, usize) {
-        let (mut out, flags) = (outcome(), [AtomicU8::new(0), AtomicU8::new(stop.into())]);
+        let (mut out, flags) = (outcome(), [0, 0, stop.into()].map(AtomicU8::new));
         let stop = flags.each_ref().map(ptr::from_ref);
-        let mut series = Series { events: events.as_ptr(), count: events.len(), begun: 0, stop };
+        let events: Vec<_> = events.iter().map(ptr::from_ref).collect();
+        let mut series = Series { events: events.as_ptr(), count: events.len(), stop, begun: 0 };
         let callback_many = self.0.callback_many.expect("the SDK fills it");
         // SAFETY: the state is one that this table gave, and given back; the rest is lent.
         let verdict = unsafe { callback_many(state, &raw mut series, &raw mut out) };

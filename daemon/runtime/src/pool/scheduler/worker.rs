@@ -87,6 +87,7 @@ impl Here {
         if picks.is_multiple_of(INJECTOR_EVERY)
             && let Some(number) = retry_steal(|| shared.injector.steal())
         {
+            self.ahead.set(0);
             return Some(number);
         }
         if self.ahead.get() < AHEAD_BUDGET

@@ -8,6 +8,7 @@ use crate::process::current;
 use crate::process::mail::{Mail, RequestKind};
 use crate::words::code::{Behaviour, Bytes, Event, From, Ref, Step, StopCause};
 use crate::words::exit::Exit;
+use crate::words::sync::AtomicBool;
 use crate::words::term;
 use crate::world::{Fire, change, context};
 
@@ -47,7 +48,7 @@ impl Run<'_> {
         let Actor::Waiting(mut callback) = std::mem::replace(&mut self.actor, Actor::Running) else {
             return Ok(());
         };
-        let step = self.inside(move || match callback.poll(completed) {
+        let step = self.inside(move |_| match callback.poll(completed) {
             Some(outcome) => Step::Ready(outcome),
             None => Step::Pending(callback),
         })?;
@@ -96,7 +97,7 @@ impl Run<'_> {
         let pid = self.pid;
         let supervise = self.world.supervise;
         let step =
-            self.inside(|| if supervisor { supervise(pid, code, args) } else { code.module.init(&args) })?;
+            self.inside(|_| if supervisor { supervise(pid, code, args) } else { code.module.init(&args) })?;
         self.finish(step)
     }
 
@@ -182,7 +183,7 @@ impl Run<'_> {
         {
             self.world.timers.cancel(timer);
         }
-        let step = self.inside(|| instance.callback(event))?;
+        let step = self.inside(|_| instance.callback(event))?;
         self.finish(step)
     }
 
@@ -215,10 +216,10 @@ impl Run<'_> {
         }
     }
 
-    /// Runs app code. Returns `Err` if the process was abandoned, and so has ended, while the code
-    /// ran.
+    /// Runs app code, which gets the flag of [`current::run`]. Returns `Err` if the process was
+    /// abandoned, and so has ended, while the code ran.
     #[inline(always)]
-    pub(super) fn inside(&mut self, code: impl FnOnce() -> Step) -> Result<Step, Exit> {
+    pub(super) fn inside(&mut self, code: impl FnOnce(&AtomicBool) -> Step) -> Result<Step, Exit> {
         let body = self.body.take().expect("callbacks do not nest");
         let pid = body.pid;
         let (body, step) = current::run(body, code);

@@ -11,8 +11,10 @@
 //!
 //! A callback that waits, stops or crashes goes on the long way.
 //!
-//! Casts and infos that wait in a row go to the library as one series, which ends early when a signal
-//! arrives, when a gate is raised, and after a callback that does anything but continue.
+//! Casts and infos that wait in a row go to the library as one series. It ends early when a signal
+//! arrives, when the process has to do something before its next message (such as a continue), when
+//! a gate is raised, when the process is abandoned, and after a callback that does anything but
+//! continue. Only code that becomes stale does not end it: the process moves on after the series.
 
 use super::{Run, Served};
 use crate::process::body::{Actor, Body, During};
@@ -49,7 +51,7 @@ impl Run<'_> {
             Event::Call(From { caller, reference, .. }, _) => During::Call((caller, reference)),
             _ => During::Message,
         };
-        let step = self.inside(|| instance.callback(&event))?;
+        let step = self.inside(|_| instance.callback(&event))?;
         self.conclude(step, mail)?;
         Ok(Served::Callbacks(1))
     }
@@ -68,16 +70,19 @@ impl Run<'_> {
         let events: Vec<_> = series.iter().map(event).collect();
         let instance = self.take_instance(&events[0])?;
         self.during = During::Message;
-        let stop = [self.slot.attention(), self.world.gate.up()];
+        let (attention, up) = (self.slot.attention(), self.world.gate.up());
         let mut begun = 0;
-        let step = self.inside(|| {
+        let step = self.inside(|seized| {
             let step;
-            (step, begun) = instance.callbacks(&events, stop);
+            (step, begun) = instance.callbacks(&events, [attention, up, seized]);
             step
         })?;
         self.world.scheduler.note_handled(begun);
         let left = series.split_off(begun);
         left.into_iter().rev().for_each(|mail| self.inbox.push_front(mail));
+        if self.is_bounded {
+            self.slot.set_held(self.inbox.len());
+        }
         let last = series.pop().expect("at least one callback was begun");
         self.conclude(step, last)?;
         Ok(Served::Callbacks(begun))

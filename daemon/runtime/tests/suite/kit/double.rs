@@ -319,7 +319,7 @@ impl Instance for Server {
         })
     }
 
-    fn callbacks(self: Box<Self>, events: &[Event<'_>], stop: [&AtomicBool; 2]) -> (Step, usize) {
+    fn callbacks(self: Box<Self>, events: &[Event<'_>], stop: [&AtomicBool; 3]) -> (Step, usize) {
         one_by_one(self, events, stop)
     }
 
