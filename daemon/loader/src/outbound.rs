@@ -12,6 +12,8 @@
 //! A state moves into its callback and comes back with the outcome. Its [`ForeignInstance`] stays
 //! in the same box, so a callback that does not wait allocates nothing here.
 
+mod events;
+
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::fmt::Display;
@@ -24,28 +26,11 @@ use reld_runtime::{
     Batch, Behaviour, BodyKind, Bytes, Callback, Event, Instance, Module, Next, Outcome, Ref, Step,
     one_by_one,
 };
-use reld_wire::application::{PrepStop, StopCause};
-use reld_wire::{Exit, Pid};
-use serde::Serialize;
+use reld_wire::Exit;
 
 use crate::block::{StateFns, Table};
 use crate::image::Image;
 use crate::wire::{self, Malformed};
-
-/// The ABI minor versions that introduced start phases and the cause in prep_stop.
-const START_PHASE: u32 = 3;
-const PREP_STOP_CAUSE: u32 = 3;
-
-/// Returns the ABI minor version that introduced an event. Older libraries do not receive the
-/// event.
-fn since(event: &Event<'_>) -> u32 {
-    match event {
-        Event::ConfigChange(_) => 1,
-        Event::Told(_) => 2,
-        Event::PrepStop(_, StopCause::TreeEnded) => 4,
-        _ => 0,
-    }
-}
 
 /// A module of a library.
 #[derive(Debug, Clone)]
@@ -178,7 +163,7 @@ impl Module for ForeignModule {
     }
 
     fn init(&self, args: &[u8]) -> Step {
-        let event = abi::Event { body: wire::lend(args), ..event(abi::EVENT_INIT) };
+        let event = abi::Event { body: wire::lend(args), ..events::of(abi::EVENT_INIT) };
         run(Box::new(ForeignInstance { module: self.shared(), state: None }), &event, Stage::Init)
     }
 
@@ -258,28 +243,23 @@ impl Module for ForeignModule {
 
 impl Instance for ForeignInstance {
     fn callback(self: Box<Self>, event: &Event<'_>) -> Step {
-        if matches!(event, Event::StartPhase(_)) && self.module.inner.abi_minor < START_PHASE {
+        if matches!(event, Event::StartPhase(_)) && self.module.inner.abi_minor < events::START_PHASE {
             let text = "its library was built for an ABI without start phases; build it with a newer SDK";
             return Step::Ready(crashed(Exit::Error(text.to_owned())));
         }
-        if since(event) > self.module.inner.abi_minor {
+        if events::since(event) > self.module.inner.abi_minor {
             let instance: Option<Box<dyn Instance>> = Some(self);
             return Step::Ready(Outcome { instance, next: Next::Continue, reply: None });
         }
         let stage = if matches!(event, Event::Terminate(_)) { Stage::Ending } else { Stage::Running };
-        with_event(event, self.module.inner.abi_minor, |event| run(self, event, stage))
+        events::with(event, self.module.inner.abi_minor, |event| run(self, event, stage))
     }
 
     fn callbacks(mut self: Box<Self>, events: &[Event<'_>], stop: [&AtomicBool; 3]) -> (Step, usize) {
         let Some(callback_many) = self.module.inner.table.callback_many else {
             return one_by_one(self, events, stop);
         };
-        let given = |event: &Event<'_>| match event {
-            Event::Cast(body) => one_way(abi::EVENT_CAST, body),
-            Event::Info(body) => one_way(abi::EVENT_INFO, body),
-            other => unreachable!("{other:?} is neither a cast nor an info"),
-        };
-        let events: Vec<_> = events.iter().map(given).collect();
+        let events: Vec<_> = events.iter().map(events::in_series).collect();
         let pointers: Vec<_> = events.iter().map(ptr::from_ref).collect();
         let stop = stop.map(|flag| ptr::from_ref(flag).cast());
         let mut series = abi::Series { events: pointers.as_ptr(), count: pointers.len(), stop, begun: 0 };
@@ -460,71 +440,6 @@ fn crash(module: &ForeignModule, out: abi::Outcome) -> Exit {
 
 fn crashed(exit: Exit) -> Outcome {
     Outcome { instance: None, next: Next::Crash(exit), reply: None }
-}
-
-/// Calls `run` with the event in the form of this ABI version. The event's bytes live until `run`
-/// returns.
-fn with_event(event: &Event<'_>, abi_minor: u32, run: impl FnOnce(&abi::Event) -> Step) -> Step {
-    match *event {
-        Event::Call(from, body) => run(&abi::Event {
-            from: wire::pid_out(from.caller),
-            server: wire::pid_out(from.server),
-            reference: from.reference,
-            body: wire::lend(body),
-            ..self::event(abi::EVENT_CALL)
-        }),
-        Event::Cast(body) => run(&one_way(abi::EVENT_CAST, body)),
-        Event::Info(body) => run(&one_way(abi::EVENT_INFO, body)),
-        Event::Continue(body) => {
-            run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_CONTINUE) })
-        }
-        Event::Timeout => run(&self::event(abi::EVENT_TIMEOUT)),
-        Event::Exit(from, exit) => run(&ended(abi::EVENT_EXIT, from, 0, exit)),
-        Event::Down(reference, from, exit) => run(&ended(abi::EVENT_DOWN, from, reference, exit)),
-        Event::Terminate(exit) => run(&ended(abi::EVENT_TERMINATE, Pid::NONE, 0, exit)),
-        Event::PrepStop(root, cause) => {
-            let body =
-                if abi_minor < PREP_STOP_CAUSE { encoded(&root) } else { encoded(&PrepStop { root, cause }) };
-            run(&abi::Event { body: wire::lend(&body), ..self::event(abi::EVENT_PREP_STOP) })
-        }
-        Event::StartPhase(body) => {
-            run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_START_PHASE) })
-        }
-        Event::Told(body) => run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_TOLD) }),
-        Event::ConfigChange(body) => {
-            run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_CONFIG_CHANGE) })
-        }
-    }
-}
-
-fn one_way(kind: u32, body: &[u8]) -> abi::Event {
-    abi::Event { body: wire::lend(body), ..event(kind) }
-}
-
-fn ended(kind: u32, from: Pid, reference: Ref, exit: &Exit) -> abi::Event {
-    abi::Event {
-        from: wire::pid_out(from),
-        reference,
-        body: wire::lend(wire::exit_text(exit).as_bytes()),
-        exit_kind: wire::exit_kind(exit),
-        ..event(kind)
-    }
-}
-
-fn encoded(body: &impl Serialize) -> Bytes {
-    rmp_serde::to_vec_named(body).expect("numbers and words always encode")
-}
-
-fn event(kind: u32) -> abi::Event {
-    abi::Event {
-        kind,
-        reserved: 0,
-        from: wire::pid_out(Pid::NONE),
-        reference: 0,
-        body: wire::lend(&[]),
-        exit_kind: 0,
-        server: wire::pid_out(Pid::NONE),
-    }
 }
 
 const EMPTY_EXIT: abi::Exit = abi::Exit { kind: 0, text: abi::Buf::EMPTY };

@@ -240,8 +240,8 @@ fn outcomes_that_the_boundary_does_not_define_end_the_process_with_the_name_of_t
     check_violation(b"no poll", "a future without poll or drop");
 }
 
-/// Sends casts to a fresh server in one series. Returns the server's outcome and how many casts it has
-/// begun.
+/// Sends casts to a fresh server in one series. Returns the server's outcome, and how many casts it
+/// has begun.
 fn series(flags: &[&str], casts: &[&[u8]], stop: [bool; 3]) -> (Step, usize) {
     let bench = Bench::new();
     let library = bench.open(&bench.build(flags)).unwrap();

@@ -52,8 +52,8 @@ pub(crate) struct Computing {
 }
 
 /// How many processes a worker runs ahead of its queue, one after the other: from its LIFO slot, or
-/// inside the run of another process. With two the round trip is nearly as short as without a limit,
-/// and the order is nearly as fair as in a queue.
+/// inside the run of another process. With two the round trip is nearly as short as without a
+/// limit, and the order is nearly as fair as in a queue.
 const AHEAD_BUDGET: u32 = 2;
 /// How many processes a worker runs ahead of an empty queue, inside one run.
 const INSIDE_MAX: u32 = 64;

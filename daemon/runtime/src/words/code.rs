@@ -226,9 +226,9 @@ pub trait Instance: Send + fmt::Debug {
     /// Runs one callback.
     fn callback(self: Box<Self>, event: &Event<'_>) -> Step;
 
-    /// Runs the callbacks of several casts and infos, in their order. Returns the result of the last
-    /// one, and how many were begun: at least one. Stops early after a callback that does anything
-    /// but continue, and when a flag of `stop` is set.
+    /// Runs the callbacks of several casts and infos, in their order. Returns the result of the
+    /// last one, and how many were begun: at least one. Stops early after a callback that does
+    /// anything but continue, and when a flag of `stop` is set.
     fn callbacks(self: Box<Self>, events: &[Event<'_>], stop: [&AtomicBool; 3]) -> (Step, usize);
 
     /// Encodes the state; the instance stays unchanged.

@@ -26,8 +26,8 @@ use crate::words::exit::Exit;
 const SERIES_MAX: usize = 32;
 
 impl Run<'_> {
-    /// Handles the next message the short way, or several if they are casts and infos, but at most so
-    /// many.
+    /// Handles the next message the short way, or several if they are casts and infos, but at most
+    /// so many.
     pub(super) fn serve(&mut self, most: usize) -> Result<Served, Exit> {
         let world = self.world;
         let body: &mut Body = self;
