@@ -369,11 +369,15 @@ fn is_set(stop: &[&AtomicU8]) -> bool {
     stop.iter().any(|flag| flag.load(Ordering::Acquire) != 0)
 }
 
-/// Takes the state of a callback that has no other result.
+/// Takes the state of a callback that has no other result. Takes the whole result, so that the next
+/// one has nothing to drop.
 fn state_of_one_that_continues<S>(polled: &mut Polled<S>) -> Option<Box<S>> {
-    match polled {
-        Poll::Ready(Ok(Done { state, next: After::Continue, reply: None })) => state.take(),
-        _ => None,
+    match std::mem::replace(polled, Poll::Pending) {
+        Poll::Ready(Ok(Done { state: Some(state), next: After::Continue, reply: None })) => Some(state),
+        other => {
+            *polled = other;
+            None
+        }
     }
 }
 
