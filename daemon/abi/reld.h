@@ -305,10 +305,10 @@ typedef struct reld_module {
     /* [pool] Handles several events, like that many calls of `callback`: the state of each event is
      * the result of the one before. Takes ownership of `state_app`. It returns after the last
      * event, or earlier: when a flag in reld_series.stop is set, and after an event that has any
-     * other result than RELD_NEXT_CONTINUE without a reply, such as one that waits or crashes. `out`
-     * and the verdict are those of the last event that it has begun, and `begun` counts that event.
-     * The daemon keeps the other events. Requests that an event leaves open end with the series. May
-     * be null. Since ABI 1.7. */
+     * other result than RELD_NEXT_CONTINUE without a reply, such as one that waits or crashes.
+     * `out` and the verdict are those of the last event that it has begun, and `begun` counts that
+     * event. The daemon keeps the other events. Requests that an event leaves open end with the
+     * series. May be null. Since ABI 1.7. */
     reld_verdict (*callback_many)(void *state_app, reld_series *series, reld_outcome *out);
 } reld_module;
 

@@ -373,6 +373,8 @@ fn fleet(wire: &mut Wire) {
     wire.get(node, "/fleet/rollout", &[]);
     wire.post(node, "/fleet/rollout/skip", &json!({"node": "n2", "by": "op"}));
     fleet.await_state("n1", "upgrading");
+    // A halt would revoke an order that has not begun yet.
+    eventually("the probe runs", || (!fleet.log().is_empty()).then_some(()));
     wire.get(node, "/fleet/rollout", &[]);
     wire.post(node, "/fleet/rollout/halt", &by);
     fleet.remove("n1.hold");

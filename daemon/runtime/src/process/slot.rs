@@ -90,13 +90,13 @@ impl BitOrAssign for Hold {
 /// Identifies the gate of one upgrade.
 pub(crate) type GateNumber = NonZeroU32;
 
-/// One place of the process table. It has a cache line of its own, so that threads with processes in
-/// neighbouring places do not slow each other down.
+/// One place of the process table. It has a cache line of its own, so that threads with processes
+/// in neighbouring places do not slow each other down.
 #[repr(align(64))]
 pub(crate) struct Slot<K: Kind> {
     live: Mutex<Option<Live<K>>>,
-    /// The generation of the process that lives here now, or lived here last. It is read and written
-    /// under the lock, and is outside only because it finds room there.
+    /// The generation of the process that lives here now, or lived here last. It is read and
+    /// written under the lock, and is outside only because it finds room there.
     generation: AtomicU32,
     /// Set with every signal, and when the running process has work before its next message. So a
     /// running process can check for both between two callbacks without taking the lock.
